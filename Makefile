@@ -1,0 +1,42 @@
+# Each target makes .venv on first use, and again only when the dependencies change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.PHONY: help compare test lint reproduce bench venv .venv clean
+
+help:
+	@echo "make compare    FreezeOut against classic ResNet on digits: table, figure, report"
+	@echo "make test       lint and tests"
+	@echo "make reproduce  run every notebook to a notebook and an HTML page"
+	@echo "make bench      the benchmarks, side by side with their peers"
+
+compare: $(READY)
+	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 300 --seeds 2
+
+test: lint
+	@$(BIN)/python -m pytest
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+reproduce: $(READY)
+	@$(BIN)/resbatch reproduce
+
+bench: $(READY)
+	@$(BIN)/resbatch bench
+
+venv .venv: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.10 or newer is needed: no '$(PYTHON)' found (set PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: '$(PYTHON)' is older (set PYTHON=...)" >&2; exit 1; }
+	@echo "Setting up $(VENV) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { echo "'$(PYTHON) -m venv' failed: install Python's venv module" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]' >$(VENV)/pip.log 2>&1 || { echo "pip could not install the dependencies: $(VENV)/pip.log says why" >&2; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,37 @@
+"""From a batch to a trained network: pipelines, models, schedules and the training step."""
+
+import pathlib
+
+import utils
+
+_expected = pathlib.Path(__file__).resolve().parent.parent / "utils" / "__init__.py"
+if pathlib.Path(utils.__file__ or "").resolve() != _expected:
+    raise ImportError(
+        f"ResBatch needs its own package 'utils', but Python found {utils.__file__} first. "
+        "Rename that file or start Python from another folder."
+    )
+
+from batch.runtime import import_tensorflow  # noqa: E402
+
+import_tensorflow()
+
+from batch.models import ResNet  # noqa: E402
+from batch.networks.layers import FusedBatchNormalization  # noqa: E402
+from batch.res_batch import ResBatch, openset  # noqa: E402
+from batch.schedules import Annealed, Constant, FreezeOut  # noqa: E402
+from batch.tf_model import TFModel  # noqa: E402
+from batch.trainer import TrainingError  # noqa: E402
+from utils import ax_draw  # noqa: E402
+
+__all__ = [
+    "Annealed",
+    "Constant",
+    "FreezeOut",
+    "FusedBatchNormalization",
+    "ResBatch",
+    "ResNet",
+    "TFModel",
+    "TrainingError",
+    "ax_draw",
+    "openset",
+]

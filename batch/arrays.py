@@ -1,0 +1,74 @@
+"""Images and labels on the device: checked and moved there once, then gathered by index."""
+
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from utils.labels import class_numbers
+
+_placed = {}  # what was made of an array: (id of the array, …) → (weak reference to it, result)
+
+
+def place(images, labels, classes):
+    """Images and labels as tensors, the same ones when the same arrays come again.
+
+    Parameters
+    ----------
+    images : array_like, shape (N, H, W) or (N, H, W, C)
+        `uint8`, or any other finite numbers. An array that is changed in place afterwards is not
+        looked at again.
+    labels : array_like, shape (N,) or (N, classes)
+        Class numbers, or one-hot rows.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    images : tensor, shape (N, H, W, C), uint8 or float32
+    labels : tensor, shape (N,), int64
+
+    Raises
+    ------
+    ValueError
+        If one of them is empty, of a wrong shape or type, holds NaN, infinity or a class out of
+        range, or if there are not as many labels as images.
+    """
+    if np.shape(images)[:1] != np.shape(labels)[:1]:
+        raise ValueError(
+            "images and labels must have the same length. "
+            f"Received: shapes {np.shape(images)} and {np.shape(labels)}"
+        )
+    return (
+        _once(images, _image_tensor),
+        _once(labels, lambda values: tf.constant(class_numbers(values, classes)), classes),
+    )
+
+
+def image_shape(images):
+    """(H, W, C) of images of shape `(N, H, W)` or `(N, H, W, C)`."""
+    shape = np.shape(images)
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise ValueError(f"images must be (N, H, W) or (N, H, W, C), not empty. Received: {shape}")
+    return (*shape[1:3], shape[3] if len(shape) == 4 else 1)
+
+
+def _image_tensor(images):
+    if images.dtype.kind not in "biuf":
+        raise ValueError(f"images must be numbers. Received: {images.dtype}")
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise ValueError("images must be finite. Received: NaN or infinite pixels")
+    kind = np.uint8 if images.dtype == np.uint8 else np.float32
+    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
+
+
+def _once(array, make, *key):
+    """What `make` gives for an array: made when it is first seen, kept as long as it lives."""
+    if not isinstance(array, np.ndarray):
+        return make(np.asarray(array))
+    slot = (id(array), *key)
+    held = _placed.get(slot)
+    if held is None or held[0]() is not array:
+        made = make(array)
+        held = _placed[slot] = weakref.ref(array, lambda _: _placed.pop(slot, None)), made
+    return held[1]

@@ -1,0 +1,152 @@
+"""What the blocks of a network cost, and the time that a schedule should save.
+
+Costs are multiply-adds of convolutions and matrix products for one image, counted in the graphs
+that TensorFlow makes of each block's forward and backward pass. Everything else (normalization,
+ReLU, pooling, additions, the optimizer) is left out: it grows with the same activations, and takes
+little arithmetic.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from batch.schedules import leading_frozen
+from batch.trainer import takes_training
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockCost:
+    """Multiply-adds of one block for one image.
+
+    Attributes
+    ----------
+    forward : int
+    weight_gradient : int
+        Of the gradients of its weights, where its input needs no gradient.
+    input_gradient : int
+        What it takes more to have the gradient of its input too.
+    inner_gradient : int
+        What it takes, apart from the gradients of its weights, to carry gradients within the block
+        where its input needs none.
+    """
+
+    forward: int
+    weight_gradient: int
+    inner_gradient: int
+    input_gradient: int
+
+
+def block_costs(network):
+    """The cost of every block of a `keras.Sequential`, the classifier included."""
+    return [_cost(layer) for layer in network.layers]
+
+
+def step_cost(costs, active):
+    """Multiply-adds for one image of a training step in which some blocks are active.
+
+    Every block runs forward. From the first active block on, gradients flow back: through all
+    blocks to that one, whose input needs none, and to the weights of the active ones.
+
+    Parameters
+    ----------
+    costs : list of BlockCost
+    active : sequence of bool
+        One for each block, the classifier included.
+    """
+    total = sum(cost.forward for cost in costs)
+    if not any(active):
+        return total
+    first = list(active).index(True)
+    for block, (cost, is_active) in enumerate(zip(costs, active)):
+        total += cost.weight_gradient * is_active
+        if block >= first:
+            total += cost.inner_gradient
+        if block > first:
+            total += cost.input_gradient
+    return total
+
+
+def frozen_ratios(costs):
+    """Cost of a step with 0, 1, … all leading blocks frozen, over that with none frozen."""
+    blocks = len(costs)
+    stages = [[block >= frozen for block in range(blocks)] for frozen in range(blocks - 1)]
+    stages.append([False] * blocks)  # the classifier follows the last block
+    steps = [step_cost(costs, active) for active in stages]
+    return np.array(steps) / steps[0]
+
+
+def predicted_ratio(costs, schedule, iterations):
+    """Cost of a run under a schedule, over that of a run in which nothing is frozen.
+
+    Parameters
+    ----------
+    costs : list of BlockCost
+    schedule : callable
+        From the iteration to the rates of the blocks; see `batch.schedules`.
+    iterations : int
+        Length of the run.
+    """
+    ratios = {}
+    total = 0.0
+    for iteration in range(iterations):
+        rates = np.asarray(schedule(iteration))
+        active = (*(rates > 0), rates[-1] > 0)
+        if active not in ratios:
+            ratios[active] = step_cost(costs, active)
+        total += ratios[active]
+    return total / (iterations * step_cost(costs, (True,) * len(costs)))
+
+
+def frozen_blocks(schedule, iterations):
+    """Leading frozen blocks at each iteration, shape `(iterations,)`."""
+    return np.array([leading_frozen(schedule(iteration)) for iteration in range(iterations)])
+
+
+def _cost(layer):
+    entry = tf.TensorSpec((1, *layer.input.shape[1:]), layer.input.dtype)
+    options = {"training": True} if takes_training(layer) else {}
+    variables = [variable.value for variable in layer.trainable_variables]
+
+    def forward(inputs):
+        return layer(inputs, **options)
+
+    def backward(inputs, with_input):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            sources = [*variables, inputs] if with_input else variables
+            tape.watch(sources)
+            outputs = forward(inputs)
+        return outputs, tape.gradient(outputs, sources)
+
+    ahead = sum(_operations(forward, entry))
+    without = sum(_operations(lambda inputs: backward(inputs, False), entry))
+    with_input = sum(_operations(lambda inputs: backward(inputs, True), entry))
+    weights = ahead if variables else 0  # each weight's gradient costs what its product costs
+    return BlockCost(ahead, weights, without - ahead - weights, with_input - without)
+
+
+def _operations(function, entry):
+    """Multiply-adds of each convolution and matrix product that a function's results need."""
+    graph = tf.function(function, autograph=False).get_concrete_function(entry).graph
+    needed, waiting = set(), [tensor.op for tensor in graph.outputs]
+    while waiting:
+        op = waiting.pop()
+        if op not in needed:
+            needed.add(op)
+            waiting += [tensor.op for tensor in op.inputs]
+    return [_COUNT[op.type](op) for op in needed if op.type in _COUNT]
+
+
+def _convolution(outputs, kernel):
+    return int(np.prod(outputs[:3]) * np.prod(kernel))
+
+
+_COUNT = {
+    "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),
+    "Conv2DBackpropFilter": lambda op: _convolution(op.inputs[2].shape, op.outputs[0].shape),
+    "Conv2DBackpropInput": lambda op: _convolution(op.inputs[2].shape, op.inputs[1].shape),
+    "MatMul": lambda op: int(
+        op.outputs[0].shape.num_elements()
+        * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+    ),
+}

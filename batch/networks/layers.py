@@ -1,0 +1,94 @@
+"""The layers that every network here is made of: convolution and fused batch normalization."""
+
+import keras
+import tensorflow as tf
+
+BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization in one fused TensorFlow operation.
+
+    A drop-in for `keras.layers.BatchNormalization`, with the same arguments and weights. Keras
+    normalizes with a dozen elementwise operations, which doubles the time of a training step of a
+    small ResNet on a CPU.
+
+    Notes
+    -----
+    The moving variance is updated with the unbiased estimate n/(n - 1) of the batch variance, where
+    n counts the values of a channel in the batch, as PyTorch does; Keras' layer uses the biased
+    one. In mixed precision the activations keep the compute dtype; scale, offset and
+    statistics are float32.
+
+    Whatever the fused operation cannot do (an axis other than the last, masks, synchronized
+    replicas, float64) is left to Keras' own implementation.
+
+    References
+    ----------
+    Ioffe and Szegedy, Batch Normalization, 2015, Algorithm 1.
+    """
+
+    def add_weight(self, *args, **kwargs):
+        # The fused operation takes scale and offset in float32, whatever the inputs are.
+        return super().add_weight(*args, **{**kwargs, "autocast": False})
+
+    def call(self, inputs, training=None, mask=None):
+        if not self._fusible(inputs, mask):
+            return super().call(inputs, training=training, mask=mask)
+        channels = inputs.shape[-1]
+        images = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (-1, 1, 1, channels))
+        outputs = self._normalize(images, bool(training) and self.trainable)
+        if outputs.shape.rank != len(inputs.shape):
+            outputs = tf.reshape(outputs, tf.shape(inputs))
+        outputs.set_shape(inputs.shape)
+        return outputs
+
+    def _fusible(self, inputs, mask):
+        axis = self.axis if isinstance(self.axis, int) else -2
+        return (
+            isinstance(inputs, tf.Tensor)
+            and mask is None
+            and not self.synchronized
+            and axis in (-1, len(inputs.shape) - 1)
+            and inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
+        )
+
+    def _normalize(self, images, training):
+        moving_mean = tf.convert_to_tensor(self.moving_mean)
+        moving_variance = tf.convert_to_tensor(self.moving_variance)
+        scale = tf.convert_to_tensor(self.gamma) if self.scale else tf.ones_like(moving_mean)
+        offset = tf.convert_to_tensor(self.beta) if self.center else tf.zeros_like(moving_mean)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=images,
+            scale=scale,
+            offset=offset,
+            mean=moving_mean,
+            variance=moving_variance,
+            epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
+            data_format="NHWC",
+            is_training=training,
+        )
+        if training:  # the operation has already averaged the batch into the statistics
+            self.moving_mean.assign(mean)
+            self.moving_variance.assign(variance)
+        return outputs
+
+
+def convolution(filters, kernel_size, strides=1, seed=None, dtype=None):
+    """A bias-free 'same' convolution with He initialization (He et al., 2015, section 2.2)."""
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=keras.initializers.HeNormal(seed=seed),
+        dtype=dtype,
+    )
+
+
+def batch_norm(dtype=None):
+    """Fused batch normalization with the momentum that suits short runs."""
+    return FusedBatchNormalization(momentum=BATCH_NORM_MOMENTUM, dtype=dtype)

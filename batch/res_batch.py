@@ -1,0 +1,205 @@
+"""ResBatch: training and testing as chained steps of a BatchFlow pipeline."""
+
+import threading
+
+from batchflow import Batch, Dataset, action
+
+from batch import arrays
+from batch.actions import accept_name, keep_lists
+from batch.config import as_dict, check_keys
+from batch.models import ResNet
+from batch.schedules import positive_whole
+from batch.tf_model import KEYS
+from utils.data import load_data
+from utils.labels import count_classes
+
+DEFAULTS = {
+    "resnet": {
+        "optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}),
+    },
+    "freeznet": {
+        "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True}),
+        "iteration": 300,
+        "learning_rate": 0.06,
+        "degree": 1,
+        "scaled": False,
+        "t_0": 0.6,
+        "finetune_rate": 1e-2,
+    },
+}
+ACTIONS = ("train_res", "train_freez", "test")
+FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")
+
+
+accept_name()
+_making = threading.Lock()  # batches that are prefetched must not make a model twice
+
+
+class ResBatch(Batch):
+    """A batch whose actions train and test residual networks.
+
+    Each action may stand in a pipeline any number of times, alone or with others. With arrays, it
+    gathers their rows by `batch.indices`; without, it takes the batch's own components. Each
+    appends one number a batch to the list it was given, or stores it in `save_to`, as in
+    `save_to=V('loss', mode='a')`.
+
+    The models are `pipeline.m('resnet')` and `pipeline.m('freeznet')`, or the `name` of the action,
+    and are made at the first batch from the pipeline's config under `resnet` and `freeznet` (or the
+    name of the action, which has the last word). All keys are optional:
+
+    - both: `network`, `optimizer`, `learning_rate`, `schedule`, `loss`, `seed`, `precision`, as in
+      `TFModel`; `classes` where the labels don't tell
+    - `freeznet`: `iteration` (300), `learning_rate` (0.06), `degree` (1), `scaled` (False), `t_0`
+      (0.6), `finetune_rate` (0.01; None for none). `scaled` here divides the learning rate by each
+      block's last iteration.
+    """
+
+    components = "images", "labels"
+
+    @property
+    def pipeline(self):
+        """The pipeline the batch is being used in."""
+        return super().pipeline
+
+    @pipeline.setter
+    def pipeline(self, value):
+        # BatchFlow sets it before it evaluates the arguments of the pipeline's actions.
+        if value is not None:
+            keep_lists(value._actions, ACTIONS)  # noqa: SLF001
+        Batch.pipeline.fset(self, value)
+
+    @action(no_eval="save_to")
+    def train_res(self, loss=None, images=None, labels=None, name="resnet", save_to=None):
+        """Train a classic ResNet on this batch: constant rate 0.03, momentum 0.8 by default.
+
+        Parameters
+        ----------
+        loss : list, optional
+            Gets the loss of this batch appended.
+        images : array, shape (N, H, W) or (N, H, W, C), optional
+            `uint8` is divided by 255, anything else taken as it is.
+        labels : array, shape (N,) or (N, classes), optional
+            Class numbers, or one-hot rows.
+        name : str
+            Name of the model.
+        save_to : named expression, optional
+            Where to store the loss.
+        """
+        return self._train("resnet", name, loss, images, labels, save_to)
+
+    @action(no_eval="save_to")
+    def train_freez(self, loss=None, images=None, labels=None, name="freeznet", save_to=None):
+        """Train a ResNet with FreezeOut on this batch; the arguments are those of `train_res`."""
+        return self._train("freeznet", name, loss, images, labels, save_to)
+
+    @action(no_eval="save_to")
+    def test(self, name, accuracies=None, images=None, labels=None, save_to=None):
+        """The accuracy of a model on this batch; `accuracies` gets it appended.
+
+        The other arguments are those of `train_res`.
+        """
+        images, labels, indices = self._examples(images, labels)
+        model = self.pipeline.m(name, batch=self)
+        accuracy = model.predict(images, labels, indices, fetches="output_accuracy")
+        return self._deliver(accuracy, accuracies, save_to)
+
+    def _train(self, kind, name, losses, images, labels, save_to):
+        images, labels, indices = self._examples(images, labels)
+        models = self.pipeline.models
+        with _making:
+            if models.get(name) is None:
+                model = self._new_model(kind, name, images, labels, indices is None)
+                models.add_model(name, model)
+        model = self.pipeline.m(name, batch=self)
+        return self._deliver(model.train(images, labels, indices), losses, save_to)
+
+    def _examples(self, images, labels):
+        if (images is None) != (labels is None):
+            raise ValueError("Give both images and labels, or neither.")
+        if images is not None:
+            return images, labels, self.indices
+        if self.images is None or self.labels is None:
+            raise ValueError(
+                "The batch has no images and labels: give arrays to the action, or a dataset with "
+                "preloaded=(images, labels)."
+            )
+        return self.images, self.labels, None
+
+    def _new_model(self, kind, name, images, labels, from_components):
+        config = dict(DEFAULTS[kind])
+        for key in dict.fromkeys((kind, name)):
+            config.update(as_dict(self.pipeline.config.get(key)))
+        allowed = set(KEYS) - {"inputs"} | {"classes"}
+        check_keys(config, allowed | set(FREEZING if kind == "freeznet" else ()), f"'{name}'")
+        if kind == "freeznet":
+            config = with_freezing(config)
+        classes = config.pop("classes", None) or self._count_classes(labels, from_components)
+        shape = arrays.image_shape(images)
+        return ResNet({**config, "inputs": {"images": {"shape": shape, "classes": classes}}})
+
+    def _count_classes(self, labels, from_components):
+        """Classes of all labels; those of one batch may lack some."""
+        data = self.dataset.data if from_components and self.dataset is not None else None
+        if data is not None:
+            labels = data.labels
+        elif from_components and labels.ndim == 1:
+            raise ValueError(
+                "The labels of one batch don't tell how many classes there are: give 'classes' in "
+                "the pipeline's config, as in {'resnet': {'classes': 10}}."
+            )
+        return max(count_classes(labels), 2)
+
+    def _deliver(self, value, values, save_to):
+        if values is not None:
+            values.append(value)
+        if save_to is not None:
+            save_to.set(value, batch=self)
+        return self
+
+
+def with_freezing(config):
+    """The config of a FreezeOut model with its freezing keys turned into a schedule.
+
+    Keeps the notebook's meaning of `scaled`: α_i(0) = learning_rate/t_i, t_i in iterations, which
+    is the paper's scaling of learning_rate/iteration.
+    """
+    freezing = {key: config[key] for key in FREEZING}
+    rest = {key: value for key, value in config.items() if key not in FREEZING}
+    if "schedule" in rest:
+        changed = [key for key in FREEZING if freezing[key] != DEFAULTS["freeznet"][key]]
+        if changed:
+            raise ValueError(f"Give 'schedule' or {', '.join(changed)}, not both.")
+        return rest
+    iterations = positive_whole("iteration", freezing.pop("iteration"))
+    if freezing["scaled"]:
+        freezing["learning_rate"] = freezing["learning_rate"] / iterations
+    return {**rest, "schedule": ("FreezeOut", {"iterations": iterations, **freezing})}
+
+
+def openset(source="digits"):
+    """A dataset as two BatchFlow datasets of `ResBatch`.
+
+    Parameters
+    ----------
+    source : str or path
+        A name or a path, as in `utils.load_data`.
+
+    Returns
+    -------
+    Opened
+        With `train` and `test`, BatchFlow datasets with the components images and labels.
+    """
+    return Opened(load_data(source))
+
+
+class Opened:
+    """What `openset` gives: `train` and `test`, and the `data` they were made from."""
+
+    def __init__(self, data):
+        self.data = data
+        self.train = _dataset(data.train)
+        self.test = _dataset(data.test)
+
+
+def _dataset(split):
+    return Dataset(len(split.labels), ResBatch, preloaded=(split.images, split.labels))

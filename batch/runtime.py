@@ -1,0 +1,52 @@
+"""TensorFlow's start: without its chatter, and with a stated number of threads."""
+
+import contextlib
+import importlib
+import os
+
+
+def import_tensorflow():
+    """Import TensorFlow without the lines it writes to standard error on every start.
+
+    What goes wrong is an exception all the same. `TF_CPP_MIN_LOG_LEVEL=0` brings the lines back.
+    """
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+        return importlib.import_module("tensorflow")
+    with _silent_stderr():
+        return importlib.import_module("tensorflow")
+
+
+def set_threads(threads=None):
+    """Let TensorFlow use this many threads within an operation and between operations.
+
+    The number decides the last bits of the results: runs are reproducible for the same number.
+
+    Parameters
+    ----------
+    threads : int, optional
+        By default as many as there are processors to run on.
+
+    Returns
+    -------
+    int
+        The number in force. It can't be changed once TensorFlow has computed something.
+    """
+    threading = import_tensorflow().config.threading
+    threads = threads or len(os.sched_getaffinity(0))
+    if threading.get_intra_op_parallelism_threads() != threads:
+        threading.set_intra_op_parallelism_threads(threads)
+    if threading.get_inter_op_parallelism_threads() != threads:
+        threading.set_inter_op_parallelism_threads(threads)
+    return threads
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

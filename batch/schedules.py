@@ -1,0 +1,194 @@
+"""Learning-rate schedules: from the iteration to the learning rate of every block; 0 is frozen.
+
+A schedule is any callable that takes an iteration (0, 1, …) and returns an array of shape
+`(blocks,)`. The classifier is not counted; it follows the last block. NumPy only.
+"""
+
+import numbers
+
+import numpy as np
+
+
+class FreezeOut:
+    """FreezeOut: every block anneals on its own cosine, early blocks first, and is then frozen.
+
+    Block i of n stops after t_i = T·ratio_i iterations,
+    ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree, and until then it learns at
+    α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)).
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks n, without the classifier.
+    iterations : int
+        Last iteration T: the last block stops there.
+    learning_rate : float
+        Base rate α. `scaled` rates start at α_i(0) = α/ratio_i, so that every block covers the same
+        area under its curve; unscaled rates at α_i(0) = α.
+    t_0 : float
+        Share of the iterations after which the first block stops, before `degree` is applied.
+    degree : {1, 2, 3}
+        Linear, squared or cubic spacing of the last iterations.
+    scaled : bool
+        See `learning_rate`.
+    finetune_rate : float, optional
+        From iteration T on, all blocks learn again, at this rate. Without it they stay frozen.
+
+    Attributes
+    ----------
+    last_iterations : ndarray, shape (blocks,), float64
+        t_i: block i is frozen from the first iteration t ≥ t_i.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range; the message says which and what was received.
+
+    References
+    ----------
+    Brock et al., FreezeOut: Accelerate Training by Progressively Freezing Layers, 2017, equations
+    1 and 2 (which miss the factor ½).
+
+    Examples
+    --------
+    >>> FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False).last_iterations
+    array([180., 210., 240., 270., 300.])
+    """
+
+    def __init__(
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+    ):
+        self.blocks = positive_whole("blocks", blocks)
+        self.iterations = positive_whole("iterations", iterations)
+        self.learning_rate = _positive("learning_rate", learning_rate)
+        self.t_0 = _positive("t_0", t_0)
+        if self.t_0 > 1:
+            raise ValueError(f"t_0 must be above 0 and at most 1. Received: {t_0!r}")
+        if degree not in (1, 2, 3) or isinstance(degree, bool):
+            raise ValueError(f"degree must be 1, 2 or 3. Received: {degree!r}")
+        self.degree = int(degree)
+        if scaled not in (True, False):
+            raise ValueError(f"scaled must be True or False. Received: {scaled!r}")
+        self.scaled = bool(scaled)
+        self.finetune_rate = (
+            None if finetune_rate is None else _positive("finetune_rate", finetune_rate)
+        )
+        depth = np.linspace(0.0, 1.0, self.blocks) if self.blocks > 1 else np.ones(1)
+        ratios = (self.t_0 + (1.0 - self.t_0) * depth) ** self.degree
+        self.last_iterations = _snapped(self.iterations * ratios)
+        self._initial = np.full(self.blocks, self.learning_rate)
+        if self.scaled:
+            self._initial /= ratios
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        if self.finetune_rate is not None and iteration >= self.iterations:
+            return np.full(self.blocks, self.finetune_rate)
+        cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self.last_iterations))
+        return np.where(iteration < self.last_iterations, cosine, 0.0)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        names = ("blocks", "iterations", "learning_rate", "t_0", "degree", "scaled")
+        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
+
+
+class Annealed:
+    """FreezeOut's matched baseline: the last block's curve for every block, nothing frozen early.
+
+    It takes FreezeOut's arguments, so that the two differ in one word. What FreezeOut does better
+    or worse than this is due to freezing, not to annealing.
+
+    Parameters
+    ----------
+    blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
+        As for `FreezeOut`. The last block's curve does not depend on `t_0`, `degree` and `scaled`.
+
+    Attributes
+    ----------
+    last_iterations : ndarray, shape (blocks,), float64
+        T for every block.
+    """
+
+    def __init__(
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+    ):
+        self._freezeout = FreezeOut(
+            blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
+        )
+        self.blocks = self._freezeout.blocks
+        self.last_iterations = np.full(self.blocks, self._freezeout.last_iterations[-1])
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, self._freezeout(iteration)[-1])
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        return self._freezeout.get_config()
+
+
+class Constant:
+    """One rate for every block, for ever.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks, without the classifier.
+    learning_rate : float
+        The rate.
+    """
+
+    def __init__(self, blocks, learning_rate):
+        self.blocks = positive_whole("blocks", blocks)
+        self.learning_rate = _positive("learning_rate", learning_rate)
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, self.learning_rate)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        return {"blocks": self.blocks, "learning_rate": self.learning_rate}
+
+
+def leading_frozen(rates):
+    """How many blocks at the front have rate 0, before the first that learns."""
+    learning = np.flatnonzero(np.asarray(rates) > 0)
+    return int(learning[0]) if learning.size else len(rates)
+
+
+def _snapped(values):
+    """Whole numbers that rounding errors missed by a hair, so that t < t_i is false at t = t_i."""
+    whole = np.round(values)
+    return np.where(np.isclose(values, whole, rtol=1e-12, atol=0.0), whole, values)
+
+
+def positive_whole(name, value):
+    """The value as an int, if it is a whole number above 0; otherwise a ValueError."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    whole = real and float(value).is_integer()
+    if not whole or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
+    return int(value)
+
+
+def _positive(name, value):
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not np.isfinite(value) or value <= 0:
+        raise ValueError(f"{name} must be a finite number above 0. Received: {value!r}")
+    return float(value)

@@ -1,0 +1,203 @@
+"""One training step: a forward pass, one gradient pass, and an optimizer for every block.
+
+The step is compiled once for each set of active blocks. What stands before the first active block
+runs in inference mode, outside the gradient tape. A frozen block after it runs in inference mode
+too and passes gradients on, but gets none: TensorFlow prunes what nobody reads from the executed
+graph. Frozen blocks leave the optimizer, so that neither weights, slots nor statistics move.
+
+Every block is traced once, as a function of its own, and the steps call these functions; that makes
+entering a new stage cost about the time of a step or two instead of five to ten.
+"""
+
+import inspect
+import threading
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from batch.optimizers import copies
+from batch.schedules import leading_frozen
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the loss is not finite."""
+
+
+class Trainer:
+    """Trains the blocks of a network at the rates of a schedule.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        Its layers are the blocks: stem first, classifier, which gives logits, last.
+    optimizer : keras.optimizers.Optimizer
+        Each block gets a copy of it.
+    schedule : callable
+        From the iteration to the rates of the blocks, shape `(blocks,)`; 0 is frozen.
+    loss : callable
+        From labels `(n,)` and logits `(n, classes)` to the losses `(n,)` of the examples, as
+        `cross_entropy`.
+
+    Attributes
+    ----------
+    iteration : int
+        Steps made so far. Together with the weights and the slots of the optimizers, this is all
+        the state there is.
+    frozen : int
+        Leading blocks that were frozen in the last step.
+    """
+
+    def __init__(self, network, optimizer, schedule, loss):
+        tf.config.experimental.enable_op_determinism()
+        self.network = network
+        self.schedule = schedule
+        self.optimizers = copies(optimizer, len(network.layers))
+        for one, layer in zip(self.optimizers, network.layers):
+            one.build(layer.trainable_variables)
+        self.iteration = 0
+        self.frozen = 0
+        self._last_loss = None
+        self._lock = threading.Lock()
+        self._compiled = {}
+        self._blocks = [Block(layer, one) for layer, one in zip(network.layers, self.optimizers)]
+        self._loss = _compiled_loss(loss, network.outputs[0])
+
+    @property
+    def blocks(self):
+        """Number of blocks, the classifier not counted."""
+        return len(self.network.layers) - 1
+
+    def rates(self):
+        """Rates of the next step, checked, shape `(blocks,)`."""
+        rates = np.asarray(self.schedule(self.iteration), dtype=np.float64)
+        if rates.shape != (self.blocks,) or not np.isfinite(rates).all() or (rates < 0).any():
+            raise ValueError(
+                f"The schedule must give {self.blocks} finite rates of 0 or more. "
+                f"Received at iteration {self.iteration}: {rates}"
+            )
+        return rates
+
+    def step(self, images, labels, indices):
+        """Train on some examples.
+
+        Parameters
+        ----------
+        images : tensor, shape (N, H, W, C)
+            `uint8`, which the step divides by 255, or numbers that it takes as they are.
+        labels : tensor, shape (N,), int64
+        indices : array_like of int, shape (n,)
+            Which rows to train on.
+
+        Returns
+        -------
+        float
+            The mean loss over these rows, before the update.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is not finite.
+        """
+        with self._lock:
+            rates = self.rates()
+            with_classifier = np.append(rates, rates[-1])
+            step = self._step(images, tuple(bool(rate > 0) for rate in with_classifier))
+            indices = tf.constant(np.asarray(indices, dtype=np.int64))
+            loss = float(step(images, labels, indices, tf.constant(with_classifier, tf.float32)))
+            self._check(loss, rates)
+            self.frozen = leading_frozen(rates)
+            self._last_loss = loss
+            self.iteration += 1
+            return loss
+
+    def _check(self, loss, rates):
+        if not np.isfinite(loss):
+            raise TrainingError(
+                f"The loss is {loss} at iteration {self.iteration}, with learning rates "
+                f"{np.array2string(rates, precision=4)}; the last finite loss was "
+                f"{self._last_loss}. A smaller learning rate may help."
+            )
+
+    def _step(self, images, active):
+        """The compiled step for a set of active blocks, made when first asked for."""
+        key = (images.dtype, active)
+        if key not in self._compiled:
+            rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+            whole = tf.TensorSpec((None,), tf.int64)
+            rates = tf.TensorSpec((len(active),), tf.float32)
+            function = tf.function(lambda *args: self._train(*args, active), autograph=False)
+            self._compiled[key] = function.get_concrete_function(rows, whole, whole, rates)
+        return self._compiled[key]
+
+    def _train(self, images, labels, indices, rates, active):
+        features = scaled(tf.gather(images, indices))
+        labels = tf.gather(labels, indices)
+        first = active.index(True) if any(active) else len(active)
+        for block in self._blocks[:first]:
+            features = block.infer(features)
+        learning = [block for block, is_active in zip(self._blocks, active) if is_active]
+        variables = [block.variables for block in learning]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            # The input is watched although nobody asks for its gradient: so the first active
+            # block's backward pass is the one traced before. What is not asked for gets pruned.
+            tape.watch([features, variables])
+            for block, is_active in zip(self._blocks[first:], active[first:]):
+                features = block.train(features) if is_active else block.infer(features)
+            loss = self._loss(labels, features)
+        gradients = tape.gradient(loss, variables)
+        rates = [rate for rate, is_active in zip(tf.unstack(rates), active) if is_active]
+        for block, rate, gradient in zip(learning, rates, gradients):
+            block.update(rate, gradient)
+        return loss
+
+
+class Block:
+    """What a step does with one block, each part traced once: `train`, `infer` and `update`."""
+
+    def __init__(self, layer, optimizer):
+        self.variables = [variable.value for variable in layer.trainable_variables]
+        entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
+        self.train = tf.function(_forward(layer, True), input_signature=[entry], autograph=False)
+        self.infer = tf.function(_forward(layer, False), input_signature=[entry], autograph=False)
+
+        def update(rate, gradients):
+            if gradients:
+                optimizer.learning_rate.assign(rate)
+                optimizer.apply(gradients, layer.trainable_variables)
+
+        self.update = tf.function(update, autograph=False)
+
+
+def scaled(images):
+    """`uint8` images divided by 255; anything else as it is. float32."""
+    return tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1.0)
+
+
+def cross_entropy(labels, logits):
+    """Softmax cross-entropy of each example, shape `(n,)`."""
+    chosen = tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    return -tf.reduce_sum(chosen * tf.nn.log_softmax(logits), axis=-1)
+
+
+def _compiled_loss(loss, logits):
+    signature = [
+        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((None, *logits.shape[1:]), logits.dtype),
+    ]
+
+    def mean_loss(labels, outputs):
+        return tf.reduce_mean(tf.cast(loss(labels, outputs), tf.float32))
+
+    return tf.function(mean_loss, input_signature=signature, autograph=False)
+
+
+def _forward(layer, training):
+    if takes_training(layer):
+        return lambda inputs: layer(inputs, training=training)
+    return lambda inputs: layer(inputs)
+
+
+def takes_training(layer: keras.layers.Layer):
+    """Whether a layer behaves differently in training and can be told which it is."""
+    return "training" in inspect.signature(layer.call).parameters

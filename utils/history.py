@@ -1,0 +1,73 @@
+"""One run's record: a row an iteration."""
+
+import dataclasses
+
+import pandas as pd
+
+COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
+
+
+@dataclasses.dataclass
+class History:
+    """What a run recorded, and what came out.
+
+    Attributes
+    ----------
+    method : str
+    seed : int
+    loss : list of float
+        Training loss of each iteration, before its update.
+    seconds : list of float
+        Time that each iteration took, in seconds, compilation included.
+    frozen : list of int
+        Leading frozen blocks in each iteration.
+    accuracy : float or None
+        Share of the test images whose class is right after the last iteration.
+    """
+
+    method: str = ""
+    seed: int = 0
+    loss: list = dataclasses.field(default_factory=list)
+    seconds: list = dataclasses.field(default_factory=list)
+    frozen: list = dataclasses.field(default_factory=list)
+    accuracy: float | None = None
+
+    def append(self, loss, seconds, frozen):
+        """Record an iteration."""
+        self.loss.append(float(loss))
+        self.seconds.append(float(seconds))
+        self.frozen.append(int(frozen))
+
+    def __len__(self):
+        return len(self.loss)
+
+    def to_frame(self):
+        """The rows as a DataFrame with the columns of `results.csv`."""
+        rows = zip(range(len(self)), self.loss, self.seconds, self.frozen)
+        return pd.DataFrame([(self.method, self.seed, *row) for row in rows], columns=COLUMNS)
+
+
+def write_histories(histories, path):
+    """Write histories to one CSV, from which `read_histories` makes them again, bit for bit."""
+    pd.concat([history.to_frame() for history in histories]).to_csv(path, index=False)
+
+
+def read_histories(path):
+    """The histories in a `results.csv`, in the order in which they stand there.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks a column, or holds no rows.
+    """
+    frame = pd.read_csv(path, float_precision="round_trip")
+    missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing or frame.empty:
+        raise ValueError(
+            f"{path} must have rows of {', '.join(COLUMNS)}. "
+            + (f"Missing: {', '.join(missing)}" if missing else "It has none.")
+        )
+    return [
+        History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))
+        for (method, seed), rows in frame.groupby(["method", "seed"], sort=False)
+    ]

@@ -1,0 +1,167 @@
+"""Comparison plots: arrays in, axes out.
+
+No function shows a figure or changes a global style; without an `axis` each makes a figure of its
+own.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+PARAMETERS = ("degree", "iteration", "learning_rate", "scaled")
+
+
+def ewma(values, window):
+    """Exponentially weighted moving average, y_t = (1 − a)·y_{t−1} + a·x_t, a = 2/(window + 1).
+
+    Parameters
+    ----------
+    values : array_like, shape (…, iterations)
+    window : int
+        The span, in iterations.
+
+    Returns
+    -------
+    ndarray, the shape of `values`
+    """
+    values = np.asarray(values, dtype=float)
+    rows = pd.DataFrame(values.reshape(-1, values.shape[-1]).T)
+    return rows.ewm(span=window, adjust=False).mean().to_numpy().T.reshape(values.shape)
+
+
+def draw(
+    first,
+    first_label,
+    second=None,
+    second_label=None,
+    type_data="loss",
+    window=5,
+    bound=None,
+    axis=None,
+):
+    """Draw one or two curves: the values faintly, their moving average on top.
+
+    Parameters
+    ----------
+    first, second : array_like, shape (iterations,)
+        Values of the curves.
+    first_label, second_label : str
+        Their names.
+    type_data : str
+        What the values are, for the axis and the legend.
+    window : int
+        Span of the moving average, in iterations.
+    bound : sequence of four floats, optional
+        Limits of the axes: left, right, bottom, top.
+    axis : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axis = _axis(axis)
+    curves = [(first, first_label), (second, second_label)]
+    for number, (values, label) in enumerate(curves):
+        if values is None:
+            continue
+        colour = f"C{number}"
+        axis.plot(np.asarray(values, dtype=float), color=colour, alpha=0.25, linewidth=0.8)
+        axis.plot(ewma(values, window), color=colour, label=f"{label} {type_data}")
+    axis.set_xlabel("Iteration")
+    axis.set_ylabel(type_data.capitalize())
+    if bound is not None:
+        axis.axis(bound)
+    axis.legend()
+    return axis
+
+
+def ax_draw(freeze_loss, res_loss, params, axis=None):
+    """Draw the losses of a FreezeOut model and a classic one, titled with the parameters.
+
+    Parameters
+    ----------
+    freeze_loss, res_loss : array_like, shape (iterations,)
+        Losses of the two models.
+    params : sequence or mapping
+        degree, iteration, learning_rate and scaled, in this order or by these names.
+    axis : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    named = params if isinstance(params, Mapping) else dict(zip(PARAMETERS, params))
+    missing = [name for name in PARAMETERS if name not in named]
+    if missing:
+        raise ValueError(f"params must give {', '.join(PARAMETERS)}. Missing: {', '.join(missing)}")
+    axis = draw(freeze_loss, "FreezeOut", res_loss, "Classic ResNet", axis=axis)
+    axis.set_title(
+        f"learning rate {named['learning_rate']}, degree {named['degree']}, "
+        f"iteration {named['iteration']}, {'' if named['scaled'] else 'un'}scaled"
+    )
+    return axis
+
+
+def draw_rates(schedule, axis=None):
+    """Draw the learning rate of every block over the iterations, up to where the last one stops.
+
+    Parameters
+    ----------
+    schedule : FreezeOut, Annealed, or a callable with `last_iterations`
+    axis : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axis = _axis(axis)
+    iterations = np.arange(int(np.ceil(np.max(schedule.last_iterations))))
+    rates = np.array([schedule(iteration) for iteration in iterations])
+    for block, column in enumerate(rates.T):
+        learning = column > 0
+        axis.plot(iterations[learning], column[learning], label=f"block {block}")
+    axis.set_xlabel("Iteration")
+    axis.set_ylabel("Learning rate")
+    axis.legend()
+    return axis
+
+
+def compare_curves(curves, window=20, axis=None):
+    """Draw the losses of any number of methods: the mean over seeds as a line, ± 1 std as a band.
+
+    Parameters
+    ----------
+    curves : mapping from str to array_like, shape (iterations,) or (seeds, iterations)
+        Losses of each method.
+    window : int
+        Span of the moving average, in iterations; averaged before mean and deviation are taken.
+    axis : matplotlib.axes.Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axis = _axis(axis)
+    for name, losses in curves.items():
+        smooth = np.atleast_2d(ewma(losses, window))
+        mean, deviation = smooth.mean(axis=0), smooth.std(axis=0)
+        (line,) = axis.plot(mean, label=name)
+        if len(smooth) > 1:
+            iterations = np.arange(mean.size)
+            axis.fill_between(
+                iterations, mean - deviation, mean + deviation, alpha=0.2, color=line.get_color()
+            )
+    axis.set_xlabel("Iteration")
+    axis.set_ylabel("Loss")
+    axis.legend()
+    return axis
+
+
+def _axis(axis):
+    return plt.subplots()[1] if axis is None else axis
