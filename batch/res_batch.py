@@ -5,7 +5,7 @@ import threading
 from batchflow import Batch, Dataset, action
 
 from batch import arrays
-from batch.actions import accept_name, keep_lists
+from batch.actions import accept_name, accept_repeats, keep_lists
 from batch.config import as_dict, check_keys
 from batch.models import ResNet
 from batch.schedules import positive_whole
@@ -32,6 +32,7 @@ FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_r
 
 
 accept_name()
+accept_repeats()
 _making = threading.Lock()  # batches that are prefetched must not make a model twice
 
 

@@ -189,7 +189,7 @@ class TFModel(BaseModel):
         self.optimizer = configs.make_optimizer(config.get("optimizer", "SGD"))
         self.loss = config.get("loss") or cross_entropy
         self.trainer = Trainer(self.network, self.optimizer, self._schedule(), self.loss)
-        self._inference = tf.function(self._logits, autograph=False)
+        self._inference = {}
 
     def _new_network(self, shape, classes):
         precision = self.config.get("precision", "float32")
@@ -226,14 +226,23 @@ class TFModel(BaseModel):
             )
         return images, labels, indices
 
-    def _logits(self, images, indices):
-        features = scaled(tf.gather(images, indices))
-        return self.network(features, training=False)
-
     def _infer(self, images, indices):
-        chunks = [indices[start : start + CHUNK] for start in range(0, len(indices), CHUNK)]
-        logits = [self._inference(images, tf.constant(chunk)) for chunk in chunks]
-        return tf.cast(tf.concat(logits, axis=0), tf.float32)
+        """Logits of some rows, computed in chunks to bound the memory it takes."""
+        if images.dtype not in self._inference:
+            self._inference[images.dtype] = self._compiled_inference(images)
+        infer = self._inference[images.dtype]
+        starts = range(0, len(indices), CHUNK)
+        chunks = [infer(images, tf.constant(indices[at : at + CHUNK])) for at in starts]
+        return tf.concat(chunks, axis=0)
+
+    def _compiled_inference(self, images):
+        def infer(images, indices):
+            features = scaled(tf.gather(images, indices))
+            return tf.cast(self.network(features, training=False), tf.float32)
+
+        rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+        indices = tf.TensorSpec((None,), tf.int64)
+        return tf.function(infer, autograph=False).get_concrete_function(rows, indices)
 
     def _slots(self):
         return {

@@ -102,7 +102,7 @@ class Trainer:
         with self._lock:
             rates = self.rates()
             with_classifier = np.append(rates, rates[-1])
-            step = self._step(images, tuple(bool(rate > 0) for rate in with_classifier))
+            step = self.compiled_step(images, tuple(bool(rate > 0) for rate in with_classifier))
             indices = tf.constant(np.asarray(indices, dtype=np.int64))
             loss = float(step(images, labels, indices, tf.constant(with_classifier, tf.float32)))
             self._check(loss, rates)
@@ -119,8 +119,21 @@ class Trainer:
                 f"{self._last_loss}. A smaller learning rate may help."
             )
 
-    def _step(self, images, active):
-        """The compiled step for a set of active blocks, made when first asked for."""
+    def compiled_step(self, images, active):
+        """The step for a set of active blocks, compiled when first asked for.
+
+        Parameters
+        ----------
+        images : tensor, shape (N, H, W, C)
+            Its shape and type are what the step is compiled for.
+        active : tuple of bool
+            One for each block, the classifier included.
+
+        Returns
+        -------
+        callable
+            From images, labels, indices and rates `(blocks + 1,)` to the loss.
+        """
         key = (images.dtype, active)
         if key not in self._compiled:
             rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)

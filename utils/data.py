@@ -21,6 +21,10 @@ class DataError(ValueError):
     """Data that can't be had, or that is not what it should be."""
 
 
+class UnknownDataError(DataError):
+    """No data set has this name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
     """Images `(N, H, W, C)`, `uint8`, and labels `(N,)`, `int64`."""
@@ -73,7 +77,7 @@ def load_data(source="digits"):
         return _from_folder(path)
     if path.suffix == ".npz" or path.is_file():
         return _from_npz(path, path.stem)
-    raise DataError(
+    raise UnknownDataError(
         f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
         "with *_pics.blk and *_labels.blk"
     )
@@ -134,7 +138,7 @@ def _digits():
 
 
 def _like_mnist(image, ndimage):
-    """An 8×8 digit of 0 … 16 as MNIST has them: 20 pixels tall or wide, centre of mass at 14, 14."""
+    """An 8×8 digit of 0 … 16 as in MNIST: 20 pixels tall or wide, centre of mass in the middle."""
     rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
     digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     digit = np.clip(ndimage.zoom(digit, 20 / max(digit.shape), order=1), 0, 16)

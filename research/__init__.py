@@ -1,0 +1,1 @@
+"""Experiments built on `batch`: the command line, comparisons, reports and benchmarks."""

@@ -1,0 +1,77 @@
+"""The small ResNet and its training step in PyTorch, eager, channels_last."""
+
+import tensorflow as tf
+import torch
+from torch import nn
+
+
+def torch_step(images, labels, batch_size, sgd):
+    """A function that makes one training step on a random batch."""
+    torch.set_num_threads(tf.config.threading.get_intra_op_parallelism_threads())
+    network = network_like_ours().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        network.parameters(),
+        lr=sgd["learning_rate"],
+        momentum=sgd["momentum"],
+        nesterov=sgd["nesterov"],
+    )
+    images = torch.from_numpy(images).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(labels)
+    generator = torch.Generator().manual_seed(0)
+
+    def step():
+        rows = torch.randint(len(images), (batch_size,), generator=generator)
+        batch = (images[rows].float() / 255).contiguous(memory_format=torch.channels_last)
+        optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(network(batch), labels[rows])
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    return step
+
+
+def network_like_ours():
+    """Stem, four bottleneck blocks, classifier."""
+    blocks, channels = [], 32
+    for filters in [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2:
+        blocks.append(Bottleneck(channels, filters))
+        channels = filters[2]
+    return nn.Sequential(
+        *convolved(1, 32, 7, stride=2),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(channels, 10),
+    )
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolutions, added to their input."""
+
+    def __init__(self, channels, filters):
+        super().__init__()
+        self.branch = nn.Sequential(
+            *convolved(channels, filters[0], 1),
+            nn.ReLU(inplace=True),
+            *convolved(filters[0], filters[1], 3),
+            nn.ReLU(inplace=True),
+            *convolved(filters[1], filters[2], 1),
+        )
+        same = channels == filters[2]
+        self.shortcut = (
+            nn.Identity() if same else nn.Sequential(*convolved(channels, filters[2], 1))
+        )
+
+    def forward(self, inputs):
+        """Branch and shortcut, added."""
+        return torch.relu(self.branch(inputs) + self.shortcut(inputs))
+
+
+def convolved(channels, filters, size, stride=1):
+    """A convolution and its batch normalization."""
+    convolution = nn.Conv2d(channels, filters, size, stride, padding=size // 2, bias=False)
+    nn.init.kaiming_normal_(convolution.weight)
+    return convolution, nn.BatchNorm2d(filters)

@@ -1,0 +1,152 @@
+"""Several methods on several seeds: same data, same start, same order; and what that tells."""
+
+import dataclasses
+import sys
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from tqdm import tqdm
+
+from research import experiment as experiments
+from research.methods import BASELINES
+
+SUMMARY = [
+    "method",
+    "seeds",
+    "accuracy_mean",
+    "accuracy_std",
+    "seconds_mean",
+    "seconds_ratio",
+    "predicted_ratio",
+    "baseline",
+    "difference",
+    "ci_low",
+    "ci_high",
+]
+
+
+class Progress(tqdm):
+    """A bar over the iterations of one run or several: loss, rate, time left.
+
+    Parameters
+    ----------
+    iterations : int
+        Of all runs together.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, iterations, quiet=False):
+        interval = 0.5 if sys.stderr.isatty() else 15  # seconds; log files get a line a while
+        super().__init__(
+            total=iterations, disable=quiet, unit="it", dynamic_ncols=True, mininterval=interval
+        )
+
+    def __call__(self, history):
+        """Take note of another iteration of a run."""
+        self.set_description(f"{history.method}, seed {history.seed}", refresh=False)
+        self.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
+        self.update()
+
+
+def compare(base, methods, seeds, data, quiet=False):
+    """Run every method on every seed.
+
+    The methods take turns within a seed, and a short run that is thrown away goes first, so that
+    what the machine does meanwhile, and TensorFlow's first steps, are nobody's advantage.
+
+    Parameters
+    ----------
+    base : Experiment
+        What all runs have in common.
+    methods : sequence of str
+    seeds : sequence of int
+    data : utils.Data
+    quiet : bool
+        No progress bar.
+
+    Returns
+    -------
+    histories : list of History
+        Grouped by seed, in the order of `methods`.
+    predicted : dict from str to float
+        Time of each method over that of a classic run, as the FLOPs predict it.
+    """
+    experiments.check(base, data)
+    experiments.run(dataclasses.replace(base, iterations=2, freeze_iterations=None), data)
+    histories, predicted = [], {}
+    total = len(seeds) * len(methods) * base.iterations
+    with Progress(total, quiet) as progress:
+        for seed in seeds:
+            for method in methods:
+                one = dataclasses.replace(base, method=method, seed=seed)
+                history, model = experiments.run(one, data, progress)
+                histories.append(history)
+                if method not in predicted:
+                    predicted[method] = experiments.predicted_ratio(one, model.network)
+    return histories, predicted
+
+
+def summarize(histories, predicted):
+    """One row a method: accuracy, time, and the difference to its baseline.
+
+    Parameters
+    ----------
+    histories : list of History
+    predicted : dict from str to float
+        As `compare` gives it.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `SUMMARY`. `seconds_ratio` is to classic; the difference in test
+        accuracy is to `baseline`, paired over the seeds, with its 95 % interval (Student's t).
+        What can't be told is empty: a ratio or a difference without the runs it needs, an interval
+        from fewer than 2 seeds.
+    """
+    by_method = {}
+    for history in histories:
+        by_method.setdefault(history.method, {})[history.seed] = history
+    rows = [_row(method, by_method, predicted.get(method)) for method in by_method]
+    return pd.DataFrame(rows, columns=SUMMARY)
+
+
+def paired_interval(differences, confidence=0.95):
+    """Mean of paired differences and its confidence interval; NaN for fewer than 2.
+
+    Parameters
+    ----------
+    differences : array_like, shape (seeds,)
+
+    Returns
+    -------
+    mean, low, high : float
+    """
+    differences = np.asarray(differences, dtype=float)
+    if differences.size < 2:
+        return np.nan, np.nan, np.nan
+    mean = differences.mean()
+    margin = stats.t.ppf(0.5 + confidence / 2, differences.size - 1) * stats.sem(differences)
+    return mean, mean - margin, mean + margin
+
+
+def _row(method, by_method, predicted):
+    runs = by_method[method]
+    accuracies = [run.accuracy for run in runs.values()]
+    seconds = np.mean([sum(run.seconds) for run in runs.values()])
+    classic = by_method.get("classic")
+    baseline = BASELINES.get(method)
+    shared = sorted(set(runs) & set(by_method.get(baseline, {})))
+    differences = [runs[seed].accuracy - by_method[baseline][seed].accuracy for seed in shared]
+    return [
+        method,
+        len(runs),
+        np.mean(accuracies),
+        np.std(accuracies, ddof=1) if len(runs) > 1 else np.nan,
+        seconds,
+        seconds / np.mean([sum(run.seconds) for run in classic.values()]) if classic else np.nan,
+        predicted,
+        baseline if baseline in by_method else None,
+        *paired_interval(differences),
+    ]

@@ -1,0 +1,197 @@
+"""Figures, and one self-contained HTML page: settings, table, and what it says in words."""
+
+import base64
+import io
+import pathlib
+
+import jinja2
+import numpy as np
+from matplotlib.figure import Figure
+
+from research.compare import summarize
+from utils.plots import compare_curves
+
+WINDOW = 20  # iterations that the curves are averaged over
+DOTS_PER_INCH = 150
+
+
+def write_report(folder, histories, record):
+    """Write `loss.png` and `report.html` into a folder.
+
+    Parameters
+    ----------
+    folder : path
+    histories : list of History
+    record : dict
+        As from `research.results.read`.
+    """
+    folder = pathlib.Path(folder)
+    summary = summarize(histories, record["predicted_ratio"])
+    loss = _png(loss_figure(histories))
+    (folder / "loss.png").write_bytes(loss)
+    figures = [
+        ("Training loss", loss, _loss_caption(histories)),
+        (
+            "Accuracy and time",
+            _png(accuracy_figure(histories)),
+            "Each dot is a run, each cross the mean of a method: up is better, left is faster.",
+        ),
+        (
+            "Frozen blocks",
+            _png(frozen_figure(histories)),
+            "Leading blocks that an iteration left out of its backward pass.",
+        ),
+    ]
+    page = _template().render(
+        record=record,
+        columns=COLUMNS,
+        rows=[table_row(row) for _, row in summary.iterrows()],
+        statements=statements(summary),
+        figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
+    )
+    (folder / "report.html").write_text(page)
+
+
+COLUMNS = (
+    "method",
+    "seeds",
+    "test accuracy, %",
+    "seconds",
+    "time / classic",
+    "predicted",
+    "difference, points",
+    "95 % interval",
+)
+
+
+def table_row(row):
+    """A row of the summary as the texts of a table's cells; a dash is what can't be told."""
+    spread = "" if np.isnan(row.accuracy_std) else f" ± {100 * row.accuracy_std:.2f}"
+    against = "" if np.isnan(row.difference) else f" to {row.baseline}"
+    return (
+        row.method,
+        str(row.seeds),
+        f"{100 * row.accuracy_mean:.2f}{spread}",
+        f"{row.seconds_mean:.1f}",
+        _number(row.seconds_ratio, "{:.3f}"),
+        _number(row.predicted_ratio, "{:.3f}"),
+        _number(100 * row.difference, "{:+.2f}") + against,
+        _number(100 * row.ci_low, "{:+.2f}", " to ") + _number(100 * row.ci_high, "{:+.2f}", ""),
+    )
+
+
+def statements(summary):
+    """What the rows say about their methods against the baselines, a text each."""
+    return [_statement(row) for _, row in summary.iterrows() if isinstance(row.baseline, str)]
+
+
+def _statement(row):
+    text = f"{row.method} against {row.baseline}: {_verdict(row)}"
+    if not np.isnan(row.seconds_ratio):
+        text += (
+            f" It took {row.seconds_ratio:.2f} of the time of classic; "
+            f"its FLOPs predict {row.predicted_ratio:.2f}."
+        )
+    return text
+
+
+def _verdict(row):
+    if np.isnan(row.difference):
+        return "one seed tells nothing about accuracy; run at least two."
+    sign = "more" if row.difference >= 0 else "less"
+    found = (
+        f"{abs(100 * row.difference):.2f} points {sign} test accuracy, 95 % interval "
+        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.seeds} seeds."
+    )
+    if np.isclose(row.ci_low, row.ci_high, rtol=0, atol=1e-9):
+        return found + " All seeds gave the same, which says little about others: run more."
+    if row.ci_low > 0 or row.ci_high < 0:
+        return found + " Seeds alone would hardly give that."
+    return found + " That can't be told from chance."
+
+
+def loss_figure(histories):
+    """EWMA of the training loss of every method, mean and spread over seeds."""
+    figure, axis = _figure()
+    compare_curves(_curves(histories, "loss"), WINDOW, axis)
+    axis.set_ylabel(f"Training loss (EWMA over {WINDOW})")
+    axis.set_yscale("log")
+    axis.set_title("Training loss")
+    return figure
+
+
+def accuracy_figure(histories):
+    """Test accuracy against time, a dot a run and a cross a method."""
+    figure, axis = _figure()
+    for method, runs in _by_method(histories).items():
+        seconds = [sum(run.seconds) for run in runs]
+        accuracies = [100 * run.accuracy for run in runs]
+        dots = axis.scatter(seconds, accuracies, label=method, alpha=0.5)
+        colour = dots.get_facecolor()[0, :3]
+        axis.scatter(np.mean(seconds), np.mean(accuracies), marker="x", s=90, color=colour)
+    axis.set_xlabel("Seconds of training")
+    axis.set_ylabel("Test accuracy, %")
+    axis.set_title("Accuracy and time")
+    axis.legend()
+    return figure
+
+
+def frozen_figure(histories):
+    """Leading frozen blocks over the iterations; every seed of a method has the same."""
+    figure, axis = _figure()
+    for method, runs in _by_method(histories).items():
+        axis.step(range(len(runs[0])), runs[0].frozen, where="post", label=method)
+    axis.set_xlabel("Iteration")
+    axis.set_ylabel("Frozen blocks")
+    axis.yaxis.get_major_locator().set_params(integer=True)
+    axis.set_title("Frozen blocks")
+    axis.legend()
+    return figure
+
+
+def _loss_caption(histories):
+    seeds = max(len(runs) for runs in _by_method(histories).values())
+    spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
+    return f"Moving average (EWMA) over {WINDOW} iterations; {spread}The scale is logarithmic."
+
+
+def _figure():
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axis = figure.subplots()
+    axis.grid(alpha=0.3)
+    return figure, axis
+
+
+def _png(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    return buffer.getvalue()
+
+
+def _by_method(histories):
+    methods = {}
+    for history in histories:
+        methods.setdefault(history.method, []).append(history)
+    return methods
+
+
+def _curves(histories, column):
+    """Values of each method, shape `(seeds, iterations)`, cut to its shortest run."""
+    curves = {}
+    for method, runs in _by_method(histories).items():
+        shortest = min(len(run) for run in runs)
+        curves[method] = np.array([getattr(run, column)[:shortest] for run in runs])
+    return curves
+
+
+def _number(value, pattern, after=""):
+    if value is None or np.isnan(value):
+        return "–" if after or "+" not in pattern else ""
+    return pattern.format(value) + after
+
+
+def _template():
+    text = pathlib.Path(__file__).with_name("report.html").read_text()
+    return jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        text
+    )

@@ -1,0 +1,122 @@
+"""The folder of a comparison or a run: written whole or not at all, and read back."""
+
+import contextlib
+import datetime
+import json
+import os
+import pathlib
+import shutil
+
+from research.compare import summarize
+from utils.history import read_histories, write_histories
+
+
+class ResultsError(RuntimeError):
+    """A folder that can't be written, or that holds no results."""
+
+
+@contextlib.contextmanager
+def new_folder(out, kind, overwrite=False):
+    """A folder to write in that becomes `out` when all is done, and vanishes if it is not.
+
+    Parameters
+    ----------
+    out : path or None
+        By default a new folder under `runs/`, named after `kind` and the time.
+    kind : str
+    overwrite : bool
+        Replace a folder of earlier results.
+
+    Yields
+    ------
+    pathlib.Path
+        The folder to write in.
+
+    Raises
+    ------
+    ResultsError
+        If `out` exists (with `overwrite`: holds something else than results), or can't be written.
+    """
+    target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    if target.exists() and not overwrite:
+        raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
+    if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
+        raise ResultsError(f"{target} holds something else than results, so it is left alone")
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        partial.mkdir(parents=True)
+    except FileExistsError:
+        shutil.rmtree(partial)
+        partial.mkdir()
+    except OSError as error:
+        raise ResultsError(f"Can't write {target}: {error.strerror}") from error
+    try:
+        if not os.access(target.parent, os.W_OK):
+            raise ResultsError(f"Can't write {target}: no permission")
+        yield partial
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def save(folder, histories, settings, environment, predicted):
+    """Write `results.csv`, `experiment.json` and, of a comparison, `summary.csv`.
+
+    Parameters
+    ----------
+    folder : path
+    histories : list of History
+    settings : dict
+        What the command was told: enough to run it again.
+    environment : dict
+        As from `research.environment.describe`.
+    predicted : dict
+        As from `research.compare.compare`.
+    """
+    folder = pathlib.Path(folder)
+    write_histories(histories, folder / "results.csv")
+    runs = [{"method": one.method, "seed": one.seed, "accuracy": one.accuracy} for one in histories]
+    record = {
+        "settings": settings,
+        "environment": environment,
+        "predicted_ratio": predicted,
+        "runs": runs,
+    }
+    (folder / "experiment.json").write_text(json.dumps(record, indent=2) + "\n")
+    if settings["command"] == "compare":
+        summarize(histories, predicted).to_csv(folder / "summary.csv", index=False)
+
+
+def read(folder):
+    """Histories and record of a folder that `save` wrote.
+
+    Returns
+    -------
+    histories : list of History
+    record : dict
+        The contents of `experiment.json`.
+
+    Raises
+    ------
+    ResultsError
+        If something is missing or does not fit.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        histories = read_histories(folder / "results.csv")
+        record = json.loads((folder / "experiment.json").read_text())
+        accuracies = {(run["method"], run["seed"]): run["accuracy"] for run in record["runs"]}
+        for history in histories:
+            history.accuracy = accuracies[history.method, history.seed]
+        record["settings"], record["environment"], record["predicted_ratio"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(
+            f"{folder} holds no results of resbatch compare or train: {error}"
+        ) from error
+    return histories, record
+
+
+def _entries(folder):
+    return folder.iterdir() if folder.is_dir() else [folder]
