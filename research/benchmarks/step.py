@@ -1,7 +1,8 @@
 """A training step of the small ResNet, nothing frozen: the classic pipeline against its peers.
 
-Milliseconds a step, median (quartiles), the versions in turn. Ratios are of the medians: ours over
-the peer's. Keras' `fit` is measured in calls of 60 steps, in turn with 60 steps of ours.
+Milliseconds a step, median (quartiles), the two versions of a row in turn; ratios are of the
+medians, ours over the peer's. Keras' `fit` and PyTorch take turns of 60 steps, which spreads what a
+call of `fit` costs, and what the threads of one library leave behind for the other.
 """
 
 import importlib.util
@@ -15,7 +16,7 @@ from batch import ResBatch
 from research.benchmarks.timing import in_turn, milliseconds
 
 COLUMNS = ("what", "ours, ms", "peer, ms", "ratio")
-STEPS = 60  # of a call of `fit`, which spreads what the call itself costs
+STEPS = 60  # in a turn
 SGD = {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}
 
 
@@ -26,31 +27,30 @@ def measure(repetitions, batch_size):
     labels = rng.integers(0, 10, len(images))
     labels[:10] = np.arange(10)
     pipeline, compiled = _ours(images, labels, batch_size)
-    rounds = in_turn(
-        {
-            "ours": lambda: [pipeline() for _ in range(STEPS)],
-            "fit": _keras_fit(images, labels, batch_size),
-        },
-        max(repetitions // STEPS, 3),
-        warm_up=1,
-    )
-    versions = {"ours": pipeline, "compiled": compiled}
+    turns = max(repetitions // STEPS, 3)
+    fit = _keras_fit(images, labels, batch_size)
+    rows = [
+        _row("stock Keras: compile and fit", _sixty(pipeline), fit, turns, STEPS),
+        _row("our compiled step, without BatchFlow and Python", pipeline, compiled, repetitions),
+    ]
     if importlib.util.find_spec("torch"):
         from research.benchmarks.torch_step import torch_step
 
-        versions["torch"] = torch_step(images, labels, batch_size, SGD)
-    steps = in_turn(versions, repetitions)
-    return [
-        _row("stock Keras: compile and fit", rounds["ours"] / STEPS, rounds["fit"] / STEPS),
-        _row("PyTorch: eager, channels_last", steps["ours"], steps.get("torch")),
-        _row("our compiled step, without BatchFlow and Python", steps["ours"], steps["compiled"]),
-    ]
+        step = _sixty(torch_step(images, labels, batch_size, SGD))
+        rows.append(_row("PyTorch: eager, channels_last", _sixty(pipeline), step, turns, STEPS))
+    else:
+        rows.append(("PyTorch: not installed (pip install resbatch[bench])", "", "", ""))
+    return rows
 
 
-def _row(name, ours, peer):
-    if peer is None:
-        return name, milliseconds(ours), "not installed", ""
+def _row(name, ours, peer, repetitions, steps=1):
+    seconds = in_turn({"ours": ours, "peer": peer}, repetitions, warm_up=1)
+    ours, peer = (seconds[key] / steps for key in ("ours", "peer"))
     return name, milliseconds(ours), milliseconds(peer), f"{np.median(ours) / np.median(peer):.3f}"
+
+
+def _sixty(step):
+    return lambda: [step() for _ in range(STEPS)]
 
 
 def _ours(images, labels, batch_size):
