@@ -11,7 +11,6 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from batch.schedules import leading_frozen
 from batch.trainer import takes_training
 
 
@@ -96,11 +95,6 @@ def predicted_ratio(costs, schedule, iterations):
             ratios[active] = step_cost(costs, active)
         total += ratios[active]
     return total / (iterations * step_cost(costs, (True,) * len(costs)))
-
-
-def frozen_blocks(schedule, iterations):
-    """Leading frozen blocks at each iteration, shape `(iterations,)`."""
-    return np.array([leading_frozen(schedule(iteration)) for iteration in range(iterations)])
 
 
 def _cost(layer):

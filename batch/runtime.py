@@ -32,12 +32,19 @@ def set_threads(threads=None):
         The number in force. It can't be changed once TensorFlow has computed something.
     """
     threading = import_tensorflow().config.threading
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or processors()
     if threading.get_intra_op_parallelism_threads() != threads:
         threading.set_intra_op_parallelism_threads(threads)
     if threading.get_inter_op_parallelism_threads() != threads:
         threading.set_inter_op_parallelism_threads(threads)
     return threads
+
+
+def processors():
+    """How many processors this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

@@ -173,7 +173,10 @@ class TFModel(BaseModel):
         self._open(path, self.config)
 
     def reset(self):
-        """Initial weights, empty slots, iteration 0."""
+        """Initial weights, empty slots, iteration 0.
+
+        The initial weights of a network that came from a file alone are those of the file.
+        """
         self._build(self.config)
 
     def _build(self, config, network=None):
@@ -260,7 +263,8 @@ class TFModel(BaseModel):
             saved = json.loads(archive.read("config.json"))
             saved["optimizer"] = keras.optimizers.deserialize(saved["optimizer"])
             network = keras.saving.load_model(archive.extract("network.keras", folder))
-            saved["network"] = network.layers
+            if type(self).make_network is TFModel.make_network:
+                saved["network"] = _copied(network.layers, network.input_shape[1:]).layers
             with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
                 self._build({**saved, **config}, network)
                 for block, optimizer in enumerate(self.trainer.optimizers):

@@ -7,9 +7,7 @@ import argparse
 import importlib
 import sys
 
-from research.methods import METHODS
-
-BENCHMARKS = ("step", "freezeout")
+from research.names import METHODS, SUITES
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,7 +91,11 @@ def _add_others(commands):
     _add_out(reproduce, "a new one under runs/")
     bench = commands.add_parser("bench", help="measure, side by side with peers")
     bench.add_argument(
-        "suites", nargs="*", metavar="SUITE", help=f"of {', '.join(BENCHMARKS)} (default: all)"
+        "suites",
+        nargs="*",
+        type=_suite,
+        metavar="SUITE",
+        help=f"of {', '.join(SUITES)} (default: all)",
     )
     bench.add_argument("--repetitions", type=_count, default=50, help="(default: 50)")
     bench.add_argument("--batch-size", type=_count, default=300, help="(default: 300)")
@@ -146,6 +148,14 @@ def _methods(text):
             f"must be different names of {', '.join(METHODS)}, not {text!r}"
         )
     return names
+
+
+def _suite(text):
+    if text not in SUITES:
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {text!r} (choose from {', '.join(SUITES)})"
+        )
+    return text
 
 
 def _one_line(error):

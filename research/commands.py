@@ -1,12 +1,13 @@
 """What the commands do, once the command line is understood."""
 
 import dataclasses
+import importlib
 import pathlib
 
 import pandas as pd
 
 from research import results
-from research.methods import METHODS
+from research.names import METHODS
 
 MATCHED = ("data", "model", "iterations", "batch_size", "freeze_iterations", "precision")
 
@@ -25,7 +26,7 @@ def compare(options):
             "methods": options.methods,
             "seeds": list(seeds),
         }
-        _save(folder, histories, settings, predicted, threads)
+        results.save(folder, histories, settings, _environment(threads), predicted)
         final = _report(folder, *results.read(folder))
     print(final)
     print(f"\nReport: {_final(folder) / 'report.html'}")
@@ -51,7 +52,7 @@ def train(options):
             "seeds": [one.seed],
         }
         predicted = {one.method: experiments.predicted_ratio(one, model.network)}
-        _save(folder, [history], settings, predicted, threads)
+        results.save(folder, [history], settings, _environment(threads), predicted)
         model.network.save(folder / "model.keras")
     seconds = sum(history.seconds)
     print(
@@ -79,9 +80,9 @@ def report(options):
 
 def data(options):
     """`resbatch data`: pack a data set into .blk files."""
-    from utils.data import load_data, pack
+    from utils.data import pack
 
-    loaded = load_data(options.source or options.name)
+    loaded = _load(options.source or options.name)
     name = pathlib.Path(options.name).stem
     for path in pack(dataclasses.replace(loaded, name=name), options.out):
         print(path)
@@ -93,6 +94,8 @@ def reproduce(options):
 
     with results.new_folder(options.out, "reproduce", options.overwrite) as folder:
         names = run_notebooks(folder)
+        settings = {"command": "reproduce", "notebooks": names}
+        results.write_record(folder, settings, _environment())
     for name in names:
         print(_final(folder) / name)
 
@@ -111,12 +114,18 @@ COMMANDS = {
 
 def _prepare(options):
     """Data, and TensorFlow with its threads: data first, for they fail faster."""
-    from utils.data import load_data
-
-    loaded = load_data(options.data)
+    loaded = _load(options.data)
     from batch.runtime import set_threads
 
     return loaded, set_threads(options.threads)
+
+
+def _load(source):
+    from utils.data import NAMES, load_data
+
+    if source in NAMES and source != "digits":
+        importlib.import_module("batch")  # starts TensorFlow, which keras.datasets needs, quietly
+    return load_data(source)
 
 
 def _experiment(options, **changes):
@@ -146,10 +155,10 @@ def _settings(options, experiment, data):
     }
 
 
-def _save(folder, histories, settings, predicted, threads):
+def _environment(threads=None):
     from research.environment import describe
 
-    results.save(folder, histories, settings, describe(threads), predicted)
+    return describe(threads)
 
 
 def _report(folder, histories, record):

@@ -9,7 +9,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from research import experiment as experiments
-from research.methods import BASELINES
+from research.names import BASELINES
 
 SUMMARY = [
     "method",

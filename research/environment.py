@@ -4,6 +4,8 @@ import os
 import platform
 from importlib import metadata
 
+from batch.runtime import processors
+
 PACKAGES = ("resbatch", "batchflow", "keras", "numpy", "pandas", "tensorflow")
 
 
@@ -14,14 +16,14 @@ def describe(threads=None):
         "python": platform.python_version(),
         **versions,
         "system": platform.platform(terse=True),
-        "processor": processor(),
-        "processors": str(len(os.sched_getaffinity(0))),
+        "processor": processor_name(),
+        "processors": str(processors()),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         **({"threads": str(threads)} if threads else {}),
     }
 
 
-def processor():
+def processor_name():
     """The processor's name."""
     try:
         with open("/proc/cpuinfo") as lines:

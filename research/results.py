@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import json
-import os
 import pathlib
 import shutil
 
@@ -51,8 +50,6 @@ def new_folder(out, kind, overwrite=False):
     except OSError as error:
         raise ResultsError(f"Can't write {target}: {error.strerror}") from error
     try:
-        if not os.access(target.parent, os.W_OK):
-            raise ResultsError(f"Can't write {target}: no permission")
         yield partial
         if target.exists():
             shutil.rmtree(target)
@@ -78,15 +75,15 @@ def save(folder, histories, settings, environment, predicted):
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
     runs = [{"method": one.method, "seed": one.seed, "accuracy": one.accuracy} for one in histories]
-    record = {
-        "settings": settings,
-        "environment": environment,
-        "predicted_ratio": predicted,
-        "runs": runs,
-    }
-    (folder / "experiment.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_record(folder, settings, environment, predicted_ratio=predicted, runs=runs)
     if settings["command"] == "compare":
         summarize(histories, predicted).to_csv(folder / "summary.csv", index=False)
+
+
+def write_record(folder, settings, environment, **more):
+    """Write `experiment.json`, by which `new_folder` knows a folder of ours."""
+    record = {"settings": settings, "environment": environment, **more}
+    pathlib.Path(folder, "experiment.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
 def read(folder):

@@ -6,8 +6,7 @@ import pandas as pd
 
 from batch.runtime import set_threads
 from research.environment import describe
-
-SUITES = ("step", "freezeout")
+from research.names import SUITES
 
 
 def run_suites(names, repetitions, batch_size, threads):
@@ -23,15 +22,7 @@ def run_suites(names, repetitions, batch_size, threads):
         Images in a step.
     threads : int or None
         As for `batch.runtime.set_threads`.
-
-    Raises
-    ------
-    ValueError
-        If there is no suite of that name.
     """
-    unknown = [name for name in names if name not in SUITES]
-    if unknown:
-        raise ValueError(f"No benchmark {', '.join(unknown)}: expected {', '.join(SUITES)}")
     machine = describe(set_threads(threads))
     keys = ("processor", "threads", "tensorflow", "keras", "batchflow")
     print(", ".join(f"{key} {machine[key]}" for key in keys), flush=True)

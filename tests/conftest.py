@@ -1,0 +1,45 @@
+import os
+import pathlib
+
+import matplotlib
+import numpy as np
+import pytest
+
+matplotlib.use("Agg")
+
+import batch  # noqa: F401 TensorFlow starts quietly
+
+
+@pytest.fixture
+def examples():
+    """60 images of 8×8, whose class shows in their brightness."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    labels[:3] = [0, 1, 2]
+    images = rng.integers(0, 80, (60, 8, 8, 1)) + 80 * labels[:, None, None, None]
+    return images.astype(np.uint8), labels
+
+
+@pytest.fixture
+def blocks():
+    """A function that makes the layers of a network of three blocks and a classifier."""
+    from batch.networks.resnet import BottleneckBlock, Classifier, Stem
+
+    def make(seed=0):
+        return [
+            Stem(4, kernel_size=3, strides=1, pool_size=2, seed=seed),
+            BottleneckBlock([4, 4, 8], seed=seed + 10),
+            BottleneckBlock([4, 4, 8], seed=seed + 20),
+            Classifier(3, seed=seed + 30),
+        ]
+
+    return make
+
+
+@pytest.fixture
+def real_data():
+    """The folder with mnist.npz and cifar10.npz, where there is one."""
+    folder = os.environ.get("RESBATCH_DATA")
+    if not folder or not pathlib.Path(folder, "mnist.npz").is_file():
+        pytest.skip("RESBATCH_DATA names no folder with mnist.npz")
+    return pathlib.Path(folder)

@@ -1,0 +1,35 @@
+import numpy as np
+
+from research.benchmarks import freezeout, step
+from research.benchmarks.timing import in_turn, milliseconds
+
+
+def test_versions_take_turns():
+    calls = []
+    seconds = in_turn({name: lambda name=name: calls.append(name) for name in "ab"}, 2, warm_up=1)
+    assert calls == ["a", "b"] * 3
+    assert seconds["a"].shape == (2,)
+    assert milliseconds([0.001, 0.002, 0.003]) == "2.0 (1.5–2.5)"
+
+
+def test_rows_of_the_freezeout_suite():
+    rows = freezeout.measure(1, 8)
+    assert [row[0] for row in rows] == [0, 1, 2, 3, 4, 5]
+    assert all(len(row) == len(freezeout.COLUMNS) for row in rows)
+    assert rows[0][2:4] == ("1.000", "1.000")
+    assert rows[5][3] == "0.337"
+
+
+def test_the_stock_network_is_the_same_network():
+    from batch.networks.resnet import small_resnet
+
+    stock, ours = step.stock_network(), small_resnet((28, 28, 1), 10)
+    shapes = [sorted(map(tuple, (w.shape for w in one.trainable_weights))) for one in (stock, ours)]
+    assert shapes[0] == shapes[1]
+
+
+def test_rows_of_the_step_suite(monkeypatch):
+    monkeypatch.setattr(step, "STEPS", 2)
+    rows = step.measure(1, 8)
+    assert all(len(row) == len(step.COLUMNS) for row in rows)
+    assert np.isfinite(float(rows[0][3]))

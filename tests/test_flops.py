@@ -1,0 +1,70 @@
+import keras
+import numpy as np
+import pytest
+
+from batch import Constant, FreezeOut
+from batch.flops import block_costs, frozen_ratios, predicted_ratio, step_cost
+from batch.networks.resnet import small_resnet
+
+
+@pytest.fixture(scope="module")
+def costs():
+    return block_costs(small_resnet((28, 28, 1), 10))
+
+
+def test_costs_as_counted_by_hand(costs):
+    stem, first, _, third, _, classifier = costs
+    assert stem.forward == stem.weight_gradient == 14 * 14 * 7 * 7 * 32
+    assert stem.inner_gradient == 0
+    assert first.forward == 49 * (32 * 32 + 9 * 32 * 32 + 32 * 128 + 32 * 128)
+    assert first.input_gradient == 49 * (32 * 32 + 32 * 128)
+    assert first.inner_gradient == 49 * (9 * 32 * 32 + 32 * 128)
+    assert third.forward == 49 * (128 * 64 + 9 * 64 * 64 + 64 * 256 + 128 * 256)
+    assert (classifier.forward, classifier.input_gradient) == (2560, 2560)
+
+
+def test_a_step_costs_forward_weight_and_input_gradients(costs):
+    forward = sum(cost.forward for cost in costs)
+    assert step_cost(costs, [True] * 6) == 3 * forward - costs[0].forward
+    assert step_cost(costs, [False] * 6) == forward
+    prefix = step_cost(costs, [False, False, False, True, True, True])
+    assert (
+        prefix
+        == forward
+        + 3 * 0
+        + sum(
+            cost.weight_gradient + cost.inner_gradient + cost.input_gradient for cost in costs[3:]
+        )
+        - costs[3].input_gradient
+    )
+
+
+def test_a_frozen_block_in_the_middle_saves_its_weight_gradient_only(costs):
+    whole = step_cost(costs, [True] * 6)
+    middle = step_cost(costs, [True, True, False, True, True, True])
+    assert whole - middle == costs[2].weight_gradient
+
+
+def test_ratios_fall_to_the_forward_pass(costs):
+    ratios = frozen_ratios(costs)
+    assert ratios.shape == (6,)
+    assert ratios[0] == 1
+    assert (np.diff(ratios) < 0).all()
+    assert ratios[5] == step_cost(costs, [False] * 6) / step_cost(costs, [True] * 6)
+
+
+def test_predicted_ratio_is_the_mean_over_the_stages(costs):
+    ratios = frozen_ratios(costs)
+    schedule = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False)
+    expected = (180 * ratios[0] + 30 * ratios[1:5].sum()) / 300
+    assert predicted_ratio(costs, schedule, 300) == pytest.approx(expected)
+    assert predicted_ratio(costs, Constant(5, 0.1), 10) == 1
+
+
+def test_layers_without_products_cost_nothing():
+    network = keras.Sequential(
+        [keras.Input((4, 4, 2)), keras.layers.ReLU(), keras.layers.Flatten(), keras.layers.Dense(3)]
+    )
+    costs = block_costs(network)
+    assert [cost.forward for cost in costs] == [0, 0, 96]
+    assert costs[2].weight_gradient == 96

@@ -1,0 +1,26 @@
+import nbformat
+import pytest
+
+from research.notebooks import NOTEBOOKS, NotebookError, run_notebooks
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_are_committed_with_outputs_and_run(path, tmp_path, monkeypatch):
+    committed = nbformat.read(path, 4)
+    cells = [cell for cell in committed.cells if cell.cell_type == "code"]
+    assert any(cell.outputs for cell in cells)
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+    monkeypatch.setenv("RESBATCH_ITERATIONS", "5")
+    monkeypatch.setenv("RESBATCH_SEEDS", "1")
+    monkeypatch.delenv("RESBATCH_DATA", raising=False)
+    written = run_notebooks(tmp_path, [path])
+    assert written == [path.name, path.with_suffix(".html").name]
+    assert (tmp_path / written[1]).stat().st_size > 10_000
+
+
+def test_a_notebook_that_fails_is_named_with_its_error(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    path = tmp_path / "broken.ipynb"
+    nbformat.write(notebook, path)
+    with pytest.raises(NotebookError, match=r"broken\.ipynb: .*ZeroDivisionError"):
+        run_notebooks(tmp_path / "out", [path])

@@ -1,0 +1,57 @@
+import numpy as np
+
+from research import report
+from research.compare import summarize
+from utils import History
+
+
+def histories(differences):
+    made = []
+    for seed, difference in enumerate(differences):
+        for method, accuracy, seconds in (
+            ("classic", 0.9, 4.0),
+            ("annealed", 0.9 + difference, 2.0),
+        ):
+            losses = np.linspace(2, 1, 5).tolist()
+            made.append(History(method, seed, losses, [seconds / 5] * 5, [0] * 5, accuracy))
+    return made
+
+
+def texts(differences):
+    predicted = {"classic": 1.0, "annealed": 1.0}
+    return report.statements(summarize(histories(differences), predicted))
+
+
+def test_a_clear_difference_is_told_with_its_interval():
+    (text,) = texts([0.030, 0.031, 0.032])
+    assert text.startswith("annealed against classic: 3.10 points more test accuracy")
+    assert "+2.85 to +3.35, over 3 seeds. Seeds alone would hardly give that." in text
+    assert text.endswith("It took 0.50 of the time of classic; its FLOPs predict 1.00.")
+
+
+def test_what_chance_can_give_is_called_so():
+    (text,) = texts([0.03, -0.05])
+    assert "1.00 points less test accuracy" in text
+    assert "can't be told from chance" in text
+
+
+def test_one_seed_tells_nothing_and_equal_ones_little():
+    assert "one seed tells nothing" in texts([0.03])[0]
+    assert "says little" in texts([0.03, 0.03])[0]
+
+
+def test_tables_have_dashes_where_nothing_can_be_told():
+    summary = summarize(histories([0.03]), {"classic": 1.0, "annealed": 1.0})
+    rows = [report.table_row(row) for _, row in summary.iterrows()]
+    assert all(len(row) == len(report.COLUMNS) for row in rows)
+    assert rows[1] == ("annealed", "1", "93.00", "2.0", "0.500", "1.000", "–", "–")
+
+
+def test_figures_show_every_method():
+    made = histories([0.01, 0.02])
+    loss = report.loss_figure(made).axes[0]
+    assert [line.get_label() for line in loss.lines] == ["classic", "annealed"]
+    dots = report.accuracy_figure(made).axes[0]
+    assert dots.collections[0].get_offsets().tolist() == [[4, 90], [4, 90]]
+    frozen = report.frozen_figure(made).axes[0]
+    assert len(frozen.lines) == 2

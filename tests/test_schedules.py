@@ -1,0 +1,96 @@
+import math
+
+import numpy as np
+import pytest
+
+from batch.schedules import Annealed, Constant, FreezeOut, leading_frozen
+
+
+def test_last_iterations_of_the_study():
+    linear = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False)
+    squared = FreezeOut(5, 300, 0.06, t_0=0.6, degree=2, scaled=False)
+    cubic = FreezeOut(5, 300, 0.06, t_0=0.6, degree=3, scaled=False)
+    assert linear.last_iterations.tolist() == [180, 210, 240, 270, 300]
+    np.testing.assert_allclose(squared.last_iterations, [108, 147, 192, 243, 300], rtol=1e-12)
+    np.testing.assert_allclose(cubic.last_iterations, [64.8, 102.9, 153.6, 218.7, 300], rtol=1e-12)
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_rates_equal_the_formula(degree, scaled):
+    blocks, iterations, rate, t_0 = 4, 77, 0.1, 0.5
+    schedule = FreezeOut(blocks, iterations, rate, t_0, degree, scaled)
+    for iteration in (0, 1, 10, 38, 39, 60, 76, 77, 100):
+        expected = []
+        for block in range(blocks):
+            ratio = (t_0 + (1 - t_0) * block / (blocks - 1)) ** degree
+            last, initial = iterations * ratio, rate / ratio if scaled else rate
+            cosine = 0.5 * initial * (1 + math.cos(math.pi * iteration / last))
+            expected.append(cosine if iteration < last else 0.0)
+        np.testing.assert_allclose(schedule(iteration), expected, rtol=0, atol=1e-12)
+        assert schedule(iteration).dtype == np.float64
+
+
+def test_a_block_is_frozen_from_its_last_iteration_on():
+    schedule = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False)
+    frozen = [leading_frozen(schedule(iteration)) for iteration in range(302)]
+    assert [frozen.index(count) for count in range(1, 6)] == [180, 210, 240, 270, 300]
+    assert frozen[301] == 5
+
+
+def test_finetune_rate_wakes_every_block_after_the_last_iteration():
+    schedule = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False, finetune_rate=0.01)
+    assert schedule(299)[-1] > 0
+    assert schedule(299)[0] == 0
+    assert schedule(300).tolist() == [0.01] * 5
+
+
+def test_annealed_is_the_last_blocks_curve():
+    settings = {"t_0": 0.6, "degree": 3, "scaled": True, "finetune_rate": 0.01}
+    freezeout, annealed = FreezeOut(5, 300, 0.06, **settings), Annealed(5, 300, 0.06, **settings)
+    for iteration in (0, 64, 65, 299, 300):
+        assert annealed(iteration).tolist() == [freezeout(iteration)[-1]] * 5
+    assert annealed.last_iterations.tolist() == [300] * 5
+
+
+def test_constant_never_changes():
+    assert Constant(3, 0.03)(0).tolist() == Constant(3, 0.03)(10**6).tolist() == [0.03] * 3
+
+
+def test_one_block_stops_with_the_run():
+    assert FreezeOut(1, 10, 0.1).last_iterations.tolist() == [10]
+
+
+def test_config_makes_the_same_schedule_again():
+    for schedule in (
+        FreezeOut(5, 300, 0.06, 0.6, 1, False, 0.01),
+        Annealed(5, 30, 1),
+        Constant(2, 1),
+    ):
+        again = type(schedule)(**schedule.get_config())
+        assert again(7).tolist() == schedule(7).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("blocks", 0),
+        ("blocks", 2.5),
+        ("iterations", 0),
+        ("iterations", -3),
+        ("iterations", True),
+        ("iterations", "300"),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("t_0", 0),
+        ("t_0", 1.1),
+        ("degree", 4),
+        ("degree", True),
+        ("scaled", "False"),
+        ("finetune_rate", -0.1),
+    ],
+)
+def test_bad_parameters_are_refused_with_what_was_received(name, value):
+    settings = {"blocks": 5, "iterations": 300, "learning_rate": 0.06, name: value}
+    with pytest.raises(ValueError, match=rf"{name} must be .* Received: {value!r}"):
+        FreezeOut(**settings)

@@ -1,0 +1,198 @@
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+
+from batch import Constant, FreezeOut, ResNet, TFModel
+
+INPUTS = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 3}}
+
+
+@pytest.fixture
+def make(blocks):
+    def make_model(**config):
+        rate = {} if "schedule" in config else {"learning_rate": 0.05}
+        return TFModel({"inputs": INPUTS, "network": blocks(), **rate, **config})
+
+    return make_model
+
+
+SCHEDULE = ("FreezeOut", {"iterations": 6, "learning_rate": 0.05, "t_0": 0.5, "degree": 1})
+
+
+def test_training_lowers_the_loss_and_raises_the_accuracy(make, examples):
+    model = make(optimizer=("SGD", {"momentum": 0.9}))
+    before = model.predict(*examples, fetches="loss")
+    losses = [model.train(*examples) for _ in range(25)]
+    assert losses[-1] < losses[0] / 2
+    assert model.predict(*examples, fetches="loss") < before
+    assert model.iteration == 25
+
+
+def test_fetches_agree_with_each_other(make, examples):
+    images, labels = examples
+    model = make()
+    names = ["predictions", "output_prob", "output_labels", "output_accuracy", "loss"]
+    logits, probabilities, classes, accuracy, loss = model.predict(images, labels, fetches=names)
+    assert logits.shape == probabilities.shape == (60, 3)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(classes, logits.argmax(1))
+    assert accuracy == pytest.approx((classes == labels).mean())
+    assert loss == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-5)
+    np.testing.assert_array_equal(model.predict(images), logits)
+    np.testing.assert_array_equal(model.predict(images, indices=[5, 2]), logits[[5, 2]])
+
+
+def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):
+    whole = make().predict(examples[0])
+    monkeypatch.setattr("batch.tf_model.CHUNK", 16)
+    np.testing.assert_array_equal(make().predict(examples[0]), whole)
+
+
+def test_a_loaded_model_goes_on_like_an_uninterrupted_one(make, examples, tmp_path):
+    model = make(optimizer=("SGD", {"momentum": 0.9, "nesterov": True}), schedule=SCHEDULE)
+    for _ in range(4):
+        model.train(*examples)
+    model.save(tmp_path / "sub" / "model.zip")
+    loaded = TFModel({"load": {"path": tmp_path / "sub" / "model.zip"}, "build": None})
+    assert loaded.iteration == 4
+    for _ in range(4):
+        assert loaded.train(*examples) == model.train(*examples)
+        assert loaded.frozen == model.frozen
+    assert [file.name for file in (tmp_path / "sub").iterdir()] == ["model.zip"]
+
+
+def test_load_into_a_model_that_exists(make, examples, tmp_path):
+    model = make(optimizer="Adam", learning_rate=0.003)
+    for _ in range(2):
+        model.train(*examples)
+    model.save(tmp_path / "model.zip")
+    expected = [model.train(*examples) for _ in range(2)]
+    model.load(tmp_path / "model.zip")
+    assert [model.train(*examples) for _ in range(2)] == expected
+
+
+def test_what_cannot_be_saved_is_given_again(make, examples, tmp_path):
+    model = make(schedule=Constant(3, 0.01))
+    model.train(*examples)
+    model.save(tmp_path / "model.zip")
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        assert "schedule" not in json.loads(archive.read("config.json"))
+    loaded = TFModel({"load": {"path": tmp_path / "model.zip"}, "schedule": Constant(3, 0.01)})
+    assert loaded.train(*examples) == model.train(*examples)
+
+
+def test_reset_starts_anew(make, examples):
+    model = make(optimizer=("SGD", {"momentum": 0.9}))
+    first = [model.train(*examples) for _ in range(3)]
+    model.reset()
+    assert model.iteration == 0
+    assert [model.train(*examples) for _ in range(3)] == first
+
+
+def test_the_users_layers_are_copied_with_their_weights(make, blocks, examples):
+    layers = blocks()
+    base = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    weights = [weight.copy() for weight in base.get_weights()]
+    one, two = make(network=layers), make(network=layers)
+    for mine, given in zip(one.network.get_weights(), weights):
+        np.testing.assert_array_equal(mine, given)
+    one.train(*examples)
+    for model_weights in (base.get_weights(), two.network.get_weights()):
+        assert all(np.array_equal(a, b) for a, b in zip(model_weights, weights))
+
+
+def test_precision_bfloat16(examples):
+    model = ResNet(
+        {
+            "inputs": {"images": {"shape": (8, 8, 1), "classes": 3}},
+            "precision": "bfloat16",
+            "learning_rate": 0.01,
+        }
+    )
+    assert model.network.layers[1].compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.network.trainable_variables} == {"float32"}
+    losses = [model.train(*examples) for _ in range(6)]
+    assert losses[-1] < losses[0]
+    assert keras.config.dtype_policy().name == "float32"
+    assert model.predict(examples[0]).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            {"optimiser": "SGD"},
+            "Unknown key in the config of TFModel: optimiser. Known keys: inputs",
+        ),
+        ({"inputs": {"images": {"shape": (8, 8, 1)}}}, "a shape and the classes"),
+        ({"inputs": None}, "a shape and the classes"),
+        ({"inputs": {"images": {"shape": (8,), "classes": 3}}}, r"\(H, W\) or \(H, W, C\)"),
+        ({"inputs": {"images": {"shape": (8, 8, 1), "classes": 4}}}, "4 logits an image"),
+        ({"optimizer": "SDG"}, "must be a Keras optimizer, .* Received: 'SDG'"),
+        ({"optimizer": {"momentum": 0.9}}, "must be a Keras optimizer"),
+        ({"schedule": SCHEDULE, "learning_rate": 0.1}, "not both"),
+        ({"precision": "float16"}, "float32 or bfloat16"),
+    ],
+)
+def test_bad_configs_are_refused(make, config, message):
+    with pytest.raises(ValueError, match=message):
+        make(**config)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (FreezeOut(5, 10, 0.1), "3 blocks .* a schedule for 5"),
+        (("FrezeOut", {}), "FreezeOut, Annealed, Constant"),
+        ("FreezeOut", "FreezeOut, Annealed, Constant"),
+        (("FreezeOut", {"iterations": 0, "learning_rate": 1}), "iterations must be"),
+    ],
+)
+def test_bad_schedules_are_refused(blocks, schedule, message):
+    with pytest.raises(ValueError, match=message):
+        TFModel({"inputs": INPUTS, "network": blocks(), "schedule": schedule})
+
+
+def test_optimizers_in_every_form(make):
+    for form in (
+        "adam",
+        ("Adam", {"beta_1": 0.5}),
+        {"name": "Adam", "beta_1": 0.5},
+        keras.optimizers.Adam(beta_1=0.5),
+    ):
+        optimizer = make(optimizer=form).trainer.optimizers[0]
+        assert type(optimizer) is keras.optimizers.Adam
+        assert optimizer.beta_1 == (0.9 if form == "adam" else 0.5)
+
+
+def test_the_optimizers_own_rate_counts_where_no_other_is_given(blocks):
+    model = TFModel(
+        {"inputs": INPUTS, "network": blocks(), "optimizer": ("SGD", {"learning_rate": 0.25})}
+    )
+    assert model.trainer.schedule(0).tolist() == [0.25] * 3
+
+
+def test_a_base_model_needs_a_network():
+    with pytest.raises(ValueError, match="TFModel needs a 'network'"):
+        TFModel({"inputs": INPUTS})
+
+
+def test_bad_calls_are_refused(make, examples):
+    images, labels = examples
+    model = make()
+    with pytest.raises(ValueError, match=r"images of shape \(8, 8, 1\)"):
+        model.train(np.zeros((60, 9, 9)), labels)
+    with pytest.raises(ValueError, match="rows of the 60 images"):
+        model.train(images, labels, [60])
+    with pytest.raises(ValueError, match="Received: none"):
+        model.train(images, labels, [])
+    with pytest.raises(ValueError, match="fetches='loss'"):
+        model.train(images, labels, fetches="accuracy")
+    with pytest.raises(ValueError, match="need labels: output_accuracy"):
+        model.predict(images, fetches="output_accuracy")
+    with pytest.raises(ValueError, match="output_acuracy"):
+        model.predict(images, labels, fetches="output_acuracy")
+    assert model.iteration == 0
