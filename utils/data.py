@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from utils.blk import BlkError, read_blk, write_blk
-from utils.labels import class_numbers, one_hot
+from utils.labels import class_numbers, count_classes, one_hot
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -232,7 +232,7 @@ def _checked(name, where, x_train, y_train, x_test, y_test):
         raise DataError(
             f"{where}: train images are {train.images.shape[1:]}, test {test.images.shape[1:]}"
         )
-    classes = int(max(train.labels.max(), test.labels.max())) + 1
+    classes = max(count_classes(y_train), count_classes(y_test))
     if classes < 2:
         raise DataError(f"{where}: expected at least 2 classes, found {classes}")
     return Data(name, classes, train, test)

@@ -77,14 +77,20 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def convolution(filters, kernel_size, strides=1, seed=None, dtype=None):
-    """A bias-free 'same' convolution with He initialization (He et al., 2015, section 2.2)."""
+    """A bias-free 'same' convolution with He initialization.
+
+    The variance is 2/(k²·filters), the backward case of He et al., 2015 (equation 14), as ResNets
+    are usually initialized; in a bottleneck it learns faster than the forward case.
+    """
     return keras.layers.Conv2D(
         filters,
         kernel_size,
         strides=strides,
         padding="same",
         use_bias=False,
-        kernel_initializer=keras.initializers.HeNormal(seed=seed),
+        kernel_initializer=keras.initializers.VarianceScaling(
+            2.0, "fan_out", "untruncated_normal", seed=seed
+        ),
         dtype=dtype,
     )
 
