@@ -24,20 +24,25 @@ def set_threads(threads=None):
     Parameters
     ----------
     threads : int, optional
-        By default as many as there are processors to run on.
+        By default, and when TensorFlow was told nothing, as many as there are processors to run on.
 
     Returns
     -------
     int
-        The number in force. It can't be changed once TensorFlow has computed something.
+        The number in force.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow has computed something already, with another number.
     """
     threading = import_tensorflow().config.threading
-    threads = threads or processors()
-    if threading.get_intra_op_parallelism_threads() != threads:
+    in_force = threading.get_intra_op_parallelism_threads() or processors()
+    if threads not in (None, in_force):
         threading.set_intra_op_parallelism_threads(threads)
-    if threading.get_inter_op_parallelism_threads() != threads:
         threading.set_inter_op_parallelism_threads(threads)
-    return threads
+        return threads
+    return in_force
 
 
 def processors():

@@ -209,8 +209,9 @@ class TFModel(BaseModel):
             if "learning_rate" in self.config:
                 raise ValueError("Give 'learning_rate' or 'schedule', not both.")
             return configs.make_schedule(self.config["schedule"], blocks)
-        rate = self.config.get("learning_rate", float(self.optimizer.learning_rate))
-        return Constant(blocks, rate)
+        # Keras keeps its own rate as a float32; its shortest form is the number that was given.
+        own = float(str(np.float32(self.optimizer.learning_rate)))
+        return Constant(blocks, self.config.get("learning_rate", own))
 
     def _place(self, images, labels, indices):
         shape = arrays.image_shape(images)

@@ -67,7 +67,7 @@ COLUMNS = (
 def table_row(row):
     """A row of the summary as the texts of a table's cells; a dash is what can't be told."""
     spread = "" if np.isnan(row.accuracy_std) else f" ± {100 * row.accuracy_std:.2f}"
-    against = "" if np.isnan(row.difference) else f" to {row.baseline}"
+    told = not np.isnan(row.difference)
     return (
         row.method,
         str(row.seeds),
@@ -75,8 +75,8 @@ def table_row(row):
         f"{row.seconds_mean:.1f}",
         _number(row.seconds_ratio, "{:.3f}"),
         _number(row.predicted_ratio, "{:.3f}"),
-        _number(100 * row.difference, "{:+.2f}") + against,
-        _number(100 * row.ci_low, "{:+.2f}", " to ") + _number(100 * row.ci_high, "{:+.2f}", ""),
+        f"{100 * row.difference:+.2f} to {row.baseline}" if told else "–",
+        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}" if told else "–",
     )
 
 
@@ -184,10 +184,8 @@ def _curves(histories, column):
     return curves
 
 
-def _number(value, pattern, after=""):
-    if value is None or np.isnan(value):
-        return "–" if after or "+" not in pattern else ""
-    return pattern.format(value) + after
+def _number(value, pattern):
+    return "–" if value is None or np.isnan(value) else pattern.format(value)
 
 
 def _template():

@@ -26,9 +26,10 @@ def test_arrays_come_back(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_files_of_older_numpy_can_be_read(tmp_path, order):
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_files_of_older_numpy_can_be_read(tmp_path, order, protocol):
     array = np.asarray(np.arange(12.0).reshape(3, 4), order=order)
-    payload = pickle.dumps(array, protocol=2).replace(b"numpy._core", b"numpy.core")
+    payload = pickle.dumps(array, protocol=protocol).replace(b"numpy._core", b"numpy.core")
     assert b"numpy.core.multiarray" in payload
     np.testing.assert_array_equal(read_blk(packed(tmp_path, payload)), array)
 

@@ -103,7 +103,7 @@ def test_pipelines_can_be_composed(dataset, config, examples, blocks):
     assert len(repeated) == 6
     nested = []
     both = dataset.pipeline(config=config).train_res(nested, *examples).train_freez([], *examples)
-    steps((both * 2) << config)
+    steps((both * 2) << dataset << config)
     assert len(nested) == 6
 
 

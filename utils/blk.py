@@ -85,6 +85,12 @@ def _from_buffer(buffer, dtype, shape, order):
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
 
 
+def _encode(text, encoding):
+    if encoding != "latin1":
+        raise BlkError(f"it encodes text as {encoding!r}")
+    return text.encode("latin1")
+
+
 def _reconstruct(kind, shape, code):
     if kind is not _ndarray or tuple(shape) != (0,):
         raise BlkError("it builds something else than an array")
@@ -104,4 +110,5 @@ _ADMITTED = {
     ("numpy", "ndarray"): _ndarray,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,  # today's pickles
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # older ones
+    ("_codecs", "encode"): _encode,  # bytes in the oldest
 }

@@ -168,9 +168,10 @@ def _from_keras(name):
 
 def _from_npz(path, name):
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
+        with archive:
             missing = [key for key in ARRAYS if key not in archive.files]
             if missing:
                 raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")

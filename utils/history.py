@@ -60,7 +60,7 @@ def read_histories(path):
     ValueError
         If the file lacks a column, or holds no rows.
     """
-    frame = pd.read_csv(path, float_precision="round_trip")
+    frame = pd.read_csv(path, converters={"loss": float, "seconds": float})  # to the last bit
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing or frame.empty:
         raise ValueError(

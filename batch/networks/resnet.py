@@ -33,7 +33,9 @@ class Stem(keras.layers.Layer):
         }
         self.convolution = convolution(filters, kernel_size, strides, seed, self.dtype_policy)
         self.normalization = batch_norm(self.dtype_policy)
-        self.pool = keras.layers.MaxPooling2D(pool_size) if pool_size > 1 else None
+        self.pool = None
+        if pool_size > 1:
+            self.pool = keras.layers.MaxPooling2D(pool_size, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -67,7 +69,7 @@ class BottleneckBlock(keras.layers.Layer):
         if len(filters) != 3:
             raise ValueError(f"filters must be three channel counts. Received: {filters}")
         self.config = {"filters": list(filters), "strides": strides, "seed": seed}
-        seeds = [None] * 4 if seed is None else [seed + offset for offset in range(4)]
+        seeds = [None] * 3 if seed is None else [seed, seed + 1, seed + 2]
         dtype = self.dtype_policy
         self.convolutions = [
             convolution(filters[0], 1, 1, seeds[0], dtype),
@@ -75,8 +77,7 @@ class BottleneckBlock(keras.layers.Layer):
             convolution(filters[2], 1, 1, seeds[2], dtype),
         ]
         self.normalizations = [batch_norm(dtype) for _ in filters]
-        self.projection = convolution(filters[2], 1, strides, seeds[3], dtype)
-        self.projection_normalization = batch_norm(dtype)
+        self.projection = self.projection_normalization = None
 
     def build(self, input_shape):
         shape = input_shape
@@ -84,11 +85,17 @@ class BottleneckBlock(keras.layers.Layer):
             conv.build(shape)
             shape = conv.compute_output_shape(shape)
             norm.build(shape)
-        if tuple(shape[1:]) == tuple(input_shape[1:]):
-            self.projection = self.projection_normalization = None
-        else:
-            self.projection.build(input_shape)
-            self.projection_normalization.build(shape)
+        if tuple(shape[1:]) != tuple(input_shape[1:]):
+            self._build_projection(input_shape, shape)
+
+    def _build_projection(self, input_shape, output_shape):
+        seed, dtype = self.config["seed"], self.dtype_policy
+        seed = None if seed is None else seed + 3
+        strides = self.config["strides"]
+        self.projection = convolution(output_shape[-1], 1, strides, seed, dtype)
+        self.projection.build(input_shape)
+        self.projection_normalization = batch_norm(dtype)
+        self.projection_normalization.build(output_shape)
 
     def call(self, inputs, training=None):
         branch = inputs
@@ -119,8 +126,8 @@ class Classifier(keras.layers.Layer):
     def __init__(self, classes, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.config = {"classes": classes, "seed": seed}
-        self.pool = keras.layers.GlobalAveragePooling2D()
         # Logits and loss stay in float32 whatever the precision of the features.
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
         self.dense = keras.layers.Dense(
             classes, kernel_initializer=keras.initializers.HeNormal(seed=seed), dtype="float32"
         )

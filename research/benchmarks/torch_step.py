@@ -1,13 +1,14 @@
 """The small ResNet and its training step in PyTorch, eager, channels_last."""
 
-import tensorflow as tf
 import torch
 from torch import nn
+
+from batch.runtime import set_threads
 
 
 def torch_step(images, labels, batch_size, sgd):
     """A function that makes one training step on a random batch."""
-    torch.set_num_threads(tf.config.threading.get_intra_op_parallelism_threads())
+    torch.set_num_threads(set_threads())
     network = network_like_ours().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         network.parameters(),
