@@ -1,10 +1,6 @@
 """TFModel: the interface that BatchFlow expects of a model, around a `Trainer`."""
 
 import contextlib
-import json
-import os
-import tempfile
-import zipfile
 
 import keras
 import numpy as np
@@ -13,6 +9,7 @@ from batchflow.models.base import BaseModel
 
 from batch import arrays
 from batch import config as configs
+from batch.model_file import read_model, restore, write_model
 from batch.schedules import Constant
 from batch.trainer import Trainer, cross_entropy, scaled
 
@@ -155,18 +152,7 @@ class TFModel(BaseModel):
         The file appears whole or not at all. A schedule or loss that is a callable of the user's
         own is not saved: give it again in the config of the model that loads.
         """
-        target = os.path.abspath(path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
-            network, state = os.path.join(folder, "network.keras"), os.path.join(folder, "state")
-            self.network.save(network)
-            np.savez(state, iteration=self.iteration, **self._slots())
-            whole = os.path.join(folder, "whole")
-            with zipfile.ZipFile(whole, "w") as archive:
-                archive.write(network, "network.keras")
-                archive.write(state + ".npz", "state.npz")
-                archive.writestr("config.json", json.dumps(self._saved_config()))
-            os.replace(whole, target)
+        write_model(path, self.network, self.trainer, self.config, self.optimizer)
 
     def load(self, path):
         """Read what `save` wrote; training goes on from there."""
@@ -248,30 +234,18 @@ class TFModel(BaseModel):
         indices = tf.TensorSpec((None,), tf.int64)
         return tf.function(infer, autograph=False).get_concrete_function(rows, indices)
 
-    def _slots(self):
-        return {
-            f"{block}/{slot}": variable.numpy()
-            for block, optimizer in enumerate(self.trainer.optimizers)
-            for slot, variable in enumerate(optimizer.variables)
-        }
-
-    def _saved_config(self):
-        config = {key: value for key, value in self.config.items() if _is_plain(value)}
-        return {**config, "optimizer": keras.optimizers.serialize(self.optimizer)}
-
     def _open(self, path, config):
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            saved = json.loads(archive.read("config.json"))
-            saved["optimizer"] = keras.optimizers.deserialize(saved["optimizer"])
-            network = keras.saving.load_model(archive.extract("network.keras", folder))
-            if type(self).make_network is TFModel.make_network:
-                saved["network"] = _copied(network.layers, network.input_shape[1:]).layers
-            with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
-                self._build({**saved, **config}, network)
-                for block, optimizer in enumerate(self.trainer.optimizers):
-                    for slot, variable in enumerate(optimizer.variables):
-                        variable.assign(state[f"{block}/{slot}"])
-                self.trainer.iteration = int(state["iteration"])
+        network, saved, left_out, state = read_model(path)
+        missing = [key for key in left_out if key not in config]
+        if missing:
+            raise ValueError(
+                f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
+                "give the config that has them."
+            )
+        if type(self).make_network is TFModel.make_network:
+            saved["network"] = _copied(network.layers, network.input_shape[1:]).layers
+        self._build({**saved, **config}, network)
+        restore(self.trainer, state)
 
 
 _FETCHES = {
@@ -307,11 +281,3 @@ def _copied(layers, shape):
         if layer.built:
             twin.set_weights(layer.get_weights())
     return network
-
-
-def _is_plain(value):
-    try:
-        json.dumps(value)
-    except TypeError:
-        return False
-    return True

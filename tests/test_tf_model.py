@@ -79,9 +79,24 @@ def test_what_cannot_be_saved_is_given_again(make, examples, tmp_path):
     model.train(*examples)
     model.save(tmp_path / "model.zip")
     with zipfile.ZipFile(tmp_path / "model.zip") as archive:
-        assert "schedule" not in json.loads(archive.read("config.json"))
+        assert json.loads(archive.read("config.json"))["left_out"] == ["schedule"]
+    with pytest.raises(ValueError, match="without its schedule"):
+        TFModel({"load": {"path": tmp_path / "model.zip"}})
     loaded = TFModel({"load": {"path": tmp_path / "model.zip"}, "schedule": Constant(3, 0.01)})
     assert loaded.train(*examples) == model.train(*examples)
+
+
+def test_files_that_do_not_fit_are_refused(make, tmp_path):
+    make(optimizer="Adam").save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match="slots of another optimizer than FusedSGD"):
+        make(optimizer="SGD").load(tmp_path / "model.zip")
+    whole = (tmp_path / "model.zip").read_bytes()
+    for name, contents in (("half.zip", whole[: len(whole) // 2]), ("junk.zip", b"junk")):
+        (tmp_path / name).write_bytes(contents)
+        with pytest.raises(ValueError, match=f"{name} is no model"):
+            make().load(tmp_path / name)
+    with pytest.raises(ValueError, match="is no model"):
+        make().load(tmp_path / "missing.zip")
 
 
 def test_reset_starts_anew(make, examples):

@@ -1,0 +1,108 @@
+"""A model in one file: its network, the slots of its optimizers, its iteration, its config."""
+
+import json
+import os
+import tempfile
+import zipfile
+
+import keras
+import numpy as np
+
+
+def write_model(path, network, trainer, config, optimizer):
+    """Write a model; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    network : keras.Sequential
+    trainer : Trainer
+    config : dict
+        Entries that JSON can't hold are left out, and their keys noted.
+    optimizer : keras.optimizers.Optimizer
+        The one that the blocks' optimizers are copies of.
+    """
+    target = os.path.abspath(path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    plain = {key: value for key, value in config.items() if _is_plain(value)}
+    record = {
+        "config": plain,
+        "left_out": sorted(set(config) - set(plain) - {"network", "optimizer"}),
+        "optimizer": keras.optimizers.serialize(optimizer),
+    }
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
+        saved, state, whole = (
+            os.path.join(folder, name) for name in ("network.keras", "state.npz", "whole")
+        )
+        network.save(saved)
+        np.savez(state, iteration=trainer.iteration, **_slots(trainer))
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.write(saved, "network.keras")
+            archive.write(state, "state.npz")
+            archive.writestr("config.json", json.dumps(record))
+        os.replace(whole, target)
+
+
+def read_model(path):
+    """What `write_model` wrote.
+
+    Returns
+    -------
+    network : keras.Sequential
+    config : dict
+        With the optimizer made again.
+    left_out : list of str
+        Keys of the config whose values could not be saved.
+    state : dict of ndarray
+        For `restore`.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one of ours, or not whole.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+            record = json.loads(archive.read("config.json"))
+            optimizer = keras.optimizers.deserialize(record["optimizer"])
+            network = keras.saving.load_model(archive.extract("network.keras", folder))
+            with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
+                config = {**record["config"], "optimizer": optimizer}
+                return network, config, record["left_out"], dict(state)
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is no model that TFModel.save wrote: {error}") from error
+
+
+def restore(trainer, state):
+    """Give a trainer the slots and the iteration of a file; its network has the weights already.
+
+    Raises
+    ------
+    ValueError
+        If the slots belong to another optimizer.
+    """
+    slots = _slots(trainer)
+    if set(slots) | {"iteration"} != set(state):
+        raise ValueError(
+            f"The file holds slots of another optimizer than {type(trainer.optimizers[0]).__name__}"
+        )
+    for block, optimizer in enumerate(trainer.optimizers):
+        for slot, variable in enumerate(optimizer.variables):
+            variable.assign(state[f"{block}/{slot}"])
+    trainer.iteration = int(state["iteration"])
+
+
+def _slots(trainer):
+    return {
+        f"{block}/{slot}": variable.numpy()
+        for block, optimizer in enumerate(trainer.optimizers)
+        for slot, variable in enumerate(optimizer.variables)
+    }
+
+
+def _is_plain(value):
+    try:
+        json.dumps(value)
+    except TypeError:
+        return False
+    return True
