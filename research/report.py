@@ -82,17 +82,16 @@ def table_row(row):
 
 def statements(summary):
     """What the rows say about their methods against the baselines, a text each."""
-    return [_statement(row) for _, row in summary.iterrows() if isinstance(row.baseline, str)]
+    rows = {row.method: row for _, row in summary.iterrows()}
+    return [_statement(row, rows[row.baseline]) for row in rows.values() if row.baseline in rows]
 
 
-def _statement(row):
-    text = f"{row.method} against {row.baseline}: {_verdict(row)}"
-    if not np.isnan(row.seconds_ratio):
-        text += (
-            f" It took {row.seconds_ratio:.2f} of the time of classic; "
-            f"its FLOPs predict {row.predicted_ratio:.2f}."
-        )
-    return text
+def _statement(row, baseline):
+    return (
+        f"{row.method} against {row.baseline}: {_verdict(row)} "
+        f"It took {row.seconds_mean / baseline.seconds_mean:.2f} of the time of {row.baseline}; "
+        f"their FLOPs predict {row.predicted_ratio / baseline.predicted_ratio:.2f}."
+    )
 
 
 def _verdict(row):
