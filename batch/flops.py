@@ -86,14 +86,14 @@ def predicted_ratio(costs, schedule, iterations):
     iterations : int
         Length of the run.
     """
-    ratios = {}
-    total = 0.0
+    stages = {}  # cost of a step, by the set of active blocks
+    total = 0
     for iteration in range(iterations):
         rates = np.asarray(schedule(iteration))
         active = (*(rates > 0), rates[-1] > 0)
-        if active not in ratios:
-            ratios[active] = step_cost(costs, active)
-        total += ratios[active]
+        if active not in stages:
+            stages[active] = step_cost(costs, active)
+        total += stages[active]
     return total / (iterations * step_cost(costs, (True,) * len(costs)))
 
 

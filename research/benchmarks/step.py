@@ -30,14 +30,14 @@ def measure(repetitions, batch_size):
     turns = max(repetitions // STEPS, 3)
     fit = _keras_fit(images, labels, batch_size)
     rows = [
-        _row("stock Keras: compile and fit", _sixty(pipeline), fit, turns, STEPS),
+        _row("stock Keras: compile and fit", _turn(pipeline), fit, turns, STEPS),
         _row("our compiled step, without BatchFlow and Python", pipeline, compiled, repetitions),
     ]
     if importlib.util.find_spec("torch"):
         from research.benchmarks.torch_step import torch_step
 
-        step = _sixty(torch_step(images, labels, batch_size, SGD))
-        rows.append(_row("PyTorch: eager, channels_last", _sixty(pipeline), step, turns, STEPS))
+        step = _turn(torch_step(images, labels, batch_size, SGD))
+        rows.append(_row("PyTorch: eager, channels_last", _turn(pipeline), step, turns, STEPS))
     else:
         rows.append(("PyTorch: not installed (pip install resbatch[bench])", "", "", ""))
     return rows
@@ -49,7 +49,8 @@ def _row(name, ours, peer, repetitions, steps=1):
     return name, milliseconds(ours), milliseconds(peer), f"{np.median(ours) / np.median(peer):.3f}"
 
 
-def _sixty(step):
+def _turn(step):
+    """A function that makes the steps of one turn."""
     return lambda: [step() for _ in range(STEPS)]
 
 
