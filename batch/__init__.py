@@ -15,8 +15,17 @@ from batch.runtime import import_tensorflow  # noqa: E402
 
 import_tensorflow()
 
-from batch.models import ResNet  # noqa: E402
+from batch.models import (  # noqa: E402
+    ResNet,
+    ResNet18,
+    ResNet34,
+    ResNet50,
+    ResNet101,
+    ResNet152,
+    StochasticResNet,
+)
 from batch.networks.layers import FusedBatchNormalization  # noqa: E402
+from batch.networks.stochastic_depth import StochasticDepth  # noqa: E402
 from batch.res_batch import ResBatch, openset  # noqa: E402
 from batch.schedules import Annealed, Constant, FreezeOut  # noqa: E402
 from batch.tf_model import TFModel  # noqa: E402
@@ -30,6 +39,13 @@ __all__ = [
     "FusedBatchNormalization",
     "ResBatch",
     "ResNet",
+    "ResNet18",
+    "ResNet34",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "StochasticDepth",
+    "StochasticResNet",
     "TFModel",
     "TrainingError",
     "ax_draw",

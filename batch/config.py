@@ -2,6 +2,7 @@
 
 import keras
 from batchflow import Config
+from batchflow.named_expr import NamedExpression
 
 from batch import schedules
 from batch.optimizers import fused
@@ -87,31 +88,22 @@ def make_schedule(spec, blocks):
     return SCHEDULES[spec[0]](**{**as_dict(spec[1]), "blocks": blocks})
 
 
-def read_inputs(inputs):
-    """(H, W, C) and the number of classes from the `inputs` of a config.
-
-    `inputs` is `{name: {'shape': …}, name: {'classes': …}}` as in BatchFlow's TensorFlow models;
-    `classes` is a number or a list of names.
+def refuse_expressions(config, where="config"):
+    """Refuse named expressions (`B`, `C`, `V`, `F` …) that nobody has evaluated.
 
     Raises
     ------
     ValueError
-        If there is no shape or no number of classes.
+        Names the key.
     """
-    shape = classes = None
-    for description in as_dict(inputs).values():
-        shape = description.get("shape", shape)
-        classes = description.get("classes", classes)
-    if shape is None or classes is None:
+    if isinstance(config, NamedExpression):
         raise ValueError(
-            "'inputs' must give a shape and the classes, as in {'images': {'shape': (28, 28, 1)}, "
-            f"'labels': {{'classes': 10}}}}. Received: {inputs!r}"
+            f"{where} is a named expression, {config!r}, which BatchFlow evaluates for dynamic "
+            "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
         )
-    classes = classes if isinstance(classes, int) else len(classes)
-    shape = tuple(int(size) for size in shape)
-    if len(shape) not in (2, 3) or min(shape) < 1 or classes < 2:
-        raise ValueError(
-            "'inputs' must give a shape (H, W) or (H, W, C) and at least 2 classes. "
-            f"Received: shape {shape}, {classes} classes"
-        )
-    return (*shape, 1)[:3], classes
+    if isinstance(config, (dict, Config)):
+        for key, value in config.items():
+            refuse_expressions(value, f"{where}/{key}")
+    elif isinstance(config, (list, tuple)):
+        for value in config:
+            refuse_expressions(value, where)

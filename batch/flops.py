@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from batch.networks.stochastic_depth import StochasticDepth
 from batch.trainer import takes_training
 
 
@@ -20,20 +21,36 @@ class BlockCost:
 
     Attributes
     ----------
-    forward : int
-    weight_gradient : int
+    forward : float
+    weight_gradient : float
         Of the gradients of its weights, where its input needs no gradient.
-    input_gradient : int
-        What it takes more to have the gradient of its input too.
-    inner_gradient : int
+    inner_gradient : float
         What it takes, apart from the gradients of its weights, to carry gradients within the block
         where its input needs none.
+    input_gradient : float
+        What it takes more to have the gradient of its input too.
+    dropped : BlockCost, optional
+        With stochastic depth, the cost where the branch is dropped.
+    survival : float
+        With stochastic depth, the share of training steps in which the branch is computed.
     """
 
-    forward: int
-    weight_gradient: int
-    inner_gradient: int
-    input_gradient: int
+    forward: float
+    weight_gradient: float
+    inner_gradient: float
+    input_gradient: float
+    dropped: "BlockCost | None" = None
+    survival: float = 1.0
+
+    def expected(self):
+        """The mean cost where the branch is dropped at random."""
+        if self.dropped is None:
+            return self
+        parts = ("forward", "weight_gradient", "inner_gradient", "input_gradient")
+        share = self.survival
+        return BlockCost(
+            *(share * getattr(self, p) + (1 - share) * getattr(self.dropped, p) for p in parts)
+        )
 
 
 def block_costs(network):
@@ -41,28 +58,30 @@ def block_costs(network):
     return [_cost(layer) for layer in network.layers]
 
 
-def step_cost(costs, active):
+def step_cost(costs, active, dropping=True):
     """Multiply-adds for one image of a training step in which some blocks are active.
 
     Every block runs forward. From the first active block on, gradients flow back: through all
-    blocks to that one, whose input needs none, and to the weights of the active ones.
+    blocks to that one, whose input needs none, and to the weights of the active ones. With
+    stochastic depth this is the expected cost; only active blocks are dropped.
 
     Parameters
     ----------
     costs : list of BlockCost
     active : sequence of bool
         One for each block, the classifier included.
+    dropping : bool
+        False counts every branch as computed.
     """
-    total = sum(cost.forward for cost in costs)
-    if not any(active):
-        return total
-    first = list(active).index(True)
+    first = list(active).index(True) if any(active) else len(costs)
+    total = 0
     for block, (cost, is_active) in enumerate(zip(costs, active)):
-        total += cost.weight_gradient * is_active
+        mean = cost.expected() if is_active and dropping else cost
+        total += mean.forward + mean.weight_gradient * is_active
         if block >= first:
-            total += cost.inner_gradient
+            total += mean.inner_gradient
         if block > first:
-            total += cost.input_gradient
+            total += mean.input_gradient
     return total
 
 
@@ -76,7 +95,7 @@ def frozen_ratios(costs):
 
 
 def predicted_ratio(costs, schedule, iterations):
-    """Cost of a run under a schedule, over that of a run in which nothing is frozen.
+    """Cost of a run under a schedule, over that of one in which nothing is frozen or dropped.
 
     Parameters
     ----------
@@ -94,23 +113,33 @@ def predicted_ratio(costs, schedule, iterations):
         if active not in stages:
             stages[active] = step_cost(costs, active)
         total += stages[active]
-    return total / (iterations * step_cost(costs, (True,) * len(costs)))
+    whole = step_cost(costs, (True,) * len(costs), dropping=False)
+    return total / (iterations * whole)
 
 
 def _cost(layer):
     entry = tf.TensorSpec((1, *layer.input.shape[1:]), layer.input.dtype)
-    options = {"training": True} if takes_training(layer) else {}
-    variables = [variable.value for variable in layer.trainable_variables]
+    if not isinstance(layer, StochasticDepth):
+        options = {"training": True} if takes_training(layer) else {}
+        return _traced(lambda inputs: layer(inputs, **options), layer.trainable_variables, entry)
+    block = layer.block
+    whole = _traced(lambda inputs: block(inputs, training=True), block.trainable_variables, entry)
+    shortcut = _traced(
+        lambda inputs: block.shortcut(inputs, True), block.trainable_variables, entry
+    )
+    return dataclasses.replace(whole, dropped=shortcut, survival=layer.computed)
 
-    def forward(inputs):
-        return layer(inputs, **options)
+
+def _traced(forward, variables, entry):
+    variables = [variable.value for variable in variables]
 
     def backward(inputs, with_input):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             sources = [*variables, inputs] if with_input else variables
             tape.watch(sources)
             outputs = forward(inputs)
-        return outputs, tape.gradient(outputs, sources)
+        gradients = tape.gradient(outputs, sources)
+        return outputs, [gradient for gradient in gradients if gradient is not None]
 
     ahead = sum(_operations(forward, entry))
     without = sum(_operations(lambda inputs: backward(inputs, False), entry))

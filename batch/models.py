@@ -1,6 +1,8 @@
 """TFModels by name: each brings its network."""
 
-from batch.networks.resnet import small_resnet
+from typing import ClassVar
+
+from batch.networks.resnet import resnet, small_resnet
 from batch.tf_model import TFModel
 
 
@@ -10,3 +12,64 @@ class ResNet(TFModel):
     def make_network(self, shape, classes, seed):
         """The stem, four bottleneck blocks and the classifier."""
         return small_resnet(shape, classes, seed)
+
+
+class PublishedResNet(TFModel):
+    """A ResNet as published: stem, residual blocks, classifier.
+
+    The config may also have `use_bias`, `stride_first` and `epsilon`, as in
+    `batch.networks.resnet.resnet`.
+    """
+
+    DEFAULTS: ClassVar = {"use_bias": False, "stride_first": False, "epsilon": 1e-5}
+    depth = 50
+
+    def make_network(self, shape, classes, seed, depth=None, **options):
+        """The stem, the residual blocks and the classifier."""
+        return resnet(depth or self.depth, shape, classes, seed, **options)
+
+
+class ResNet18(PublishedResNet):
+    """ResNet with 18 layers: 8 basic blocks."""
+
+    depth = 18
+
+
+class ResNet34(PublishedResNet):
+    """ResNet with 34 layers: 16 basic blocks."""
+
+    depth = 34
+
+
+class ResNet50(PublishedResNet):
+    """ResNet with 50 layers: 16 bottleneck blocks."""
+
+    depth = 50
+
+
+class ResNet101(PublishedResNet):
+    """ResNet with 101 layers: 33 bottleneck blocks."""
+
+    depth = 101
+
+
+class ResNet152(PublishedResNet):
+    """ResNet with 152 layers: 50 bottleneck blocks."""
+
+    depth = 152
+
+
+class StochasticResNet(PublishedResNet):
+    """A ResNet50 with stochastic depth: survival falls linearly, from 1 to 0.6 in the last block.
+
+    The config may also have the `depth` of another ResNet; the other keys of stochastic depth are
+    those of `TFModel`.
+    """
+
+    DEFAULTS: ClassVar = {**PublishedResNet.DEFAULTS, "depth": 50, "survival": 0.6}
+
+
+MODELS = {
+    model.__name__.lower(): model
+    for model in (ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152)
+}

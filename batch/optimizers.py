@@ -1,6 +1,7 @@
 """Optimizers for blocks: Keras', with stochastic gradient descent in one pass over each slot."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -36,28 +37,56 @@ class FusedSGD(keras.optimizers.SGD):
 def fused(optimizer):
     """The same optimizer with fused updates where there are some, otherwise the one given."""
     if type(optimizer) is keras.optimizers.SGD:
-        return FusedSGD.from_config(optimizer.get_config())
+        return FusedSGD(**{**optimizer.get_config(), "learning_rate": rate_of(optimizer)})
     return optimizer
 
 
 def copies(optimizer, count):
     """Independent optimizers with the settings of one, in their initial state.
 
+    Their learning rates are for the schedule to set, and `global_clipnorm` is for the trainer to
+    do: it is a norm over all blocks.
+    """
+    config = {**optimizer.get_config(), "global_clipnorm": None}
+    if not isinstance(config.get("learning_rate"), (int, float)):
+        config["learning_rate"] = 0.0
+    return [type(optimizer).from_config(config) for _ in range(count)]
+
+
+class KerasRates:
+    """A Keras learning-rate schedule as one of ours: the same rate for every block.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks, without the classifier.
+    schedule : keras.optimizers.schedules.LearningRateSchedule
+    """
+
+    def __init__(self, blocks, schedule):
+        self.blocks = blocks
+        self.schedule = schedule
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, float(self.schedule(iteration)))
+
+
+def rate_of(optimizer):
+    """The learning rate that an optimizer was given: a number, or a Keras schedule.
+
     Raises
     ------
     ValueError
-        For settings that mean something else when every block has an optimizer of its own.
+        If it is a callable of another kind.
     """
-    config = optimizer.get_config()
-    if config.get("global_clipnorm") is not None:
+    rate = optimizer._learning_rate  # noqa: SLF001 the public one is the value it has just now
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        return rate
+    if callable(rate):
         raise ValueError(
-            "global_clipnorm is the norm over all blocks, but every block has an optimizer of its "
-            "own: use clipnorm or clipvalue. "
-            f"Received: global_clipnorm={config['global_clipnorm']}"
+            "The optimizer's learning rate must be a number or a Keras learning-rate schedule. "
+            f"Received: {rate!r}"
         )
-    if not isinstance(config.get("learning_rate"), (int, float)):
-        raise ValueError(
-            "The learning rate comes from the schedule: give the optimizer a number. "
-            f"Received: {config.get('learning_rate')!r}"
-        )
-    return [type(optimizer).from_config(config) for _ in range(count)]
+    # Keras keeps a number as a float32; the shortest form of that is what was given.
+    return float(str(np.float32(rate)))

@@ -7,9 +7,8 @@ from batchflow import Batch, Dataset, action
 from batch import arrays
 from batch.actions import accept_name, accept_repeats, keep_lists
 from batch.config import as_dict, check_keys
-from batch.models import ResNet
+from batch.models import MODELS
 from batch.schedules import positive_whole
-from batch.tf_model import KEYS
 from utils.data import load_data
 from utils.labels import count_classes
 
@@ -26,8 +25,12 @@ DEFAULTS = {
         "t_0": 0.6,
         "finetune_rate": 1e-2,
     },
+    "stochastic": {
+        "optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}),
+        "survival": 0.6,
+    },
 }
-ACTIONS = ("train_res", "train_freez", "test")
+ACTIONS = ("train_res", "train_freez", "train_stochastic", "test")
 FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")
 
 
@@ -44,15 +47,18 @@ class ResBatch(Batch):
     appends one number a batch to the list it was given, or stores it in `save_to`, as in
     `save_to=V('loss', mode='a')`.
 
-    The models are `pipeline.m('resnet')` and `pipeline.m('freeznet')`, or the `name` of the action,
-    and are made at the first batch from the pipeline's config under `resnet` and `freeznet` (or the
-    name of the action, which has the last word). All keys are optional:
+    The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
+    or the `name` of the action, and are made at the first batch from the pipeline's config under
+    `resnet`, `freeznet` and `stochastic` (or the name of the action, which has the last word). All
+    keys are optional:
 
-    - both: `network`, `optimizer`, `learning_rate`, `schedule`, `loss`, `seed`, `precision`, as in
-      `TFModel`; `classes` where the labels don't tell
+    - all: those of `TFModel` but `inputs`; `model` ('resnet', the small one, or the name of another
+      in `batch.models.MODELS`, with its network's options); `classes` where the labels don't tell
     - `freeznet`: `iteration` (300), `learning_rate` (0.06), `degree` (1), `scaled` (False), `t_0`
       (0.6), `finetune_rate` (0.01; None for none). `scaled` here divides the learning rate by each
       block's last iteration.
+    - `stochastic`: `survival` (0.6), and with it, for any of the three, `rule`, `mode`, `scale` and
+      `warm_up`. With a schedule that freezes, a frozen block is not dropped.
     """
 
     components = "images", "labels"
@@ -94,25 +100,35 @@ class ResBatch(Batch):
         return self._train("freeznet", name, loss, images, labels, save_to)
 
     @action(no_eval="save_to")
+    def train_stochastic(
+        self, loss=None, images=None, labels=None, name="stochastic", save_to=None
+    ):
+        """Train a ResNet with stochastic depth on this batch: survival falls from 1 to 0.6.
+
+        The arguments are those of `train_res`.
+        """
+        return self._train("stochastic", name, loss, images, labels, save_to)
+
+    @action(no_eval="save_to")
     def test(self, name, accuracies=None, images=None, labels=None, save_to=None):
         """The accuracy of a model on this batch; `accuracies` gets it appended.
 
         The other arguments are those of `train_res`.
         """
-        images, labels, indices = self._examples(images, labels)
+        images, labels, rows = self._examples(images, labels)
         model = self.pipeline.m(name, batch=self)
-        accuracy = model.predict(images, labels, indices, fetches="output_accuracy")
+        accuracy = model.predict(images, labels, fetches="output_accuracy", rows=rows)
         return self._deliver(accuracy, accuracies, save_to)
 
     def _train(self, kind, name, losses, images, labels, save_to):
-        images, labels, indices = self._examples(images, labels)
+        images, labels, rows = self._examples(images, labels)
         models = self.pipeline.models
         with _making:
             if models.get(name) is None:
-                model = self._new_model(kind, name, images, labels, indices is None)
+                model = self._new_model(kind, name, images, labels, rows is None)
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        return self._deliver(model.train(images, labels, indices), losses, save_to)
+        return self._deliver(model.train(images, labels, rows=rows), losses, save_to)
 
     def _examples(self, images, labels):
         if (images is None) != (labels is None):
@@ -130,13 +146,18 @@ class ResBatch(Batch):
         config = dict(DEFAULTS[kind])
         for key in dict.fromkeys((kind, name)):
             config.update(as_dict(self.pipeline.config.get(key)))
-        allowed = set(KEYS) - {"inputs"} | {"classes"}
-        check_keys(config, allowed | set(FREEZING if kind == "freeznet" else ()), f"'{name}'")
+        model = config.pop("model", "resnet")
+        if model not in MODELS:
+            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}")
+        freezing = FREEZING if kind == "freeznet" else ()
+        allowed = {*MODELS[model].keys(), "classes", "model", *freezing} - {"inputs", "input_block"}
+        check_keys(config, allowed, f"'{name}'")
         if kind == "freeznet":
             config = with_freezing(config)
         classes = config.pop("classes", None) or self._count_classes(labels, from_components)
         shape = arrays.image_shape(images)
-        return ResNet({**config, "inputs": {"images": {"shape": shape, "classes": classes}}})
+        inputs = {"images": {"shape": shape}, "labels": {"classes": classes}}
+        return MODELS[model]({**config, "inputs": inputs})
 
     def _count_classes(self, labels, from_components):
         """Classes of all labels; those of one batch may lack some."""

@@ -1,42 +1,71 @@
 """TFModel: the interface that BatchFlow expects of a model, around a `Trainer`."""
 
-import contextlib
+import functools
+import threading
+from typing import ClassVar
 
-import keras
 import numpy as np
 import tensorflow as tf
 from batchflow.models.base import BaseModel
 
 from batch import arrays
 from batch import config as configs
+from batch.assembly import STOCHASTIC, assemble, copied
+from batch.fetches import check_fetches, fetch, make_fetches
+from batch.inputs import read_inputs
+from batch.losses import make_loss
 from batch.model_file import read_model, restore, write_model
+from batch.optimizers import KerasRates, rate_of
 from batch.schedules import Constant
-from batch.trainer import Trainer, cross_entropy, scaled
+from batch.trainer import Trainer, scaled
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 CHUNK = 500  # images that are predicted at a time
-KEYS = ("inputs", "network", "optimizer", "learning_rate", "schedule", "loss", "seed", "precision")
+KEYS = (
+    *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
+    *("loss", "seed", "precision", *STOCHASTIC),
+)
+
+
+def exclusive(method):
+    """A method that one thread at a time may be in: training must not meet itself or a save."""
+
+    @functools.wraps(method)
+    def alone(self, *args, **kwargs):
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return alone
 
 
 class TFModel(BaseModel):
-    """A network of blocks that is trained block by block.
+    """A network of blocks that is trained block by block; BatchFlow's interface of a model.
 
     Parameters
     ----------
     config : dict
         - `inputs`: the shape of the images and the classes,
           `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`; the only one required.
+          Labels may have a `transform` of 'ohe', each a `dtype` and a `name` for the feeds.
+        - `input_block/inputs`: which of several inputs are the images.
         - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits.
           Not needed by the subclasses that bring a network.
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default.
+          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule;
+          `global_clipnorm` is the norm over all active blocks.
         - `learning_rate`: constant, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, Annealed or Constant; in place of `learning_rate`.
-        - `loss`: a callable from labels `(n,)` and logits `(n, classes)` to losses `(n,)`; softmax
-          cross-entropy by default.
-        - `seed`: of the initial weights; 0 by default.
+        - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
+          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
+          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+        - `output/ops`: callables from logits to arrays, to be fetched as `output_` and their name;
+          the names accuracy, labels, prob and proba, which are always there, may stand there too.
+        - `survival`: trains with stochastic depth; the probability that the last residual block's
+          branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
+          `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
+        - `seed`: of the initial weights and of what stochastic depth drops; 0 by default.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
+        - and the options of the subclass's network.
 
     Attributes
     ----------
@@ -49,19 +78,36 @@ class TFModel(BaseModel):
     ------
     ValueError
         If the config holds an unknown key or a value that does not fit.
+
+    Notes
+    -----
+    Several threads may use a model, as prefetching pipelines do: each step, prediction and save
+    has it for itself.
     """
+
+    DEFAULTS: ClassVar = {}  # of a subclass: its network's options, and keys that it sets differently
 
     def __init__(self, config=None):
         config = configs.as_dict(config)
+        configs.refuse_expressions(config)
         config.pop("build", None)
         load = config.pop("load", None)
+        self._lock = threading.RLock()
         if load is not None:
             self._open(load["path"], config)
         else:
             self._build(config)
 
+    @classmethod
+    def keys(cls):
+        """The keys that a config may have."""
+        return tuple(dict.fromkeys((*KEYS, *cls.DEFAULTS)))
+
     def make_network(self, shape, classes, seed):
-        """The blocks, for images of `shape` (H, W, C); subclasses bring their own."""
+        """The blocks, for images of `shape` (H, W, C); subclasses bring their own.
+
+        A subclass's options are passed by name.
+        """
         raise ValueError(
             f"{type(self).__name__} needs a 'network': a list of Keras layers, the last of which "
             f"gives {classes} logits for images of shape {shape}."
@@ -70,7 +116,7 @@ class TFModel(BaseModel):
     @property
     def classes(self):
         """Number of classes."""
-        return self.network.output_shape[-1]
+        return self.inputs.classes
 
     @property
     def iteration(self):
@@ -82,7 +128,10 @@ class TFModel(BaseModel):
         """Leading blocks that were frozen in the last training step."""
         return self.trainer.frozen
 
-    def train(self, images, labels, indices=None, fetches="loss"):
+    @exclusive
+    def train(
+        self, images=None, labels=None, indices=None, fetches="loss", feed_dict=None, rows=None
+    ):
         """One training step.
 
         Parameters
@@ -92,60 +141,78 @@ class TFModel(BaseModel):
             not moved to the device again; do not change it in place.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
-        indices : array_like of int, shape (n,), optional
+        indices : array_like of int, shape (N,), optional
+            Which example of the dataset each row is, for what a model keeps per example.
+        fetches : str or sequence of str
+            What to return, as in `predict`; of the network in training mode, before the update.
+        feed_dict : dict, optional
+            Images, labels and indices by their names in the config's `inputs`, instead.
+        rows : array_like of int, shape (n,), optional
             The rows to train on; all by default.
-        fetches : 'loss'
-            What to return.
 
         Returns
         -------
-        float
-            The mean loss of these rows, before the update.
+        float or ndarray, or a list of them
+            In the order of `fetches`.
 
         Raises
         ------
         ValueError
-            If images, labels or indices do not fit the network or each other.
+            If images, labels or rows are missing, or do not fit the network or each other.
         TrainingError
             If the loss is not finite.
         """
-        if fetches != "loss":
-            raise ValueError(f"A training step gives fetches='loss'. Received: {fetches!r}")
-        images, labels, indices = self._place(images, labels, indices)
-        return self.trainer.step(images, labels, indices)
+        images, labels, indices = self._fed(images, labels, indices, feed_dict)
+        if labels is None:
+            raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
+        check_fetches(fetches, self.fetches)
+        images, labels, rows = self._place(images, labels, indices, rows)
+        loss, logits = self.trainer.step(images, labels, rows)
+        return fetch(fetches, self.fetches, logits, tf.gather(labels, rows), lambda: loss)
 
-    def predict(self, images, labels=None, indices=None, fetches="predictions"):
+    @exclusive
+    def predict(
+        self,
+        images=None,
+        labels=None,
+        indices=None,
+        fetches="predictions",
+        feed_dict=None,
+        rows=None,
+    ):
         """What the network says in inference mode.
 
         Parameters
         ----------
-        images, indices
+        images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
             As in `train`; only `output_accuracy` and `loss` need them.
-        fetches : str or list of str
+        fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
-            - `output_prob`: probabilities, shape (n, classes)
+            - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
             - `output_accuracy`: share of the images whose class is right
             - `loss`: mean loss
+            - `output_` and the name of a callable of the config's `output/ops`
 
         Returns
         -------
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
-        names = [fetches] if isinstance(fetches, str) else list(fetches)
-        configs.check_keys(names, _FETCHES, "fetches")
-        if labels is None and {"output_accuracy", "loss"} & set(names):
-            raise ValueError(f"These fetches need labels: {', '.join(names)}")
+        images, labels, indices = self._fed(images, labels, indices, feed_dict)
+        check_fetches(fetches, self.fetches, with_labels=labels is not None)
         given = labels if labels is not None else np.zeros(len(images), np.int64)
-        images, given, indices = self._place(images, given, indices)
-        logits = self._infer(images, indices)
-        given = tf.gather(given, indices)
-        outputs = [_FETCHES[name](logits, given, self.loss) for name in names]
-        return outputs[0] if isinstance(fetches, str) else outputs
+        images, given, rows = self._place(images, given, indices, rows)
+        logits, given = self._infer(images, rows), tf.gather(given, rows)
 
+        def mean_loss():
+            return float(tf.reduce_mean(self.loss(given, logits)))
+
+        return fetch(fetches, self.fetches, logits, given, mean_loss)
+
+    @exclusive
     def save(self, path):
         """Write weights, slots of the optimizers, iteration and config to one file.
 
@@ -154,10 +221,12 @@ class TFModel(BaseModel):
         """
         write_model(path, self.network, self.trainer, self.config, self.optimizer)
 
+    @exclusive
     def load(self, path):
         """Read what `save` wrote; training goes on from there."""
         self._open(path, self.config)
 
+    @exclusive
     def reset(self):
         """Initial weights, empty slots, iteration 0.
 
@@ -166,63 +235,78 @@ class TFModel(BaseModel):
         self._build(self.config)
 
     def _build(self, config, network=None):
-        configs.check_keys(config, KEYS, type(self).__name__)
+        configs.check_keys(config, self.keys(), type(self).__name__)
         self.config = config
-        shape, classes = configs.read_inputs(config.get("inputs"))
-        self.network = network or self._new_network(shape, classes)
-        if self.network.output_shape != (None, classes):
+        self.inputs = read_inputs(config.get("inputs"), config.get("input_block"))
+        self.fetches = make_fetches(config.get("output"))
+        self.network = network or self._new_network()
+        if self.network.output_shape != (None, self.inputs.classes):
             raise ValueError(
-                f"The network must give {classes} logits an image, shape (None, {classes}). "
-                f"Its last layer gives {self.network.output_shape}"
+                f"The network must give {self.inputs.classes} logits an image, shape "
+                f"(None, {self.inputs.classes}). Its last layer gives {self.network.output_shape}"
             )
         self.optimizer = configs.make_optimizer(config.get("optimizer", "SGD"))
-        self.loss = config.get("loss") or cross_entropy
+        self.loss = make_loss(config.get("loss", "softmax_cross_entropy"), self.inputs.one_hot)
         self.trainer = Trainer(self.network, self.optimizer, self._schedule(), self.loss)
         self._inference = {}
 
-    def _new_network(self, shape, classes):
-        precision = self.config.get("precision", "float32")
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be float32 or bfloat16. Received: {precision!r}")
-        with _policy(PRECISIONS[precision]):
-            if "network" not in self.config:
-                return self.make_network(shape, classes, self.config.get("seed", 0))
-            return _copied(self.config["network"], shape)
+    def _new_network(self):
+        config = {**self.DEFAULTS, **self.config}
+        options = {key: config[key] for key in self.DEFAULTS if key not in KEYS}
+        unused = [key for key in options if key in self.config and "network" in self.config]
+        if unused:
+            raise ValueError(f"Give 'network' or {', '.join(unused)}, not both.")
+        shape, classes, seed = self.inputs.shape, self.inputs.classes, config.get("seed", 0)
+        return assemble(config, shape, lambda: self.make_network(shape, classes, seed, **options))
 
     def _schedule(self):
-        blocks = len(self.network.layers) - 1
+        blocks, rate = len(self.network.layers) - 1, rate_of(self.optimizer)
+        own = not isinstance(rate, float)
+        given = [key for key in ("schedule", "learning_rate") if key in self.config]
+        if len(given) + own > 1:
+            names = " and ".join(given + ["the optimizer's own schedule"] * own)
+            raise ValueError(f"Give 'learning_rate' or 'schedule', not both. Received: {names}")
         if "schedule" in self.config:
-            if "learning_rate" in self.config:
-                raise ValueError("Give 'learning_rate' or 'schedule', not both.")
             return configs.make_schedule(self.config["schedule"], blocks)
-        # Keras keeps its own rate as a float32; its shortest form is the number that was given.
-        own = float(str(np.float32(self.optimizer.learning_rate)))
-        return Constant(blocks, self.config.get("learning_rate", own))
+        if own:
+            return KerasRates(blocks, rate)
+        return Constant(blocks, self.config.get("learning_rate", rate))
 
-    def _place(self, images, labels, indices):
+    def _fed(self, images, labels, indices, feed_dict):
+        if feed_dict is None:
+            feed_dict = {"images": images, "labels": labels, "indices": indices}
+        elif images is not None or labels is not None or indices is not None:
+            raise ValueError("Give a feed_dict, or images and labels, not both.")
+        return self.inputs.read_feed(feed_dict)
+
+    def _place(self, images, labels, indices, rows):
         shape = arrays.image_shape(images)
-        if shape != tuple(self.network.input_shape[1:]):
+        if shape != self.inputs.shape:
             raise ValueError(
-                f"The network takes images of shape {tuple(self.network.input_shape[1:])}. "
-                f"Received: {shape}"
+                f"The network takes images of shape {self.inputs.shape}. Received: {shape}"
+            )
+        if indices is not None and np.shape(indices) != (len(images),):
+            raise ValueError(
+                f"indices must be an example's number for each of the {len(images)} images. "
+                f"Received: shape {np.shape(indices)}"
             )
         images, labels = arrays.place(images, labels, self.classes)
-        rows = len(images)
-        indices = np.arange(rows) if indices is None else np.asarray(indices, dtype=np.int64)
-        if indices.size == 0 or indices.min() < 0 or indices.max() >= rows:
+        count = len(images)
+        rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
+        if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
             raise ValueError(
-                f"indices must be rows of the {rows} images. Received: "
-                f"{f'{indices.min()} … {indices.max()}' if indices.size else 'none'}"
+                f"rows must be rows of the {count} images. Received: "
+                f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
             )
-        return images, labels, indices
+        return images, labels, rows
 
-    def _infer(self, images, indices):
+    def _infer(self, images, rows):
         """Logits of some rows, computed in chunks to bound the memory it takes."""
         if images.dtype not in self._inference:
             self._inference[images.dtype] = self._compiled_inference(images)
         infer = self._inference[images.dtype]
-        starts = range(0, len(indices), CHUNK)
-        chunks = [infer(images, tf.constant(indices[at : at + CHUNK])) for at in starts]
+        starts = range(0, len(rows), CHUNK)
+        chunks = [infer(images, tf.constant(rows[at : at + CHUNK])) for at in starts]
         return tf.concat(chunks, axis=0)
 
     def _compiled_inference(self, images):
@@ -243,41 +327,6 @@ class TFModel(BaseModel):
                 "give the config that has them."
             )
         if type(self).make_network is TFModel.make_network:
-            saved["network"] = _copied(network.layers, network.input_shape[1:]).layers
+            saved["network"] = copied(network.layers, network.input_shape[1:]).layers
         self._build({**saved, **config}, network)
         restore(self.trainer, state)
-
-
-_FETCHES = {
-    "predictions": lambda logits, labels, loss: logits.numpy(),
-    "output_prob": lambda logits, labels, loss: tf.nn.softmax(logits).numpy(),
-    "output_labels": lambda logits, labels, loss: tf.argmax(logits, axis=-1).numpy(),
-    "output_accuracy": lambda logits, labels, loss: float(
-        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float32))
-    ),
-    "loss": lambda logits, labels, loss: float(tf.reduce_mean(loss(labels, logits))),
-}
-
-
-@contextlib.contextmanager
-def _policy(name):
-    """Layers made inside have this dtype policy; the one in force outside comes back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _copied(layers, shape):
-    """A network of new layers like those given, with their weights where they have some.
-
-    So one list can serve for several models, and none of them changes the user's layers.
-    """
-    twins = [type(layer).from_config(layer.get_config()) for layer in layers]
-    network = keras.Sequential([keras.Input(shape), *twins])
-    for layer, twin in zip(layers, twins):
-        if layer.built:
-            twin.set_weights(layer.get_weights())
-    return network

@@ -10,7 +10,6 @@ entering a new stage cost about the time of a step or two instead of five to ten
 """
 
 import inspect
-import threading
 
 import keras
 import numpy as np
@@ -37,7 +36,7 @@ class Trainer:
         From the iteration to the rates of the blocks, shape `(blocks,)`; 0 is frozen.
     loss : callable
         From labels `(n,)` and logits `(n, classes)` to the losses `(n,)` of the examples, as
-        `cross_entropy`.
+        `batch.losses.cross_entropy`.
 
     Attributes
     ----------
@@ -53,12 +52,12 @@ class Trainer:
         self.network = network
         self.schedule = schedule
         self.optimizers = copies(optimizer, len(network.layers))
+        self._global_clipnorm = optimizer.global_clipnorm
         for one, layer in zip(self.optimizers, network.layers):
             one.build(layer.trainable_variables)
         self.iteration = 0
         self.frozen = 0
         self._last_loss = None
-        self._lock = threading.Lock()
         self._compiled = {}
         self._blocks = [Block(layer, one) for layer, one in zip(network.layers, self.optimizers)]
         self._loss = _compiled_loss(loss, network.outputs[0])
@@ -91,25 +90,27 @@ class Trainer:
 
         Returns
         -------
-        float
+        loss : float
             The mean loss over these rows, before the update.
+        logits : tensor, shape (n, classes)
+            What the network gave for them, in training mode.
 
         Raises
         ------
         TrainingError
             If the loss is not finite.
         """
-        with self._lock:
-            rates = self.rates()
-            with_classifier = np.append(rates, rates[-1])
-            step = self.compiled_step(images, tuple(bool(rate > 0) for rate in with_classifier))
-            indices = tf.constant(np.asarray(indices, dtype=np.int64))
-            loss = float(step(images, labels, indices, tf.constant(with_classifier, tf.float32)))
-            self._check(loss, rates)
-            self.frozen = leading_frozen(rates)
-            self._last_loss = loss
-            self.iteration += 1
-            return loss
+        rates = self.rates()
+        with_classifier = np.append(rates, rates[-1])
+        step = self.compiled_step(images, tuple(bool(rate > 0) for rate in with_classifier))
+        indices = tf.constant(np.asarray(indices, dtype=np.int64))
+        loss, logits = step(images, labels, indices, tf.constant(with_classifier, tf.float32))
+        loss = float(loss)
+        self._check(loss, rates)
+        self.frozen = leading_frozen(rates)
+        self._last_loss = loss
+        self.iteration += 1
+        return loss, logits
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):
@@ -132,7 +133,7 @@ class Trainer:
         Returns
         -------
         callable
-            From images, labels, indices and rates `(blocks + 1,)` to the loss.
+            From images, labels, indices and rates `(blocks + 1,)` to loss and logits.
         """
         key = (images.dtype, active)
         if key not in self._compiled:
@@ -158,11 +159,18 @@ class Trainer:
             for block, is_active in zip(self._blocks[first:], active[first:]):
                 features = block.train(features) if is_active else block.infer(features)
             loss = self._loss(labels, features)
-        gradients = tape.gradient(loss, variables)
+        gradients = self._clipped(tape.gradient(loss, variables))
         rates = [rate for rate, is_active in zip(tf.unstack(rates), active) if is_active]
         for block, rate, gradient in zip(learning, rates, gradients):
             block.update(rate, gradient)
-        return loss
+        return loss, tf.cast(features, tf.float32)
+
+    def _clipped(self, gradients):
+        """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
+        if self._global_clipnorm is None:
+            return gradients
+        flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
+        return tf.nest.pack_sequence_as(gradients, flat)
 
 
 class Block:
@@ -187,12 +195,6 @@ def scaled(images):
     return tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1.0)
 
 
-def cross_entropy(labels, logits):
-    """Softmax cross-entropy of each example, shape `(n,)`."""
-    chosen = tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return -tf.reduce_sum(chosen * tf.nn.log_softmax(logits), axis=-1)
-
-
 def _compiled_loss(loss, logits):
     signature = [
         tf.TensorSpec((None,), tf.int64),
@@ -202,7 +204,15 @@ def _compiled_loss(loss, logits):
     def mean_loss(labels, outputs):
         return tf.reduce_mean(tf.cast(loss(labels, outputs), tf.float32))
 
-    return tf.function(mean_loss, input_signature=signature, autograph=False)
+    compiled = tf.function(mean_loss, input_signature=signature, autograph=False)
+    try:
+        compiled.get_concrete_function()
+    except Exception as error:
+        raise ValueError(
+            f"The loss must take labels (n,) and logits (n, {logits.shape[-1]}) and give losses "
+            f"(n,). It raised {type(error).__name__}: {error}"
+        ) from error
+    return compiled
 
 
 def _forward(layer, training):

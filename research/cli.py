@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-from research.names import METHODS, SUITES
+from research.names import METHODS, MODELS, SUITES
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,8 +36,8 @@ def make_parser():
     """The parser of the whole command line."""
     parser = Parser(
         prog="resbatch",
-        description="What FreezeOut buys a residual network: accuracy, time, and how much of the "
-        "saving that theory promises was really had.",
+        description="What FreezeOut and stochastic depth buy a residual network: accuracy, time, "
+        "and how much of the saving that theory promises was really had.",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -70,7 +70,6 @@ def _add_train(commands):
     _add_run_options(train)
     train.add_argument("--epochs", type=_count, metavar="N", help="in place of --iterations")
     train.add_argument("--method", choices=METHODS, default="classic", help="(default: classic)")
-    train.add_argument("--model", choices=("resnet",), default="resnet", help="(default: resnet)")
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
 
 
@@ -104,6 +103,12 @@ def _add_others(commands):
 
 def _add_run_options(parser):
     parser.add_argument(
+        "--model",
+        choices=MODELS,
+        default="resnet",
+        help="the small ResNet, or a published one (default: resnet)",
+    )
+    parser.add_argument(
         "--data",
         default="digits",
         metavar="NAME|PATH",
@@ -122,6 +127,13 @@ def _add_run_options(parser):
         metavar="N",
         help="last iteration of the schedules (default: the run's last)",
     )
+    parser.add_argument(
+        "--survival",
+        type=_probability,
+        default=0.6,
+        metavar="P",
+        help="stochastic depth: probability that the last block's branch survives (default: 0.6)",
+    )
     parser.add_argument("--threads", type=_count, metavar="N", help="(default: one a processor)")
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
@@ -138,6 +150,16 @@ def _count(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return int(text)
+
+
+def _probability(text):
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return value
 
 
 def _methods(text):

@@ -9,7 +9,10 @@ import pandas as pd
 from research import results
 from research.names import METHODS
 
-MATCHED = ("data", "model", "iterations", "batch_size", "freeze_iterations", "precision")
+MATCHED = (
+    *("data", "model", "iterations", "batch_size", "freeze_iterations", "survival"),
+    "precision",
+)
 
 
 def compare(options):
@@ -133,9 +136,11 @@ def _experiment(options, **changes):
 
     return Experiment(
         data=options.data,
+        model=options.model,
         iterations=options.iterations,
         batch_size=options.batch_size,
         freeze_iterations=options.freeze_iterations,
+        survival=options.survival,
         precision=options.precision,
         **changes,
     )
@@ -147,10 +152,11 @@ def _settings(options, experiment, data):
         "data": str(options.data),
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
-        "model": "resnet",
+        "model": experiment.model,
         "iterations": experiment.iterations,
         "batch_size": experiment.batch_size,
         "freeze_iterations": experiment.freeze_iterations or experiment.iterations,
+        "survival": experiment.survival,
         "precision": experiment.precision,
     }
 
@@ -179,7 +185,7 @@ def _together(folders, loaded):
     Otherwise every folder's methods are named after it, and nothing is compared but in figures.
     """
     records = [record for _, record in loaded]
-    common = [{key: record["settings"][key] for key in MATCHED} for record in records]
+    common = [{key: record["settings"].get(key) for key in MATCHED} for record in records]
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
     matched = all(settings == common[0] for settings in common) and len(set(runs)) == len(runs)
     merged, predicted = [], {}

@@ -10,6 +10,13 @@ from batch.config import make_schedule
 from utils.data import load_data
 from utils.history import History
 
+PIPELINES = {  # of each method: its model, and the action that trains it
+    "classic": ("resnet", "train_res"),
+    "annealed": ("freeznet", "train_freez"),
+    "freezeout": ("freeznet", "train_freez"),
+    "stochastic": ("stochastic", "train_stochastic"),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
@@ -19,8 +26,11 @@ class Experiment:
     ----------
     data : str
         Name or path, as for `utils.load_data`.
-    method : {'classic', 'annealed', 'freezeout'}
-        A constant rate; the curve of FreezeOut's last block for every block; FreezeOut.
+    method : {'classic', 'annealed', 'freezeout', 'stochastic'}
+        A constant rate; the curve of FreezeOut's last block for every block; FreezeOut; stochastic
+        depth at the classic rate.
+    model : str
+        Name of the network, as in `batch.models.MODELS`.
     iterations : int
         Length of the run.
     batch_size : int
@@ -29,15 +39,19 @@ class Experiment:
         Of the initial weights and of the order of the batches.
     freeze_iterations : int, optional
         Last iteration of the schedules; the run's last by default.
+    survival : float
+        Of the last residual block's branch under stochastic depth.
     precision : {'float32', 'bfloat16'}
     """
 
     data: str = "digits"
     method: str = "classic"
+    model: str = "resnet"
     iterations: int = 150
     batch_size: int = 300
     seed: int = 0
     freeze_iterations: int | None = None
+    survival: float = res_batch.DEFAULTS["stochastic"]["survival"]
     precision: str = "float32"
 
     def freezing(self):
@@ -48,7 +62,7 @@ class Experiment:
 
     def schedule(self):
         """The method's schedule as a model's config takes it; None for a constant rate."""
-        if self.method == "classic":
+        if self.method in ("classic", "stochastic"):
             return None
         name, settings = res_batch.with_freezing(self.freezing())["schedule"]
         return ("Annealed" if self.method == "annealed" else name), settings
@@ -114,19 +128,20 @@ def training_pipeline(experiment, data):
     pipeline : batchflow.Pipeline
     """
     losses = []
-    shared = {
+    config = {
+        "model": experiment.model,
         "seed": experiment.seed,
         "classes": data.classes,
         "precision": experiment.precision,
     }
+    kind, action = PIPELINES[experiment.method]
+    if kind == "freeznet":
+        config["schedule"] = experiment.schedule()
+    if kind == "stochastic":
+        config["survival"] = experiment.survival
     dataset = Dataset(DatasetIndex(len(data.train.labels)), ResBatch)
-    images, labels = data.train.images, data.train.labels
-    if experiment.method == "classic":
-        pipeline = dataset.pipeline(config={"resnet": shared})
-        return "resnet", losses, pipeline.train_res(losses, images, labels)
-    settings = {"schedule": experiment.schedule()}
-    pipeline = dataset.pipeline(config={"freeznet": {**shared, **settings}})
-    return "freeznet", losses, pipeline.train_freez(losses, images, labels)
+    train = getattr(dataset.pipeline(config={kind: config}), action)
+    return kind, losses, train(losses, data.train.images, data.train.labels)
 
 
 def test_accuracy(name, training, split):
@@ -144,8 +159,6 @@ def test_accuracy(name, training, split):
 
 def predicted_ratio(experiment, network):
     """Time of a run over that of a classic one, as the FLOPs of its stages predict it."""
-    schedule = experiment.schedule()
-    if schedule is None:
-        return 1.0
-    made = make_schedule(schedule, len(network.layers) - 1)
-    return flops.predicted_ratio(flops.block_costs(network), made, experiment.iterations)
+    blocks = len(network.layers) - 1
+    schedule = make_schedule(experiment.schedule() or ("Constant", {"learning_rate": 1}), blocks)
+    return flops.predicted_ratio(flops.block_costs(network), schedule, experiment.iterations)

@@ -1,5 +1,11 @@
-"""Names of methods and benchmarks, where the command line can read them without TensorFlow."""
+"""Names of methods, models and benchmarks: the command line reads them without TensorFlow."""
 
-BASELINES = {"classic": None, "annealed": "classic", "freezeout": "annealed"}
+BASELINES = {
+    "classic": None,
+    "annealed": "classic",
+    "freezeout": "annealed",
+    "stochastic": "classic",
+}
 METHODS = tuple(BASELINES)
-SUITES = ("step", "freezeout")
+MODELS = ("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+SUITES = ("step", "freezeout", "stochastic")

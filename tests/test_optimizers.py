@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from batch.optimizers import FusedSGD, copies, fused
+from batch.optimizers import FusedSGD, KerasRates, copies, fused, rate_of
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,17 @@ def test_copies_are_independent():
     assert float(two.learning_rate) == pytest.approx(0.1)
 
 
-def test_settings_that_would_mean_something_else_are_refused():
-    with pytest.raises(ValueError, match="global_clipnorm=1"):
-        copies(keras.optimizers.SGD(0.1, global_clipnorm=1.0), 2)
+def test_copies_leave_rates_and_the_global_norm_to_the_trainer():
     decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
-    with pytest.raises(ValueError, match="comes from the schedule"):
-        copies(keras.optimizers.SGD(decay), 2)
+    (copy,) = copies(keras.optimizers.SGD(decay, global_clipnorm=1.0), 1)
+    assert copy.global_clipnorm is None
+    copy.learning_rate.assign(0.5)  # Keras refuses this under a schedule of its own
+
+
+def test_the_rate_that_was_given():
+    assert rate_of(keras.optimizers.SGD(0.1)) == 0.1
+    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    assert rate_of(fused(keras.optimizers.SGD(decay))) is decay
+    assert KerasRates(2, decay)(10).tolist() == pytest.approx([0.05, 0.05])
+    with pytest.raises(ValueError, match="number or a Keras learning-rate schedule"):
+        rate_of(keras.optimizers.SGD(lambda: 0.1))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from batch.networks.layers import FusedBatchNormalization
-from batch.networks.resnet import BottleneckBlock, Stem, small_resnet
+from batch.networks.resnet import ResidualBlock, Stem, small_resnet
 
 
 def test_small_resnet_is_a_sequence_of_blocks():
@@ -37,7 +37,7 @@ def test_parameters_as_counted_by_hand():
 
 
 def test_branches_are_added_and_normalized():
-    block = BottleneckBlock([2, 2, 3], seed=0)
+    block = ResidualBlock([2, 2, 3], seed=0)
     inputs = np.random.default_rng(0).normal(size=(2, 4, 4, 3)).astype(np.float32)
     block.build(inputs.shape)
     assert block.projection is None
@@ -48,7 +48,7 @@ def test_branches_are_added_and_normalized():
 def test_a_stride_or_more_channels_project_the_shortcut():
     for options, shape in (({"strides": 2}, (2, 2, 2, 3)), ({}, (2, 4, 4, 3))):
         channels = 3 if options else 5
-        block = BottleneckBlock([2, 2, 3], **options)
+        block = ResidualBlock([2, 2, 3], **options)
         outputs = block(np.zeros((2, 4, 4, channels), np.float32))
         assert tuple(outputs.shape) == shape
         assert block.projection is not None
@@ -76,9 +76,9 @@ def test_momentum_of_every_normalization_is_09():
     assert [layer.momentum for layer in layers] == [0.9] * 15
 
 
-def test_filters_must_be_three():
-    with pytest.raises(ValueError, match=r"Received: \[4, 4\]"):
-        BottleneckBlock([4, 4])
+def test_filters_must_be_two_or_three():
+    with pytest.raises(ValueError, match=r"two or three .* Received: \[4\]"):
+        ResidualBlock([4])
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

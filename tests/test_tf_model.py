@@ -42,7 +42,7 @@ def test_fetches_agree_with_each_other(make, examples):
     assert accuracy == pytest.approx((classes == labels).mean())
     assert loss == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-5)
     np.testing.assert_array_equal(model.predict(images), logits)
-    np.testing.assert_array_equal(model.predict(images, indices=[5, 2]), logits[[5, 2]])
+    np.testing.assert_array_equal(model.predict(images, rows=[5, 2]), logits[[5, 2]])
 
 
 def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):
@@ -140,10 +140,10 @@ def test_precision_bfloat16(examples):
     [
         (
             {"optimiser": "SGD"},
-            "Unknown key in the config of TFModel: optimiser. Known keys: inputs",
+            "Unknown key in the config of TFModel: optimiser. Known keys: .*inputs",
         ),
-        ({"inputs": {"images": {"shape": (8, 8, 1)}}}, "a shape and the classes"),
-        ({"inputs": None}, "a shape and the classes"),
+        ({"inputs": {"images": {"shape": (8, 8, 1)}}}, "one shape and the classes"),
+        ({"inputs": None}, "one shape and the classes"),
         ({"inputs": {"images": {"shape": (8,), "classes": 3}}}, r"\(H, W\) or \(H, W, C\)"),
         ({"inputs": {"images": {"shape": (8, 8, 1), "classes": 4}}}, "4 logits an image"),
         ({"optimizer": "SDG"}, "must be a Keras optimizer, .* Received: 'SDG'"),
@@ -201,10 +201,12 @@ def test_bad_calls_are_refused(make, examples):
     with pytest.raises(ValueError, match=r"images of shape \(8, 8, 1\)"):
         model.train(np.zeros((60, 9, 9)), labels)
     with pytest.raises(ValueError, match="rows of the 60 images"):
-        model.train(images, labels, [60])
+        model.train(images, labels, rows=[60])
     with pytest.raises(ValueError, match="Received: none"):
-        model.train(images, labels, [])
-    with pytest.raises(ValueError, match="fetches='loss'"):
+        model.train(images, labels, rows=[])
+    with pytest.raises(ValueError, match=r"number for each of the 60 images. .* shape \(2,\)"):
+        model.train(images, labels, [0, 1])
+    with pytest.raises(ValueError, match="Unknown fetches: accuracy. Known: loss, output_acc"):
         model.train(images, labels, fetches="accuracy")
     with pytest.raises(ValueError, match="need labels: output_accuracy"):
         model.predict(images, fetches="output_accuracy")

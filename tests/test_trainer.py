@@ -8,8 +8,9 @@ from tensorflow.python.eager import context
 
 from batch import Constant, FreezeOut, ResNet, TrainingError
 from batch import trainer as trainers
+from batch.losses import cross_entropy
 from batch.optimizers import FusedSGD
-from batch.trainer import Trainer, cross_entropy
+from batch.trainer import Trainer
 from utils import load_data
 
 CONVOLUTIONS = [1, 4, 3, 0]  # of the blocks of the `blocks` fixture
@@ -81,7 +82,7 @@ def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
             loss = tf.reduce_mean(losses)
         variables = [variable.value for variable in plain.trainable_variables]
         optimizer.apply(tape.gradient(loss, variables), plain.trainable_variables)
-        assert ours.step(images, labels, rows) == pytest.approx(float(loss), abs=1e-6)
+        assert ours.step(images, labels, rows)[0] == pytest.approx(float(loss), abs=1e-6)
         for one, two in zip(ours.network.weights, plain.weights):
             np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -124,7 +125,7 @@ def test_frozen_blocks_are_bitwise_the_same_50_steps_later(make, placed):
 def test_with_everything_frozen_a_step_only_evaluates(make, placed):
     trainer = make(Fixed(0, 0, 0))
     before = [state(trainer, block) for block in range(4)]
-    losses = [trainer.step(*placed) for _ in range(2)]
+    losses = [trainer.step(*placed)[0] for _ in range(2)]
     assert losses[0] == losses[1]
     assert all(same(state(trainer, block), before[block]) for block in range(4))
     assert trainer.frozen == 3
@@ -163,7 +164,7 @@ def test_loss_does_not_jump_when_a_block_freezes():
     losses, frozen = [], []
     for _ in range(50):
         rows = rng.permutation(len(data.train.labels))[:100]
-        losses.append(model.train(data.train.images, data.train.labels, rows))
+        losses.append(model.train(data.train.images, data.train.labels, rows=rows))
         frozen.append(model.frozen)
     changes = np.flatnonzero(np.diff(frozen)) + 1
     assert frozen[-1] == 4
@@ -177,7 +178,7 @@ def test_loss_does_not_jump_when_a_block_freezes():
 @pytest.mark.parametrize("optimizer", ["Adam", "RMSprop", "Lion"])
 def test_any_keras_optimizer_trains(make, placed, optimizer):
     trainer = make(Constant(3, 0.003), getattr(keras.optimizers, optimizer)())
-    losses = [trainer.step(*placed) for _ in range(15)]
+    losses = [trainer.step(*placed)[0] for _ in range(15)]
     assert losses[-1] < losses[0]
     assert float(trainer.optimizers[0].learning_rate) == pytest.approx(0.003)
 
@@ -187,7 +188,7 @@ def test_images_are_scaled_by_their_type(make, examples):
     labels = tf.constant(labels, tf.int64)
     rows = np.arange(30)
     bytes_, scaled = tf.constant(images), tf.constant((images / 255).astype(np.float32))
-    losses = [make(Constant(3, 0.01)).step(given, labels, rows) for given in (bytes_, scaled)]
+    losses = [make(Constant(3, 0.01)).step(given, labels, rows)[0] for given in (bytes_, scaled)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
@@ -196,14 +197,14 @@ def test_equal_runs_have_equal_bits(make, placed):
     runs = []
     for _ in range(2):
         trainer = make(schedule)
-        runs.append([trainer.step(*placed) for _ in range(6)])
+        runs.append([trainer.step(*placed)[0] for _ in range(6)])
     assert runs[0] == runs[1]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(make, placed):
     schedule = Fixed(0.01, 0.02, 0.03)
     trainer = make(schedule)
-    last = trainer.step(*placed)
+    last, _ = trainer.step(*placed)
     trainer.network.layers[-1].dense.bias.assign([np.inf, 0, 0])
     with pytest.raises(TrainingError) as caught:
         trainer.step(*placed)

@@ -5,6 +5,15 @@ import numpy as np
 
 from batch.networks.layers import batch_norm, convolution
 
+KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
+DEPTHS = {  # blocks of each stage, convolutions of a block (He et al., 2016, table 1)
+    18: ((2, 2, 2, 2), 2),
+    34: ((3, 4, 6, 3), 2),
+    50: ((3, 4, 6, 3), 3),
+    101: ((3, 4, 23, 3), 3),
+    152: ((3, 8, 36, 3), 3),
+}
+
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class Stem(keras.layers.Layer):
@@ -17,25 +26,49 @@ class Stem(keras.layers.Layer):
     kernel_size, strides : int
         Of the convolution.
     pool_size : int
-        Window and stride of the max-pooling; 1 for none.
+        Window of the max-pooling, whose stride is 2; 1 for none.
+    symmetric : bool
+        Pad the convolution on both sides alike.
+    use_bias : bool
+        Of the convolution.
+    epsilon : float
+        Of the batch normalization.
     seed : int, optional
         Makes the initial weights reproducible.
     """
 
-    def __init__(self, filters, kernel_size=7, strides=2, pool_size=2, seed=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        kernel_size=7,
+        strides=2,
+        pool_size=2,
+        symmetric=False,
+        use_bias=False,
+        epsilon=1e-3,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.config = {
             "filters": filters,
             "kernel_size": kernel_size,
             "strides": strides,
             "pool_size": pool_size,
+            "symmetric": symmetric,
+            "use_bias": use_bias,
+            "epsilon": epsilon,
             "seed": seed,
         }
-        self.convolution = convolution(filters, kernel_size, strides, seed, self.dtype_policy)
-        self.normalization = batch_norm(self.dtype_policy)
-        self.pool = None
-        if pool_size > 1:
-            self.pool = keras.layers.MaxPooling2D(pool_size, dtype=self.dtype_policy)
+        dtype = self.dtype_policy
+        self.convolution = convolution(
+            filters, kernel_size, strides, seed, dtype, use_bias, symmetric
+        )
+        self.normalization = batch_norm(dtype, epsilon)
+        # After ReLU, padding with zeros is as good as with minus infinity.
+        margin = (pool_size - 1) // 2
+        self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
+        self.pool = keras.layers.MaxPooling2D(pool_size, 2, dtype=dtype) if pool_size > 1 else None
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -43,41 +76,81 @@ class Stem(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
-        return outputs if self.pool is None else self.pool(outputs)
+        for layer in (self.padding, self.pool):
+            outputs = outputs if layer is None else layer(outputs)
+        return outputs
 
     def get_config(self):
         return {**super().get_config(), **self.config}
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class BottleneckBlock(keras.layers.Layer):
-    """1×1, 3×3 and 1×1 convolutions, added to their input (He et al., 2016, figure 5).
+class ResidualBlock(keras.layers.Layer):
+    """A branch of convolutions, added to its input: a basic or a bottleneck block.
+
+    Two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure 5), each with
+    batch normalization, and with ReLU between them and after the addition.
 
     Parameters
     ----------
-    filters : sequence of three ints
+    filters : sequence of two or three ints
         Channels after each convolution. Where the last differs from the input's channels, or
         `strides` from 1, a 1×1 convolution with batch normalization carries the shortcut.
     strides : int
-        Of the 3×3 convolution and the shortcut.
+        Of the first 3×3 convolution and the shortcut.
+    stride_first : bool
+        The first convolution has the stride, whatever its size.
+    symmetric : bool
+        Pad strided convolutions on both sides alike.
+    use_bias : bool
+        Of the convolutions.
+    epsilon : float
+        Of the batch normalizations.
     seed : int, optional
         Makes the initial weights reproducible.
     """
 
-    def __init__(self, filters, strides=1, seed=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        strides=1,
+        stride_first=False,
+        symmetric=False,
+        use_bias=False,
+        epsilon=1e-3,
+        seed=None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        if len(filters) != 3:
-            raise ValueError(f"filters must be three channel counts. Received: {filters}")
-        self.config = {"filters": list(filters), "strides": strides, "seed": seed}
-        seeds = [None] * 3 if seed is None else [seed, seed + 1, seed + 2]
-        dtype = self.dtype_policy
+        if len(filters) not in KERNEL_SIZES:
+            raise ValueError(f"filters must be two or three channel counts. Received: {filters}")
+        self.config = {
+            "filters": list(filters),
+            "strides": strides,
+            "stride_first": stride_first,
+            "symmetric": symmetric,
+            "use_bias": use_bias,
+            "epsilon": epsilon,
+            "seed": seed,
+        }
+        kernel_sizes = KERNEL_SIZES[len(filters)]
+        strided = 0 if stride_first else kernel_sizes.index(3)
         self.convolutions = [
-            convolution(filters[0], 1, 1, seeds[0], dtype),
-            convolution(filters[1], 3, strides, seeds[1], dtype),
-            convolution(filters[2], 1, 1, seeds[2], dtype),
+            self._convolution(channels, size, strides if place == strided else 1, place)
+            for place, (channels, size) in enumerate(zip(filters, kernel_sizes))
         ]
-        self.normalizations = [batch_norm(dtype) for _ in filters]
+        self.normalizations = [self._normalization() for _ in filters]
         self.projection = self.projection_normalization = None
+
+    def _convolution(self, filters, kernel_size, strides, place):
+        seed, use_bias, symmetric = (self.config[key] for key in ("seed", "use_bias", "symmetric"))
+        seed = None if seed is None else seed + place
+        return convolution(
+            filters, kernel_size, strides, seed, self.dtype_policy, use_bias, symmetric
+        )
+
+    def _normalization(self):
+        return batch_norm(self.dtype_policy, self.config["epsilon"])
 
     def build(self, input_shape):
         shape = input_shape
@@ -86,26 +159,35 @@ class BottleneckBlock(keras.layers.Layer):
             shape = conv.compute_output_shape(shape)
             norm.build(shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
-            self._build_projection(input_shape, shape)
+            self.projection = self._convolution(shape[-1], 1, self.config["strides"], 3)
+            self.projection.build(input_shape)
+            self.projection_normalization = self._normalization()
+            self.projection_normalization.build(shape)
 
-    def _build_projection(self, input_shape, output_shape):
-        seed, dtype = self.config["seed"], self.dtype_policy
-        seed = None if seed is None else seed + 3
-        strides = self.config["strides"]
-        self.projection = convolution(output_shape[-1], 1, strides, seed, dtype)
-        self.projection.build(input_shape)
-        self.projection_normalization = batch_norm(dtype)
-        self.projection_normalization.build(output_shape)
+    def branch(self, inputs, training=None):
+        """What is added to the shortcut."""
+        outputs = inputs
+        for conv, norm in zip(self.convolutions[:-1], self.normalizations[:-1]):
+            outputs = keras.ops.relu(norm(conv(outputs), training=training))
+        return self.normalizations[-1](self.convolutions[-1](outputs), training=training)
+
+    def shortcut(self, inputs, training=None):
+        """The input, projected where the branch changes its shape."""
+        if self.projection is None:
+            return inputs
+        return self.projection_normalization(self.projection(inputs), training=training)
+
+    def activation(self, outputs):
+        """What the sum of branch and shortcut goes through."""
+        return keras.ops.relu(outputs)
 
     def call(self, inputs, training=None):
-        branch = inputs
-        for conv, norm in zip(self.convolutions[:-1], self.normalizations[:-1]):
-            branch = keras.ops.relu(norm(conv(branch), training=training))
-        branch = self.normalizations[-1](self.convolutions[-1](branch), training=training)
-        shortcut = inputs
-        if self.projection is not None:
-            shortcut = self.projection_normalization(self.projection(inputs), training=training)
-        return keras.ops.relu(branch + shortcut)
+        return self.activation(self.branch(inputs, training) + self.shortcut(inputs, training))
+
+    def compute_output_shape(self, input_shape):
+        for conv in self.convolutions:
+            input_shape = conv.compute_output_shape(input_shape)
+        return input_shape
 
     def get_config(self):
         return {**super().get_config(), **self.config}
@@ -159,18 +241,71 @@ def small_resnet(input_shape, classes, seed=0):
     keras.Sequential
         With the layers stem, block0 … block3, classifier.
     """
-    seeds = [int(value) for value in np.random.SeedSequence(seed).generate_state(6)]
     filters = [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2
+    seeds = _seeds(seed, len(filters) + 2)
     blocks = [
-        BottleneckBlock(channels, seed=seeds[i + 1], name=f"block{i}")
-        for i, channels in enumerate(filters)
+        ResidualBlock(channels, seed=own, name=f"block{i}")
+        for i, (channels, own) in enumerate(zip(filters, seeds[1:]))
     ]
-    return keras.Sequential(
-        [
-            keras.Input(input_shape),
-            Stem(32, seed=seeds[0], name="stem"),
-            *blocks,
-            Classifier(classes, seed=seeds[5], name="classifier"),
-        ],
-        name="small_resnet",
-    )
+    stem = Stem(32, seed=seeds[0], name="stem")
+    return _sequence("small_resnet", input_shape, stem, blocks, classes, seeds[-1])
+
+
+def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=False, epsilon=1e-5):
+    """A ResNet as published: 18, 34, 50, 101 or 152 layers.
+
+    Parameters
+    ----------
+    depth : {18, 34, 50, 101, 152}
+    input_shape : tuple of ints
+        (H, W, C) of the images, of any size.
+    classes : int
+        Number of classes.
+    seed : int
+        Of the initial weights.
+    use_bias : bool
+        Give the convolutions biases, as `keras.applications` does.
+    stride_first : bool
+        Where a bottleneck halves the image, its first 1×1 convolution has the stride, as in the
+        paper and in `keras.applications`; by default the 3×3 convolution, as in torchvision.
+    epsilon : float
+        Of the batch normalizations; `keras.applications` has 1.001e-5.
+
+    Returns
+    -------
+    keras.Sequential
+        With the layers stem, block0 …, classifier.
+
+    References
+    ----------
+    He et al., Deep Residual Learning for Image Recognition, 2016, table 1.
+    """
+    if depth not in DEPTHS:
+        raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. Received: {depth!r}")
+    stages, convolutions = DEPTHS[depth]
+    seeds = _seeds(seed, sum(stages) + 2)
+    options = {"symmetric": True, "use_bias": use_bias, "epsilon": epsilon}
+    blocks = []
+    for stage, count in enumerate(stages):
+        width = 64 * 2**stage
+        for place in range(count):
+            block = ResidualBlock(
+                [width, width, 4 * width][:convolutions],
+                strides=2 if stage and not place else 1,
+                stride_first=stride_first,
+                seed=seeds[len(blocks) + 1],
+                name=f"block{len(blocks)}",
+                **options,
+            )
+            blocks.append(block)
+    stem = Stem(64, pool_size=3, seed=seeds[0], name="stem", **options)
+    return _sequence(f"resnet{depth}", input_shape, stem, blocks, classes, seeds[-1])
+
+
+def _seeds(seed, count):
+    return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]
+
+
+def _sequence(name, input_shape, stem, blocks, classes, seed):
+    classifier = Classifier(classes, seed=seed, name="classifier")
+    return keras.Sequential([keras.Input(input_shape), stem, *blocks, classifier], name=name)

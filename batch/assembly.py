@@ -1,0 +1,69 @@
+"""From a model's config to its network: whose blocks, how precise, dropped at random or not."""
+
+import contextlib
+
+import keras
+
+from batch.networks.stochastic_depth import with_stochastic_depth
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
+
+
+def assemble(config, shape, make):
+    """The network of a model.
+
+    Parameters
+    ----------
+    config : dict
+        Of a `TFModel`: its `network`, `precision`, `seed` and keys of stochastic depth count.
+    shape : tuple of ints
+        (H, W, C) of the images.
+    make : callable
+        Without arguments, to the network where the config has none.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If a value of the config does not fit.
+    """
+    precision = config.get("precision", "float32")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be float32 or bfloat16. Received: {precision!r}")
+    depth = {key: config[key] for key in STOCHASTIC if key in config}
+    if depth and "survival" not in depth:
+        raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
+    with _policy(PRECISIONS[precision]):
+        network = copied(config["network"], shape) if "network" in config else make()
+        if depth.get("survival", 1) == 1:
+            return network
+        layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
+        return keras.Sequential([keras.Input(shape), *layers], network.name)
+
+
+def copied(layers, shape):
+    """A network of new layers like those given, with their weights where they have some.
+
+    So one list can serve for several models, and none of them changes the user's layers.
+    """
+    twins = [type(layer).from_config(layer.get_config()) for layer in layers]
+    network = keras.Sequential([keras.Input(shape), *twins])
+    for layer, twin in zip(layers, twins):
+        if layer.built:
+            twin.set_weights(layer.get_weights())
+    return network
+
+
+@contextlib.contextmanager
+def _policy(name):
+    """Layers made inside have this dtype policy; the one in force outside comes back."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,128 @@
+"""The `inputs` of a model's config: what images and labels are, and what a feed calls them."""
+
+import dataclasses
+import operator
+
+import numpy as np
+
+from batch.config import as_dict, check_keys
+
+KEYS = ("shape", "classes", "transform", "dtype", "name")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a model takes.
+
+    Attributes
+    ----------
+    shape : tuple of three ints
+        (H, W, C) of the images.
+    classes : int
+        Number of classes.
+    one_hot : bool
+        Whether a loss of the user's own gets one-hot rows, instead of class numbers.
+    images, labels : tuple of str
+        Names under which a feed may give them; the first is the one to tell users.
+    """
+
+    shape: tuple
+    classes: int
+    one_hot: bool
+    images: tuple
+    labels: tuple
+
+    def read_feed(self, feed_dict):
+        """Images, labels and indices of a feed, None for what it does not hold.
+
+        Raises
+        ------
+        ValueError
+            If the feed has no images, or names that the model does not know.
+        """
+        expected = f"Expected: {self.images[0]}, {self.labels[0]}, and indices if there are any."
+        known = {
+            **dict.fromkeys(self.images, "images"),
+            **dict.fromkeys(self.labels, "labels"),
+            "indices": "indices",
+        }
+        unknown = [str(name) for name in feed_dict if name not in known]
+        if unknown:
+            raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        feed = {known[name]: value for name, value in feed_dict.items()}
+        if feed.get("images") is None:
+            raise ValueError(
+                f"The feed lacks {self.images[0]}. {expected} Received: {', '.join(feed_dict)}"
+            )
+        return tuple(feed.get(name) for name in ("images", "labels", "indices"))
+
+
+def read_inputs(inputs, input_block=None):
+    """What the `inputs` of a config say, `{name: {'shape': …}, name: {'classes': …}}`.
+
+    Parameters
+    ----------
+    inputs : dict
+        As in BatchFlow's TensorFlow models: `classes` is a number or a list of names, `transform`
+        'ohe' or nothing, `dtype` that of a placeholder, of which there are none any more, `name`
+        another name for a feed.
+    input_block : dict, optional
+        `{'inputs': name}` tells which of several inputs are the images.
+
+    Raises
+    ------
+    ValueError
+        If there is no shape or no number of classes, or a key or value is not known.
+    """
+    entries = {name: _entry(name, entry) for name, entry in as_dict(inputs).items()}
+    wanted = as_dict(input_block).get("inputs")
+    check_keys(as_dict(input_block), ["inputs"], "input_block")
+    images = [name for name in entries if "shape" in entries[name] and wanted in (None, name)]
+    labels = [name for name in entries if "classes" in entries[name]]
+    if wanted is not None and not images:
+        raise ValueError(
+            f"'input_block/inputs' must name an input with a shape. Received: {wanted!r}, but "
+            f"'inputs' has {', '.join(entries) or 'none'}"
+        )
+    if len(images) != 1 or len(labels) != 1:
+        raise ValueError(
+            "'inputs' must give one shape and the classes, as in {'images': {'shape': (28, 28, 1)},"
+            f" 'labels': {{'classes': 10}}}}. Received: {inputs!r}"
+        )
+    image, label = entries[images[0]], entries[labels[0]]
+    return Inputs(
+        _shape(image["shape"]),
+        _classes(label["classes"]),
+        label.get("transform") == "ohe",
+        _names("images", images[0], image),
+        _names("labels", labels[0] if labels != images else None, label),
+    )
+
+
+def _entry(name, entry):
+    entry = as_dict(entry)
+    check_keys(entry, KEYS, f"inputs/{name}")
+    if entry.get("transform") not in (None, "ohe"):
+        raise ValueError(f"transform must be 'ohe'. Received: {entry['transform']!r}")
+    if "dtype" in entry:
+        np.dtype(entry["dtype"])  # a TypeError that names what it was
+    return entry
+
+
+def _shape(shape):
+    sizes = tuple(operator.index(size) for size in shape)
+    if len(sizes) not in (2, 3) or min(sizes) < 1:
+        raise ValueError(f"'inputs' must give a shape (H, W) or (H, W, C). Received: {shape}")
+    return (*sizes, 1)[:3]
+
+
+def _classes(classes):
+    count = len(classes) if isinstance(classes, (list, tuple)) else operator.index(classes)
+    if count < 2:
+        raise ValueError(f"'inputs' must give at least 2 classes. Received: {classes}")
+    return count
+
+
+def _names(usual, name, entry):
+    names = (name, entry.get("name") if name else None, usual)
+    return tuple(dict.fromkeys(name for name in names if name is not None))

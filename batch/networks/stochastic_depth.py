@@ -1,0 +1,233 @@
+"""Stochastic depth: residual blocks whose branch is dropped at random while training."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+RULES = ("linear", "uniform")
+MODES = ("batch", "sample")
+SCALES = ("inference", "train")
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
+class StochasticDepth(keras.layers.Layer):
+    """A residual block that is a shortcut with probability 1 − p while training.
+
+    Parameters
+    ----------
+    block : keras.layers.Layer
+        With the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
+        `activation(outputs)`, like `batch.networks.resnet.ResidualBlock`: what it computes is
+        activation(branch + shortcut).
+    survival : float
+        Probability p that the branch is there, 0 to 1.
+    mode : {'batch', 'sample'}
+        Draw once for a batch, and do not compute a dropped branch, forward or backward; or draw
+        for every example, and compute the branch for all.
+    scale : {'inference', 'train'}
+        Multiply the branch by p at inference, as the paper does, or divide it by p in training.
+    warm_up : int
+        Training steps over which the probability falls from 1 to p, linearly; none by default.
+    seed : int
+        Decides the draws, together with the number of training steps made.
+
+    Attributes
+    ----------
+    steps : variable, int64
+        Training steps made; it is saved with the weights, so that a loaded network goes on with
+        the draws that would have followed.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or the block lacks a method.
+
+    Notes
+    -----
+    When a whole batch skips the branch, its batch-normalization statistics do not move, and the
+    gradients of its weights are zero. In inference mode, which a frozen block is always in, nothing
+    is drawn and no step counted.
+
+    References
+    ----------
+    Huang et al., Deep Networks with Stochastic Depth, 2016, equations 2 and 5.
+    """
+
+    def __init__(
+        self,
+        block,
+        survival=0.5,
+        mode="batch",
+        scale="inference",
+        warm_up=0,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
+        if not is_residual(block):
+            raise ValueError(
+                f"A block needs the methods branch, shortcut and activation. Received: {block}"
+            )
+        self.block = block
+        self.survival = _probability(survival)
+        self.mode = _one_of("mode", mode, MODES)
+        self.scale = _one_of("scale", scale, SCALES)
+        if self.scale == "train" and self.survival == 0:
+            raise ValueError("scale='train' divides by survival, which must be above 0.")
+        self.warm_up = _whole("warm_up", warm_up)
+        self.seed = _whole("seed", seed)
+
+    def build(self, input_shape):
+        if not self.block.built:
+            self.block.build(input_shape)
+        self.steps = self.add_weight(
+            shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps"
+        )
+
+    @property
+    def computed(self):
+        """Share of the training steps, after the warm-up, in which the branch is computed."""
+        return self.survival if self.mode == "batch" else 1.0
+
+    def call(self, inputs, training=None):
+        survival = self._survival(tf.cast(self.steps, tf.float32))
+        if not training:
+            return self._whole(inputs, False, survival if self.scale == "inference" else 1.0)
+        factor = 1.0 / survival if self.scale == "train" else 1.0
+        if self.mode == "sample":
+            one_each = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
+            alive = tf.cast(self._draw(one_each) < survival, inputs.dtype)
+            outputs = self._whole(inputs, True, factor * alive)
+        elif self.survival == 1:
+            outputs = self._whole(inputs, True, 1.0)
+        else:
+            # The shortcut is in both branches: outside, its inputs would get a second gradient
+            # from here, which is a tensor of zeros whenever the branch is dropped.
+            outputs = tf.cond(
+                self._draw(()) < survival,
+                lambda: self._whole(inputs, True, factor),
+                lambda: self.block.activation(self.block.shortcut(inputs, True)),
+            )
+        self.steps.assign_add(1)
+        return outputs
+
+    def _whole(self, inputs, training, factor):
+        branch = self.block.branch(inputs, training)
+        if not (isinstance(factor, float) and factor == 1):
+            branch *= tf.cast(factor, branch.dtype)
+        return self.block.activation(branch + self.block.shortcut(inputs, training))
+
+    def _survival(self, steps):
+        """The probability after a number of steps: a number, or a tensor where there is warm-up."""
+        if not self.warm_up:
+            return self.survival
+        return 1.0 - (1.0 - self.survival) * tf.minimum(steps / self.warm_up, 1.0)
+
+    def _draw(self, shape):
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.steps)])
+        return tf.random.stateless_uniform(shape, seed)
+
+    def compute_output_shape(self, input_shape):
+        return self.block.compute_output_shape(input_shape)
+
+    def get_config(self):
+        names = ("survival", "mode", "scale", "warm_up", "seed")
+        return {
+            **super().get_config(),
+            "block": keras.saving.serialize_keras_object(self.block),
+            **{name: getattr(self, name) for name in names},
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        block = keras.saving.deserialize_keras_object(config["block"])
+        return cls(**{**config, "block": block})
+
+
+def survival_probabilities(blocks, last=0.5, rule="linear"):
+    """Survival probability of each residual block.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of residual blocks L, above 0.
+    last : float
+        p_L, that of the last block.
+    rule : {'linear', 'uniform'}
+        p_l = 1 − l/L·(1 − p_L), l = 1 … L, which is the paper's linear decay rule (equation 4); or
+        p_L for all.
+
+    Returns
+    -------
+    ndarray, shape (blocks,), float64
+
+    Examples
+    --------
+    >>> survival_probabilities(4, 0.6)
+    array([0.9, 0.8, 0.7, 0.6])
+    """
+    last = _probability(last)
+    if _one_of("rule", rule, RULES) == "uniform":
+        return np.full(blocks, last)
+    return 1.0 - np.arange(1, blocks + 1) / blocks * (1.0 - last)
+
+
+def with_stochastic_depth(
+    layers, survival, rule="linear", mode="batch", scale="inference", warm_up=0, seed=0
+):
+    """Layers whose residual blocks are dropped at random; blocks that are so already stay.
+
+    Parameters
+    ----------
+    layers : sequence of keras.layers.Layer
+    survival, rule
+        `last` and `rule` of `survival_probabilities`.
+    mode, scale, warm_up
+        As for `StochasticDepth`.
+    seed : int
+        Each block draws from a stream of its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no residual block.
+    """
+    residual = [layer for layer in layers if is_residual(layer)]
+    if not residual and not any(isinstance(layer, StochasticDepth) for layer in layers):
+        raise ValueError(
+            "Stochastic depth needs residual blocks, layers with the methods branch, shortcut and "
+            f"activation. Received: {', '.join(type(layer).__name__ for layer in layers)}"
+        )
+    probabilities = survival_probabilities(max(len(residual), 1), survival, rule).tolist()
+    seeds = np.random.SeedSequence([seed, 1]).generate_state(len(residual)).tolist()
+    wrapped = {
+        id(block): StochasticDepth(block, probability, mode, scale, warm_up, own)
+        for block, probability, own in zip(residual, probabilities, seeds)
+    }
+    return [wrapped.get(id(layer), layer) for layer in layers]
+
+
+def is_residual(layer):
+    """Whether a layer has a branch that can be left out."""
+    return all(
+        callable(getattr(layer, name, None)) for name in ("branch", "shortcut", "activation")
+    )
+
+
+def _probability(value):
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:
+        raise ValueError(f"survival must be a number from 0 to 1. Received: {value!r}")
+    return float(value)
+
+
+def _one_of(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}")
+    return value
+
+
+def _whole(name, value):
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} must be a whole number, 0 or more. Received: {value!r}")
+    return int(value)
