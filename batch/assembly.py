@@ -42,7 +42,7 @@ def assemble(config, shape, make):
         if depth.get("survival", 1) == 1:
             return network
         layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
-        return keras.Sequential([keras.Input(shape), *layers], network.name)
+        return keras.Sequential([keras.Input(shape), *layers], name=network.name)
 
 
 def copied(layers, shape):

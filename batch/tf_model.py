@@ -85,7 +85,7 @@ class TFModel(BaseModel):
     has it for itself.
     """
 
-    DEFAULTS: ClassVar = {}  # of a subclass: its network's options, and keys that it sets differently
+    DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
 
     def __init__(self, config=None):
         config = configs.as_dict(config)

@@ -96,7 +96,7 @@ class StochasticDepth(keras.layers.Layer):
         factor = 1.0 / survival if self.scale == "train" else 1.0
         if self.mode == "sample":
             one_each = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
-            alive = tf.cast(self._draw(one_each) < survival, inputs.dtype)
+            alive = tf.cast(self._draw(one_each) >= 1.0 - survival, inputs.dtype)
             outputs = self._whole(inputs, True, factor * alive)
         elif self.survival == 1:
             outputs = self._whole(inputs, True, 1.0)
@@ -104,7 +104,7 @@ class StochasticDepth(keras.layers.Layer):
             # The shortcut is in both branches: outside, its inputs would get a second gradient
             # from here, which is a tensor of zeros whenever the branch is dropped.
             outputs = tf.cond(
-                self._draw(()) < survival,
+                self._draw(()) >= 1.0 - survival,
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),
             )
@@ -124,6 +124,7 @@ class StochasticDepth(keras.layers.Layer):
         return 1.0 - (1.0 - self.survival) * tf.minimum(steps / self.warm_up, 1.0)
 
     def _draw(self, shape):
+        """Uniform numbers from 0 to 1, which a seed and a number of steps decide."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.steps)])
         return tf.random.stateless_uniform(shape, seed)
 

@@ -1,0 +1,90 @@
+"""A training step with stochastic depth, every residual branch surviving with the same probability.
+
+Mean milliseconds of steps in turn, over those at survival 1, beside the same ratio expected from
+the blocks' FLOPs. 'masked' computes every branch and multiplies the dropped ones by zero.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from batch import Constant, flops
+from batch.losses import cross_entropy
+from batch.networks.resnet import resnet, small_resnet
+from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
+from batch.optimizers import FusedSGD
+from batch.trainer import Trainer
+from research.benchmarks.timing import in_turn
+
+COLUMNS = ("network", "batch", "survival", "step, ms", "ratio", "FLOPs ratio", "difference")
+SURVIVALS = (1.0, 0.75, 0.5, 0.0)
+STEPS = 4  # in a turn: enough draws without many repetitions
+SHAPE, CLASSES = (28, 28, 1), 10
+
+
+class Masked(StochasticDepth):
+    """Stochastic depth that saves nothing."""
+
+    def call(self, inputs, training=None):
+        """The block, its branch multiplied by 0 or 1."""
+        if not training:
+            return super().call(inputs, training)
+        alive = tf.cast(self._draw(()) >= 1.0 - self.survival, tf.float32)
+        self.steps.assign_add(1)
+        return self._whole(inputs, True, alive)
+
+
+def measure(repetitions, batch_size):
+    """Rows of the table."""
+    networks = {
+        "small ResNet": (lambda: small_resnet(SHAPE, CLASSES), batch_size),
+        "ResNet50": (lambda: resnet(50, SHAPE, CLASSES), max(batch_size // 3, 1)),
+    }
+    return [
+        row
+        for name, (make, size) in networks.items()
+        for row in _rows(name, make, size, repetitions)
+    ]
+
+
+def _rows(name, make, batch_size, repetitions):
+    versions = {survival: _dropping(make, survival) for survival in SURVIVALS}
+    versions["0.5, masked"] = _dropping(make, 0.5, Masked)
+    turns = {key: _turn(network, batch_size) for key, network in versions.items()}
+    seconds = {key: times.mean() / STEPS for key, times in in_turn(turns, repetitions).items()}
+    for key, network in versions.items():
+        ratio, expected = seconds[key] / seconds[1.0], _expected(network)
+        yield (
+            *(name, batch_size, key, f"{1000 * seconds[key]:.1f}", f"{ratio:.3f}"),
+            *(f"{expected:.3f}", f"{ratio - expected:+.3f}"),
+        )
+
+
+def _dropping(make, survival, kind=StochasticDepth):
+    layers = with_stochastic_depth(make().layers, survival, rule="uniform")
+    layers = [
+        kind.from_config(layer.get_config()) if isinstance(layer, StochasticDepth) else layer
+        for layer in layers
+    ]
+    return keras.Sequential([keras.Input(SHAPE), *layers])
+
+
+def _expected(network):
+    costs = flops.block_costs(network)
+    everything = [True] * len(costs)
+    masked = any(isinstance(layer, Masked) for layer in network.layers)
+    return flops.step_cost(costs, everything, dropping=not masked) / flops.step_cost(
+        costs, everything, dropping=False
+    )
+
+
+def _turn(network, batch_size):
+    """A function that makes the steps of one turn."""
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.integers(0, 256, (6000, *SHAPE), dtype=np.uint8))
+    labels = tf.constant(rng.integers(0, CLASSES, 6000))
+    schedule = Constant(len(network.layers) - 1, 0.001)
+    trainer = Trainer(network, FusedSGD(momentum=0.9, nesterov=True), schedule, cross_entropy)
+    return lambda: [
+        trainer.step(images, labels, rng.integers(0, len(images), batch_size)) for _ in range(STEPS)
+    ]
