@@ -6,6 +6,11 @@ import inspect
 import keras
 import tensorflow as tf
 
+OF_NUMBERS = {  # losses that take class numbers, not one-hot rows
+    "categorical_generalized_cross_entropy",
+    "circle",
+    "sparse_categorical_crossentropy",
+}
 OF_PROBABILITIES = {
     "categorical_generalized_cross_entropy",
     "dice",
@@ -37,8 +42,8 @@ def make_loss(spec, one_hot=False):
     spec : str, (str, dict) or callable
         `softmax_cross_entropy` or `sparse_softmax_cross_entropy`, which are the same here; the name
         of a Keras loss, as `mse` or `CategoricalHinge`, with or without arguments; or a callable
-        from labels and logits to losses. Keras' losses get one-hot labels, the sparse ones class
-        numbers; those that can take logits do, those of probabilities get the softmax, all others
+        from labels and logits to losses. Keras' losses get one-hot labels or class numbers, as they
+        expect; those that can take logits do, those of probabilities get the softmax, all others
         the logits as they are.
     one_hot : bool
         Whether a callable gets one-hot rows, float32, instead of class numbers.
@@ -53,36 +58,38 @@ def make_loss(spec, one_hot=False):
     name, arguments = spec if isinstance(spec, (tuple, list)) and len(spec) == 2 else (spec, {})
     if name in CROSS_ENTROPIES and not arguments:
         return cross_entropy
-    function = _keras_function(name, spec)
-    takes = inspect.signature(function).parameters
-    if "from_logits" in takes:
-        arguments = {"from_logits": True, **arguments}
-    unknown = [key for key in arguments if key not in takes]
-    if unknown:
-        raise ValueError(f"The loss {name} has no argument {', '.join(unknown)}: {spec!r}")
-    chosen = functools.partial(function, **arguments)
-    if function.__name__.startswith("sparse"):
-        return chosen
-    if function.__name__ in OF_PROBABILITIES:
-        return _with_one_hot(lambda labels, logits: chosen(labels, tf.nn.softmax(logits)))
-    return _with_one_hot(chosen)
+    loss, kind = _keras_loss(name, arguments, spec)
+    chosen = loss
+    if kind in OF_PROBABILITIES:
+
+        def chosen(labels, logits):
+            return loss(labels, tf.nn.softmax(logits))
+
+    return chosen if kind in OF_NUMBERS else _with_one_hot(chosen)
 
 
-def _keras_function(name, spec):
-    """The function of a Keras loss, which gives a loss for each example and does not average."""
+def _keras_loss(name, arguments, spec):
+    """A Keras loss that gives a loss for each example, and the name of its function."""
+    name = {"softmax_cross_entropy": "categorical_crossentropy"}.get(name, name)
     try:
-        found = keras.losses.get(
-            {"softmax_cross_entropy": "categorical_crossentropy"}.get(name, name)
-        )
-    except (ValueError, TypeError):
+        found = getattr(keras.losses, str(name), None) or keras.losses.get(name)
+    except ValueError:
         found = None
-    function = getattr(found, "fn", found)  # of a Loss object, or a function itself
-    if not isinstance(name, str) or not callable(function):
+    if not isinstance(name, str) or not callable(found):
         raise ValueError(
             "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
             f"loss, (name, arguments), or a callable. Received: {spec!r}"
         )
-    return function
+    takes = inspect.signature(found).parameters
+    unknown = [key for key in arguments if key not in takes]
+    if unknown:
+        raise ValueError(f"The loss {name} has no argument {', '.join(unknown)}: {spec!r}")
+    if "from_logits" in takes:
+        arguments = {"from_logits": True, **arguments}
+    if inspect.isclass(found):
+        made = found(**{**arguments, "reduction": "none"})
+        return made, made.fn.__name__
+    return functools.partial(found, **arguments), found.__name__
 
 
 def _with_one_hot(loss):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from research.benchmarks import freezeout, step
+from research.benchmarks import freezeout, step, stochastic
 from research.benchmarks.timing import in_turn, milliseconds
 
 
@@ -33,3 +33,12 @@ def test_rows_of_the_step_suite(monkeypatch):
     rows = step.measure(1, 8)
     assert all(len(row) == len(step.COLUMNS) for row in rows)
     assert np.isfinite(float(rows[0][3]))
+
+
+def test_rows_of_the_stochastic_suite(monkeypatch):
+    monkeypatch.setattr(stochastic, "STEPS", 1)
+    monkeypatch.delitem(stochastic.NETWORKS, "ResNet50")
+    rows = stochastic.measure(1, 6)
+    assert all(len(row) == len(stochastic.COLUMNS) for row in rows)
+    assert [row[2] for row in rows] == [1.0, 0.75, 0.5, 0.0, "0.5, masked"]
+    assert [row[5] for row in rows] == ["1.000", "0.800", "0.601", "0.202", "1.000"]

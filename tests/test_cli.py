@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from batch.models import MODELS
+from research import names
 from research.cli import main
+from research.experiment import Experiment
 from utils.blk import read_blk
 
 SUMMARY = (
@@ -52,7 +55,7 @@ def test_results_have_a_row_an_iteration(compared):
         .startswith("method,seed,iteration,loss,seconds,frozen\n")
     )
     rows = pd.read_csv(compared / "results.csv")
-    assert len(rows) == 3 * 2 * 4
+    assert len(rows) == 4 * 2 * 4
     runs = rows.groupby(["method", "seed"]).iteration.apply(tuple)
     assert set(runs) == {(0, 1, 2, 3)}
     freezeout = rows[(rows.method == "freezeout") & (rows.seed == 0)]
@@ -62,16 +65,18 @@ def test_results_have_a_row_an_iteration(compared):
 def test_summary_has_a_row_a_method(compared):
     assert (compared / "summary.csv").read_text().startswith(SUMMARY + "\n")
     summary = pd.read_csv(compared / "summary.csv").set_index("method")
-    assert summary.index.tolist() == ["classic", "annealed", "freezeout"]
-    assert summary.seeds.tolist() == [2, 2, 2]
-    assert summary.loc["freezeout", "baseline"] == "annealed"
+    assert summary.index.tolist() == ["classic", "annealed", "freezeout", "stochastic"]
+    assert summary.seeds.tolist() == [2, 2, 2, 2]
+    assert summary.baseline.tolist()[1:] == ["classic", "annealed", "classic"]
     assert summary.loc["freezeout", "predicted_ratio"] < 1
+    assert summary.loc["stochastic", "predicted_ratio"] == pytest.approx(0.749, abs=5e-4)
     assert np.isnan(summary.loc["classic", "difference"])
 
 
 def test_experiment_has_what_it_takes_to_run_again(compared):
     record = json.loads((compared / "experiment.json").read_text())
-    assert record["settings"]["methods"] == ["classic", "annealed", "freezeout"]
+    assert record["settings"]["methods"] == ["classic", "annealed", "freezeout", "stochastic"]
+    assert record["settings"]["survival"] == 0.6
     assert record["settings"]["seeds"] == [0, 1]
     assert record["settings"]["iterations"] == 4
     assert record["settings"]["batch_size"] == 40
@@ -98,6 +103,23 @@ def test_report_draws_again_without_training(compared, capsys):
     assert (compared / "loss.png").exists()
     assert (compared / "results.csv").read_bytes() == before
     assert "freezeout" in capsys.readouterr().out
+
+
+def test_train_another_model_with_stochastic_depth(tmp_path):
+    out = tmp_path / "out"
+    options = ["--method", "stochastic", "--survival", "0.3", "--model", "resnet18"]
+    assert main(["train", *SMALL, "--iterations", "2", *options, "--out", str(out)]) == 0
+    record = json.loads((out / "experiment.json").read_text())
+    assert (record["settings"]["survival"], record["settings"]["model"]) == (0.3, "resnet18")
+    assert record["predicted_ratio"]["stochastic"] < 0.8
+    network = keras.saving.load_model(out / "model.keras")
+    assert network.layers[-2].survival == pytest.approx(0.3)
+    assert int(network.layers[1].steps) == 2
+
+
+def test_names_for_the_command_line_are_those_of_the_package():
+    assert tuple(MODELS) == names.MODELS
+    assert Experiment().survival == 0.6
 
 
 def test_train_and_a_report_of_several_runs(tmp_path, capsys):
@@ -166,6 +188,9 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["compare", "--batch-size", "x"], "whole number above 0, not 'x'"),
         (["compare", "--data", "minst"], "expected digits, mnist"),
         (["train", "--method", "frozen"], "invalid choice: 'frozen'"),
+        (["train", "--survival", "1.5"], "a number from 0 to 1, not '1.5'"),
+        (["compare", "--survival", "half"], "a number from 0 to 1, not 'half'"),
+        (["compare", "--model", "resnet20"], "invalid choice: 'resnet20'"),
         (["train", "--precision", "float16"], "invalid choice: 'float16'"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "COMMAND"),

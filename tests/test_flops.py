@@ -5,6 +5,7 @@ import pytest
 from batch import Constant, FreezeOut
 from batch.flops import block_costs, frozen_ratios, predicted_ratio, step_cost
 from batch.networks.resnet import small_resnet
+from batch.networks.stochastic_depth import with_stochastic_depth
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +69,35 @@ def test_layers_without_products_cost_nothing():
     costs = block_costs(network)
     assert [cost.forward for cost in costs] == [0, 0, 96]
     assert costs[2].weight_gradient == 96
+
+
+@pytest.mark.parametrize("mode", ["batch", "sample"])
+def test_stochastic_depth_costs_what_survives(costs, mode):
+    layers = with_stochastic_depth(
+        small_resnet((28, 28, 1), 10).layers, 0.25, rule="uniform", mode=mode
+    )
+    dropping = block_costs(keras.Sequential([keras.Input((28, 28, 1)), *layers]))
+    everything = [True] * 6
+    whole = step_cost(costs, everything)
+    assert step_cost(dropping, everything, dropping=False) == whole
+    if mode == "sample":  # draws for each example, and computes every branch
+        assert step_cost(dropping, everything) == whole
+        return
+    shortcuts = 3 * 49 * (32 * 128 + 128 * 256)
+    branches = sum(3 * cost.forward for cost in costs[1:5]) - shortcuts
+    expected = whole - 0.75 * branches
+    assert step_cost(dropping, everything) == pytest.approx(expected, rel=1e-12)
+    assert predicted_ratio(dropping, Constant(5, 0.1), 10) == pytest.approx(expected / whole)
+    frozen = [False, False, *everything[2:]]  # block 0 then runs whole, in inference mode
+    saved = step_cost(dropping, everything) - step_cost(dropping, frozen)
+    assert saved == pytest.approx(
+        2 * costs[0].forward
+        + dropping[1].expected().forward
+        - costs[1].forward
+        + sum(
+            getattr(dropping[1].expected(), part)
+            for part in ("weight_gradient", "inner_gradient", "input_gradient")
+        )
+        + dropping[2].expected().input_gradient
+        - costs[0].forward
+    )

@@ -15,7 +15,7 @@ def dataset(examples):
 @pytest.fixture
 def config(blocks):
     """The pipelines' config with a small network, so that the tests are quick."""
-    return {"resnet": {"network": blocks()}, "freeznet": {"network": blocks()}}
+    return {kind: {"network": blocks()} for kind in ("resnet", "freeznet", "stochastic")}
 
 
 def steps(pipeline, count=3, batch_size=20, **options):
@@ -187,6 +187,56 @@ def test_defaults_are_the_tables(dataset, examples):
     assert freeznet.trainer.schedule.get_config() == expected.get_config()
 
 
+def test_three_actions_train_three_models_from_one_batch(dataset, config, examples):
+    losses = [], [], []
+    pipeline = (
+        dataset.pipeline(config=config)
+        .train_res(losses[0], *examples)
+        .train_freez(losses[1], *examples)
+        .train_stochastic(losses[2], *examples)
+    )
+    steps(pipeline)
+    assert [len(own) for own in losses] == [3, 3, 3]
+    models = [pipeline.m(name) for name in ("resnet", "freeznet", "stochastic")]
+    assert [model.iteration for model in models] == [3, 3, 3]
+    survivals = [layer.survival for layer in models[2].network.layers[1:-1]]
+    assert survivals == pytest.approx([0.8, 0.6])
+    for model in models:
+        model.reset()
+    starts = [[v.numpy() for v in model.network.trainable_variables] for model in models]
+    for one, two, three in zip(*starts):
+        assert np.array_equal(one, two)
+        assert np.array_equal(one, three)
+
+
+def test_defaults_of_stochastic_depth_are_the_tables(dataset, examples):
+    pipeline = dataset.p.train_stochastic([], *examples)
+    steps(pipeline, 1)
+    model = pipeline.m("stochastic")
+    assert (model.optimizer.momentum, model.optimizer.nesterov) == (0.8, True)
+    assert model.trainer.schedule(10**6).tolist() == [0.03] * 5
+    blocks = model.network.layers[1:-1]
+    assert [block.survival for block in blocks] == pytest.approx([0.9, 0.8, 0.7, 0.6])
+    assert {(block.mode, block.scale) for block in blocks} == {("batch", "inference")}
+
+
+def test_freezing_and_dropping_combine_in_the_config(dataset, config, examples):
+    settings = {"freeznet": {**config["freeznet"], "survival": 0.5, "iteration": 4, "t_0": 0.5}}
+    losses = []
+    pipeline = dataset.pipeline(config=settings).train_freez(losses, *examples)
+    steps(pipeline)
+    assert pipeline.m("freeznet").frozen == 1
+    counted = [int(block.steps) for block in pipeline.m("freeznet").network.layers[1:-1]]
+    assert counted == [3, 3]
+
+
+def test_another_model_by_name(dataset, examples):
+    pipeline = dataset.pipeline(config={"resnet": {"model": "resnet18", "use_bias": True}})
+    pipeline = pipeline.train_res([], *examples)
+    steps(pipeline, 1)
+    assert len(pipeline.m("resnet").network.layers) == 10
+
+
 def test_scaled_keeps_the_notebooks_meaning():
     settings = {**DEFAULTS["freeznet"], "learning_rate": 10, "scaled": True, "degree": 3}
     _, arguments = with_freezing(settings)["schedule"]
@@ -199,6 +249,10 @@ def test_scaled_keeps_the_notebooks_meaning():
     [
         ("resnet", {"momentum": 0.9}, "Unknown key in the config of 'resnet': momentum"),
         ("resnet", {"iteration": 300}, "Unknown key in the config of 'resnet': iteration"),
+        ("resnet", {"model": "resnet20"}, "model must be one of resnet, resnet18"),
+        ("resnet", {"mode": "batch"}, "without 'survival'"),
+        ("stochastic", {"survival": -0.1}, "survival must be a number from 0 to 1"),
+        ("stochastic", {"degree": 1}, "Unknown key in the config of 'stochastic': degree"),
         ("freeznet", {"iterations": 300}, "Unknown key .*: iterations. Known keys: .*iteration,"),
         ("freeznet", {"iteration": 0}, "iteration must be a whole number above 0. Received: 0"),
         ("freeznet", {"iteration": -5}, "Received: -5"),
@@ -209,7 +263,8 @@ def test_scaled_keeps_the_notebooks_meaning():
 )
 def test_bad_configs_are_refused(dataset, examples, kind, settings, message):
     pipeline = dataset.pipeline(config={kind: settings})
-    action = pipeline.train_res if kind == "resnet" else pipeline.train_freez
+    actions = {"resnet": "train_res", "freeznet": "train_freez", "stochastic": "train_stochastic"}
+    action = getattr(pipeline, actions[kind])
     with pytest.raises(ValueError, match=message):
         steps(action([], *examples), 1)
 

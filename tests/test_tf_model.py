@@ -150,6 +150,9 @@ def test_precision_bfloat16(examples):
         ({"optimizer": {"momentum": 0.9}}, "must be a Keras optimizer"),
         ({"schedule": SCHEDULE, "learning_rate": 0.1}, "not both"),
         ({"precision": "float16"}, "float32 or bfloat16"),
+        ({"loss": "cross"}, "loss must be softmax_cross_entropy"),
+        ({"loss": lambda labels, logits: labels @ logits}, r"must take labels \(n,\) and logits"),
+        ({"output": {"ops": ["f1"]}}, "'output/ops' must be of"),
     ],
 )
 def test_bad_configs_are_refused(make, config, message):
@@ -213,3 +216,55 @@ def test_bad_calls_are_refused(make, examples):
     with pytest.raises(ValueError, match="output_acuracy"):
         model.predict(images, labels, fetches="output_acuracy")
     assert model.iteration == 0
+
+
+def test_losses_of_the_users_own(make, examples):
+    def halved(labels, logits):
+        assert labels.shape.rank == 2  # one-hot, as the transform says
+        return keras.losses.categorical_crossentropy(labels, logits, from_logits=True) / 2
+
+    inputs = {**INPUTS, "labels": {"classes": 3, "transform": "ohe"}}
+    own = make(loss=halved, inputs=inputs).train(*examples)
+    assert own == pytest.approx(make().train(*examples) / 2, rel=1e-5)
+    assert make(loss="mse").train(*examples) > 0
+
+
+def test_a_keras_learning_rate_schedule_becomes_one_of_ours(blocks, examples, tmp_path):
+    decay = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.25)
+    config = {"inputs": INPUTS, "network": blocks(), "optimizer": ("SGD", {"learning_rate": decay})}
+    model = TFModel(config)
+    rates = []
+    for _ in range(3):
+        rates.append(model.trainer.rates()[0])
+        model.train(*examples)
+        assert float(model.trainer.optimizers[0].learning_rate) == pytest.approx(rates[-1])
+    np.testing.assert_allclose(rates, [0.1, 0.05, 0.025], rtol=1e-6)
+    model.save(tmp_path / "model.zip")
+    loaded = TFModel({"load": {"path": tmp_path / "model.zip"}})
+    assert loaded.train(*examples) == model.train(*examples)
+    for other in ({"learning_rate": 0.1}, {"schedule": SCHEDULE}):
+        with pytest.raises(ValueError, match=r"not both\. Received: .* and the optimizer's own"):
+            TFModel({**config, **other})
+
+
+def test_output_operations(make, examples):
+    def top(logits):
+        return logits.numpy().max(1)
+
+    model = make(output={"ops": ["accuracy", top]})
+    top_logits, accuracy = model.train(*examples, fetches=["output_top", "output_accuracy"])
+    assert top_logits.shape == (60,)
+    assert 0 <= accuracy <= 1
+    assert np.array_equal(
+        model.predict(examples[0], fetches="output_top"), model.predict(examples[0]).max(1)
+    )
+
+
+def test_training_fetches_are_of_the_step_before_its_update(make, examples):
+    model, twin = make(), make()
+    logits = np.asarray(twin.network(examples[0].astype(np.float32) / 255, training=True))
+    loss, fetched = model.train(*examples, fetches=["loss", "predictions"])
+    np.testing.assert_allclose(fetched, logits, rtol=1e-4, atol=1e-5)
+    chosen = logits[np.arange(60), examples[1]]
+    expected = (np.log(np.exp(logits).sum(1)) - chosen).mean()
+    assert loss == pytest.approx(expected, rel=1e-4)

@@ -234,3 +234,26 @@ def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
 def test_layers_that_take_no_training_argument_are_blocks_too():
     assert trainers.takes_training(keras.layers.Dropout(0.5))
     assert not trainers.takes_training(keras.layers.Flatten())
+
+
+def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed):
+    images, labels, rows = placed
+    plain = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
+    inputs = tf.cast(tf.gather(images, rows), tf.float32) / 255
+    for rates in ((1.0, 1.0, 1.0), (0.0, 1.0, 1.0)):
+        trainer = make(Fixed(*rates), FusedSGD(1.0, global_clipnorm=0.01))
+        before = [variable.numpy() for variable in trainer.network.trainable_variables]
+        trainer.step(*placed)
+        after = [variable.numpy() for variable in trainer.network.trainable_variables]
+        moved = np.sqrt(sum(np.sum((one - two) ** 2) for one, two in zip(before, after)))
+        assert moved == pytest.approx(0.01, rel=1e-3)
+    with tf.GradientTape() as tape:
+        logits = plain(inputs, training=True)
+        loss = tf.reduce_mean(cross_entropy(tf.gather(labels, rows), logits))
+    variables = [variable.value for variable in plain.trainable_variables]
+    clipped, norm = tf.clip_by_global_norm(tape.gradient(loss, variables), 0.01)
+    assert norm > 0.02
+    trainer = make(Constant(3, 1.0), FusedSGD(1.0, global_clipnorm=0.01))
+    trainer.step(*placed)
+    for variable, ours, gradient in zip(variables, trainer.network.trainable_variables, clipped):
+        np.testing.assert_allclose(variable - gradient, ours, rtol=1e-5, atol=1e-6)

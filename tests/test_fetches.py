@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from batch.fetches import check_fetches, fetch, make_fetches
+
+LOGITS = tf.constant([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
+LABELS = tf.constant([0, 1, 1], tf.int64)
+
+
+def value(names, output=None):
+    return fetch(names, make_fetches(output), LOGITS, LABELS, lambda: 0.5)
+
+
+def test_single_and_several():
+    assert value("output_accuracy") == pytest.approx(2 / 3)
+    labels, loss = value(["output_labels", "loss"])
+    assert labels.tolist() == [0, 1, 0]
+    assert loss == 0.5
+    np.testing.assert_array_equal(value("output_proba"), value("output_prob"))
+    np.testing.assert_allclose(value("output_prob").sum(1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "output", [{"ops": ["accuracy"]}, "accuracy", ["accuracy", "labels"], None]
+)
+def test_names_are_there_in_any_case(output):
+    assert value("output_accuracy", output) == pytest.approx(2 / 3)
+
+
+def test_callables():
+    def margin(logits):
+        return logits[:, 0] - logits[:, 1]
+
+    assert value("output_margin", {"ops": ["accuracy", margin]}).tolist() == [1, -3, 1]
+    assert value("output_margin", margin).tolist() == [1, -3, 1]
+
+
+def test_bad_names_are_refused():
+    with pytest.raises(ValueError, match=r"'output/ops' must be of prob, .* Received: 'acuracy'"):
+        make_fetches({"ops": ["acuracy"]})
+    with pytest.raises(ValueError, match=r"'output' must be {'ops'"):
+        make_fetches({"predictions": "proba"})
+    with pytest.raises(ValueError, match=r"Unknown fetches: accuracy, x. Known: loss, output_acc"):
+        check_fetches(["accuracy", "x"], make_fetches())
+    with pytest.raises(ValueError, match="need labels: loss"):
+        check_fetches("loss", make_fetches(), with_labels=False)
