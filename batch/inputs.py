@@ -51,8 +51,10 @@ class Inputs:
             raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
         feed = {known[name]: value for name, value in feed_dict.items()}
         if feed.get("images") is None:
+            given = [name for name, value in feed_dict.items() if value is not None]
             raise ValueError(
-                f"The feed lacks {self.images[0]}. {expected} Received: {', '.join(feed_dict)}"
+                f"The feed lacks {self.images[0]}. {expected} "
+                f"Received: {', '.join(given) or 'nothing'}"
             )
         return tuple(feed.get(name) for name in ("images", "labels", "indices"))
 

@@ -12,14 +12,14 @@ from batch import arrays
 from batch import config as configs
 from batch.assembly import STOCHASTIC, assemble, copied
 from batch.fetches import check_fetches, fetch, make_fetches
+from batch.inference import Inference
 from batch.inputs import read_inputs
 from batch.losses import make_loss
 from batch.model_file import read_model, restore, write_model
 from batch.optimizers import KerasRates, rate_of
 from batch.schedules import Constant
-from batch.trainer import Trainer, scaled
+from batch.trainer import Trainer
 
-CHUNK = 500  # images that are predicted at a time
 KEYS = (
     *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
     *("loss", "seed", "precision", *STOCHASTIC),
@@ -205,7 +205,7 @@ class TFModel(BaseModel):
         check_fetches(fetches, self.fetches, with_labels=labels is not None)
         given = labels if labels is not None else np.zeros(len(images), np.int64)
         images, given, rows = self._place(images, given, indices, rows)
-        logits, given = self._infer(images, rows), tf.gather(given, rows)
+        logits, given = self.inference(images, rows), tf.gather(given, rows)
 
         def mean_loss():
             return float(tf.reduce_mean(self.loss(given, logits)))
@@ -248,7 +248,7 @@ class TFModel(BaseModel):
         self.optimizer = configs.make_optimizer(config.get("optimizer", "SGD"))
         self.loss = make_loss(config.get("loss", "softmax_cross_entropy"), self.inputs.one_hot)
         self.trainer = Trainer(self.network, self.optimizer, self._schedule(), self.loss)
-        self._inference = {}
+        self.inference = Inference(self.network)
 
     def _new_network(self):
         config = {**self.DEFAULTS, **self.config}
@@ -299,24 +299,6 @@ class TFModel(BaseModel):
                 f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
             )
         return images, labels, rows
-
-    def _infer(self, images, rows):
-        """Logits of some rows, computed in chunks to bound the memory it takes."""
-        if images.dtype not in self._inference:
-            self._inference[images.dtype] = self._compiled_inference(images)
-        infer = self._inference[images.dtype]
-        starts = range(0, len(rows), CHUNK)
-        chunks = [infer(images, tf.constant(rows[at : at + CHUNK])) for at in starts]
-        return tf.concat(chunks, axis=0)
-
-    def _compiled_inference(self, images):
-        def infer(images, indices):
-            features = scaled(tf.gather(images, indices))
-            return tf.cast(self.network(features, training=False), tf.float32)
-
-        rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
-        indices = tf.TensorSpec((None,), tf.int64)
-        return tf.function(infer, autograph=False).get_concrete_function(rows, indices)
 
     def _open(self, path, config):
         network, saved, left_out, state = read_model(path)

@@ -23,7 +23,7 @@ def examples():
 @pytest.fixture
 def blocks():
     """A function that makes the layers of a network of three blocks and a classifier."""
-    from batch.networks.resnet import Classifier, ResidualBlock, Stem
+    from batch.networks.blocks import Classifier, ResidualBlock, Stem
 
     def make(seed=0):
         return [

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from batch.networks.blocks import ResidualBlock, Stem
 from batch.networks.layers import FusedBatchNormalization
-from batch.networks.resnet import ResidualBlock, Stem, small_resnet
+from batch.networks.resnet import small_resnet
 
 
 def test_small_resnet_is_a_sequence_of_blocks():

@@ -5,7 +5,8 @@ import tensorflow as tf
 
 from batch import StochasticDepth, TFModel
 from batch.losses import cross_entropy
-from batch.networks.resnet import ResidualBlock, small_resnet
+from batch.networks.blocks import ResidualBlock
+from batch.networks.resnet import small_resnet
 from batch.networks.stochastic_depth import survival_probabilities, with_stochastic_depth
 from batch.optimizers import FusedSGD
 from batch.trainer import Trainer

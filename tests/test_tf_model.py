@@ -47,7 +47,7 @@ def test_fetches_agree_with_each_other(make, examples):
 
 def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):
     whole = make().predict(examples[0])
-    monkeypatch.setattr("batch.tf_model.CHUNK", 16)
+    monkeypatch.setattr("batch.inference.CHUNK", 16)
     np.testing.assert_array_equal(make().predict(examples[0]), whole)
 
 

@@ -17,7 +17,7 @@ class StochasticDepth(keras.layers.Layer):
     ----------
     block : keras.layers.Layer
         With the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
-        `activation(outputs)`, like `batch.networks.resnet.ResidualBlock`: what it computes is
+        `activation(outputs)`, like `batch.networks.blocks.ResidualBlock`: what it computes is
         activation(branch + shortcut).
     survival : float
         Probability p that the branch is there, 0 to 1.

@@ -1,0 +1,37 @@
+"""A network in inference mode, compiled once for each type of images."""
+
+import tensorflow as tf
+
+from batch.trainer import scaled
+
+CHUNK = 500  # images at a time, which bounds the memory it takes
+
+
+class Inference:
+    """From rows of images to logits.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+    """
+
+    def __init__(self, network):
+        self.network = network
+        self._compiled = {}
+
+    def __call__(self, images, rows):
+        """Logits of some rows of the images, shape `(n, classes)`, float32."""
+        if images.dtype not in self._compiled:
+            self._compiled[images.dtype] = self._compile(images)
+        infer = self._compiled[images.dtype]
+        starts = range(0, len(rows), CHUNK)
+        return tf.concat([infer(images, tf.constant(rows[at : at + CHUNK])) for at in starts], 0)
+
+    def _compile(self, images):
+        def infer(images, rows):
+            features = scaled(tf.gather(images, rows))
+            return tf.cast(self.network(features, training=False), tf.float32)
+
+        whole = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+        rows = tf.TensorSpec((None,), tf.int64)
+        return tf.function(infer, autograph=False).get_concrete_function(whole, rows)

@@ -1,0 +1,216 @@
+"""What residual networks are made of: stem, residual block, classifier."""
+
+import keras
+
+from batch.networks.layers import batch_norm, convolution
+
+KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
+class Stem(keras.layers.Layer):
+    """Convolution, batch normalization, ReLU, max-pooling: from images to features.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output.
+    kernel_size, strides : int
+        Of the convolution.
+    pool_size : int
+        Window of the max-pooling, whose stride is 2; 1 for none.
+    symmetric : bool
+        Pad the convolution on both sides alike.
+    use_bias : bool
+        Of the convolution.
+    epsilon : float
+        Of the batch normalization.
+    seed : int, optional
+        Makes the initial weights reproducible.
+    """
+
+    def __init__(
+        self,
+        filters,
+        kernel_size=7,
+        strides=2,
+        pool_size=2,
+        symmetric=False,
+        use_bias=False,
+        epsilon=1e-3,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.config = {
+            "filters": filters,
+            "kernel_size": kernel_size,
+            "strides": strides,
+            "pool_size": pool_size,
+            "symmetric": symmetric,
+            "use_bias": use_bias,
+            "epsilon": epsilon,
+            "seed": seed,
+        }
+        dtype = self.dtype_policy
+        self.convolution = convolution(
+            filters, kernel_size, strides, seed, dtype, use_bias, symmetric
+        )
+        self.normalization = batch_norm(dtype, epsilon)
+        # After ReLU, padding with zeros is as good as with minus infinity.
+        margin = (pool_size - 1) // 2
+        self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
+        self.pool = keras.layers.MaxPooling2D(pool_size, 2, dtype=dtype) if pool_size > 1 else None
+
+    def build(self, input_shape):
+        self.convolution.build(input_shape)
+        self.normalization.build(self.convolution.compute_output_shape(input_shape))
+
+    def call(self, inputs, training=None):
+        outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
+        for layer in (self.padding, self.pool):
+            outputs = outputs if layer is None else layer(outputs)
+        return outputs
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
+class ResidualBlock(keras.layers.Layer):
+    """A branch of convolutions, added to its input: a basic or a bottleneck block.
+
+    Two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure 5), each with
+    batch normalization, and with ReLU between them and after the addition.
+
+    Parameters
+    ----------
+    filters : sequence of two or three ints
+        Channels after each convolution. Where the last differs from the input's channels, or
+        `strides` from 1, a 1×1 convolution with batch normalization carries the shortcut.
+    strides : int
+        Of the first 3×3 convolution and the shortcut.
+    stride_first : bool
+        The first convolution has the stride, whatever its size.
+    symmetric : bool
+        Pad strided convolutions on both sides alike.
+    use_bias : bool
+        Of the convolutions.
+    epsilon : float
+        Of the batch normalizations.
+    seed : int, optional
+        Makes the initial weights reproducible.
+    """
+
+    def __init__(
+        self,
+        filters,
+        strides=1,
+        stride_first=False,
+        symmetric=False,
+        use_bias=False,
+        epsilon=1e-3,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if len(filters) not in KERNEL_SIZES:
+            raise ValueError(f"filters must be two or three channel counts. Received: {filters}")
+        self.config = {
+            "filters": list(filters),
+            "strides": strides,
+            "stride_first": stride_first,
+            "symmetric": symmetric,
+            "use_bias": use_bias,
+            "epsilon": epsilon,
+            "seed": seed,
+        }
+        kernel_sizes = KERNEL_SIZES[len(filters)]
+        strided = 0 if stride_first else kernel_sizes.index(3)
+        self.convolutions = [
+            self._convolution(channels, size, strides if place == strided else 1, place)
+            for place, (channels, size) in enumerate(zip(filters, kernel_sizes))
+        ]
+        self.normalizations = [self._normalization() for _ in filters]
+        self.projection = self.projection_normalization = None
+
+    def _convolution(self, filters, kernel_size, strides, place):
+        seed, use_bias, symmetric = (self.config[key] for key in ("seed", "use_bias", "symmetric"))
+        seed = None if seed is None else seed + place
+        return convolution(
+            filters, kernel_size, strides, seed, self.dtype_policy, use_bias, symmetric
+        )
+
+    def _normalization(self):
+        return batch_norm(self.dtype_policy, self.config["epsilon"])
+
+    def build(self, input_shape):
+        shape = input_shape
+        for conv, norm in zip(self.convolutions, self.normalizations):
+            conv.build(shape)
+            shape = conv.compute_output_shape(shape)
+            norm.build(shape)
+        if tuple(shape[1:]) != tuple(input_shape[1:]):
+            self.projection = self._convolution(shape[-1], 1, self.config["strides"], 3)
+            self.projection.build(input_shape)
+            self.projection_normalization = self._normalization()
+            self.projection_normalization.build(shape)
+
+    def branch(self, inputs, training=None):
+        """What is added to the shortcut."""
+        outputs = inputs
+        for conv, norm in zip(self.convolutions[:-1], self.normalizations[:-1]):
+            outputs = keras.ops.relu(norm(conv(outputs), training=training))
+        return self.normalizations[-1](self.convolutions[-1](outputs), training=training)
+
+    def shortcut(self, inputs, training=None):
+        """The input, projected where the branch changes its shape."""
+        if self.projection is None:
+            return inputs
+        return self.projection_normalization(self.projection(inputs), training=training)
+
+    def activation(self, outputs):
+        """What the sum of branch and shortcut goes through."""
+        return keras.ops.relu(outputs)
+
+    def call(self, inputs, training=None):
+        return self.activation(self.branch(inputs, training) + self.shortcut(inputs, training))
+
+    def compute_output_shape(self, input_shape):
+        for conv in self.convolutions:
+            input_shape = conv.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
+class Classifier(keras.layers.Layer):
+    """Global average pooling and a dense layer: from features to logits.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes.
+    seed : int, optional
+        Makes the initial weights reproducible.
+    """
+
+    def __init__(self, classes, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.config = {"classes": classes, "seed": seed}
+        # Logits and loss stay in float32 whatever the precision of the features.
+        self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
+        self.dense = keras.layers.Dense(
+            classes, kernel_initializer=keras.initializers.HeNormal(seed=seed), dtype="float32"
+        )
+
+    def build(self, input_shape):
+        self.dense.build((input_shape[0], input_shape[-1]))
+
+    def call(self, inputs):
+        return self.dense(self.pool(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
