@@ -239,3 +239,15 @@ def test_blocks_without_a_branch_are_refused():
         with_stochastic_depth([keras.layers.ReLU(), keras.layers.Dense(3)], 0.5)
     with pytest.raises(ValueError, match="rule must be linear or uniform"):
         survival_probabilities(3, 0.5, "square")
+
+
+@pytest.mark.parametrize("mode", ["batch", "sample"])
+def test_it_trains_in_bfloat16(blocks, examples, mode):
+    model = TFModel(
+        {
+            **{"inputs": INPUTS, "network": blocks(), "learning_rate": 0.02, "seed": 1},
+            **{"precision": "bfloat16", "survival": 0.8, "mode": mode, "warm_up": 5},
+        }
+    )
+    losses = [model.train(*examples) for _ in range(12)]
+    assert losses[-1] < losses[0]
