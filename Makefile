@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 .PHONY: help compare test lint reproduce bench venv .venv clean
 
 help:
-	@echo "make compare    FreezeOut against classic ResNet on digits: table, figure, report"
+	@echo "make compare    FreezeOut and stochastic depth against a classic ResNet, on digits: table, figure, report"
 	@echo "make test       lint and tests"
 	@echo "make reproduce  run every notebook to a notebook and an HTML page"
 	@echo "make bench      the benchmarks, side by side with their peers"

@@ -4,7 +4,7 @@ import contextlib
 
 import keras
 
-from batch.networks.stochastic_depth import with_stochastic_depth
+from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
@@ -38,23 +38,37 @@ def assemble(config, shape, make):
     if depth and "survival" not in depth:
         raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
     with _policy(PRECISIONS[precision]):
-        network = copied(config["network"], shape) if "network" in config else make()
-        if depth.get("survival", 1) == 1:
+        network = _own(config["network"], shape, precision) if "network" in config else make()
+        if not depth:
             return network
         layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
+        if depth["survival"] == 1:  # checked, but nothing is ever dropped
+            return network
         return keras.Sequential([keras.Input(shape), *layers], name=network.name)
+
+
+def _own(layers, shape, precision):
+    if precision == "bfloat16" and all(layer.compute_dtype != "bfloat16" for layer in layers):
+        raise ValueError(
+            "Layers of your own keep the precision they were made with: for precision 'bfloat16', "
+            "make those of 'network' with dtype='mixed_bfloat16'."
+        )
+    return copied(layers, shape)
 
 
 def copied(layers, shape):
     """A network of new layers like those given, with their weights where they have some.
 
-    So one list can serve for several models, and none of them changes the user's layers.
+    So one list can serve for several models, and none of them changes the user's layers. Blocks
+    with stochastic depth have made no steps yet.
     """
     twins = [type(layer).from_config(layer.get_config()) for layer in layers]
     network = keras.Sequential([keras.Input(shape), *twins])
     for layer, twin in zip(layers, twins):
         if layer.built:
             twin.set_weights(layer.get_weights())
+        if isinstance(twin, StochasticDepth):
+            twin.steps.assign(0)
     return network
 
 

@@ -36,7 +36,13 @@ def make_fetches(output=None):
     operations = dict(OPERATIONS)
     for operation in [output] if single else output or []:
         if callable(operation):
-            operations[operation.__name__] = _applied(operation)
+            name = getattr(operation, "__name__", "<none>")
+            if not name.isidentifier() or name in operations:
+                raise ValueError(
+                    "A callable in 'output/ops' must have a name of its own, by which to fetch it. "
+                    f"Received: {operation!r}"
+                )
+            operations[name] = _applied(operation)
         elif operation not in OPERATIONS:
             raise ValueError(
                 f"'output/ops' must be of {', '.join(OPERATIONS)}, or callables. "

@@ -32,7 +32,8 @@ class BlockCost:
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
-        With stochastic depth, the share of training steps in which the branch is computed.
+        With stochastic depth, the share of training steps in which the branch is computed, once a
+        warm-up is over.
     """
 
     forward: float
@@ -97,6 +98,8 @@ def frozen_ratios(costs):
 def predicted_ratio(costs, schedule, iterations):
     """Cost of a run under a schedule, over that of one in which nothing is frozen or dropped.
 
+    A warm-up of stochastic depth is left out: branches count as dropped at their final rate.
+
     Parameters
     ----------
     costs : list of BlockCost
@@ -122,12 +125,12 @@ def _cost(layer):
     if not isinstance(layer, StochasticDepth):
         options = {"training": True} if takes_training(layer) else {}
         return _traced(lambda inputs: layer(inputs, **options), layer.trainable_variables, entry)
-    block = layer.block
-    whole = _traced(lambda inputs: block(inputs, training=True), block.trainable_variables, entry)
-    shortcut = _traced(
-        lambda inputs: block.shortcut(inputs, True), block.trainable_variables, entry
+    block, variables = layer.block, layer.trainable_variables
+    dropped = _traced(lambda inputs: block.shortcut(inputs, True), variables, entry)
+    whole = _traced(
+        lambda inputs: block.branch(inputs, True) + block.shortcut(inputs, True), variables, entry
     )
-    return dataclasses.replace(whole, dropped=shortcut, survival=layer.computed)
+    return dataclasses.replace(whole, dropped=dropped, survival=layer.computed)
 
 
 def _traced(forward, variables, entry):

@@ -1,9 +1,10 @@
 """The `inputs` of a model's config: what images and labels are, and what a feed calls them."""
 
 import dataclasses
-import operator
+import numbers
 
 import numpy as np
+from batchflow import Config
 
 from batch.config import as_dict, check_keys
 
@@ -49,7 +50,10 @@ class Inputs:
         unknown = [str(name) for name in feed_dict if name not in known]
         if unknown:
             raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
-        feed = {known[name]: value for name, value in feed_dict.items()}
+        feed = {}
+        for name, value in feed_dict.items():
+            if feed.setdefault(known[name], value) is not value:
+                raise ValueError(f"The feed gives {known[name]} twice: {', '.join(feed_dict)}")
         if feed.get("images") is None:
             given = [name for name, value in feed_dict.items() if value is not None]
             raise ValueError(
@@ -96,12 +100,16 @@ def read_inputs(inputs, input_block=None):
         _shape(image["shape"]),
         _classes(label["classes"]),
         label.get("transform") == "ohe",
-        _names("images", images[0], image),
-        _names("labels", labels[0] if labels != images else None, label),
+        _names("images", images[0], entries),
+        _names("labels", labels[0] if labels != images else None, entries),
     )
 
 
 def _entry(name, entry):
+    if not isinstance(entry, (dict, Config)):
+        raise ValueError(
+            f"inputs/{name} must be a dict with {', '.join(KEYS)}. Received: {entry!r}"
+        )
     entry = as_dict(entry)
     check_keys(entry, KEYS, f"inputs/{name}")
     if entry.get("transform") not in (None, "ohe"):
@@ -112,19 +120,27 @@ def _entry(name, entry):
 
 
 def _shape(shape):
-    sizes = tuple(operator.index(size) for size in shape)
-    if len(sizes) not in (2, 3) or min(sizes) < 1:
-        raise ValueError(f"'inputs' must give a shape (H, W) or (H, W, C). Received: {shape}")
-    return (*sizes, 1)[:3]
+    sizes = shape if isinstance(shape, (tuple, list)) else ()
+    if len(sizes) not in (2, 3) or not all(_is_whole(size) and size > 0 for size in sizes):
+        raise ValueError(f"'inputs' must give a shape (H, W) or (H, W, C). Received: {shape!r}")
+    return (*(int(size) for size in sizes), 1)[:3]
 
 
 def _classes(classes):
-    count = len(classes) if isinstance(classes, (list, tuple)) else operator.index(classes)
-    if count < 2:
-        raise ValueError(f"'inputs' must give at least 2 classes. Received: {classes}")
-    return count
+    count = len(classes) if isinstance(classes, (list, tuple, np.ndarray)) else classes
+    if not _is_whole(count) or count < 2:
+        raise ValueError(
+            f"'inputs' must give at least 2 classes, a number or names. Received: {classes!r}"
+        )
+    return int(count)
 
 
-def _names(usual, name, entry):
-    names = (name, entry.get("name") if name else None, usual)
-    return tuple(dict.fromkeys(name for name in names if name is not None))
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _names(usual, name, entries):
+    """Names for a feed: the input's key, its other name, and the usual one if it is free."""
+    names = [] if name is None else [name, *filter(None, [entries[name].get("name")])]
+    taken = set(entries) - {name} if name is not None else set()
+    return tuple(dict.fromkeys([*names, *({usual} - taken)]))

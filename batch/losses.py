@@ -56,7 +56,7 @@ def make_loss(spec, one_hot=False):
     if callable(spec):
         return _with_one_hot(spec) if one_hot else spec
     name, arguments = spec if isinstance(spec, (tuple, list)) and len(spec) == 2 else (spec, {})
-    if name in CROSS_ENTROPIES and not arguments:
+    if isinstance(name, str) and name in CROSS_ENTROPIES and not arguments:
         return cross_entropy
     loss, kind = _keras_loss(name, arguments, spec)
     chosen = loss
@@ -70,10 +70,11 @@ def make_loss(spec, one_hot=False):
 
 def _keras_loss(name, arguments, spec):
     """A Keras loss that gives a loss for each example, and the name of its function."""
-    name = {"softmax_cross_entropy": "categorical_crossentropy"}.get(name, name)
+    if isinstance(name, str):
+        name = name.replace("softmax_cross_entropy", "categorical_crossentropy")
     try:
         found = getattr(keras.losses, str(name), None) or keras.losses.get(name)
-    except ValueError:
+    except (ValueError, TypeError):
         found = None
     if not isinstance(name, str) or not callable(found):
         raise ValueError(

@@ -28,6 +28,7 @@ def write_model(path, network, trainer, config, optimizer):
     record = {
         "config": plain,
         "left_out": sorted(set(config) - set(plain) - {"network", "optimizer"}),
+        "own_network": "network" in config,
         "optimizer": keras.optimizers.serialize(optimizer),
     }
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
@@ -39,7 +40,7 @@ def write_model(path, network, trainer, config, optimizer):
         with zipfile.ZipFile(whole, "w") as archive:
             archive.write(saved, "network.keras")
             archive.write(state, "state.npz")
-            archive.writestr("config.json", json.dumps(record))
+            archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
 
 
@@ -50,7 +51,7 @@ def read_model(path):
     -------
     network : keras.Sequential
     config : dict
-        With the optimizer made again.
+        With the optimizer made again, and the network's layers if they were the user's own.
     left_out : list of str
         Keys of the config whose values could not be saved.
     state : dict of ndarray
@@ -68,8 +69,10 @@ def read_model(path):
             network = keras.saving.load_model(archive.extract("network.keras", folder))
             with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
                 config = {**record["config"], "optimizer": optimizer}
+                if record["own_network"]:
+                    config["network"] = network.layers
                 return network, config, record["left_out"], dict(state)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no model that TFModel.save wrote: {error}") from error
 
 
@@ -102,7 +105,22 @@ def _slots(trainer):
 
 def _is_plain(value):
     try:
-        json.dumps(value)
+        _to_json(value)
     except TypeError:
         return False
     return True
+
+
+def _to_json(value):
+    """JSON, with NumPy's numbers and types as plain ones."""
+
+    def plain(other):
+        if isinstance(other, np.generic):
+            return other.item()
+        if isinstance(other, np.dtype) or (
+            isinstance(other, type) and issubclass(other, np.generic)
+        ):
+            return np.dtype(other).name
+        raise TypeError(f"No JSON for {type(other).__name__}")
+
+    return json.dumps(value, default=plain)

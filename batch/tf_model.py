@@ -24,6 +24,7 @@ KEYS = (
     *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
     *("loss", "seed", "precision", *STOCHASTIC),
 )
+NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
 
 
 def exclusive(method):
@@ -142,7 +143,8 @@ class TFModel(BaseModel):
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int, shape (N,), optional
-            Which example of the dataset each row is, for what a model keeps per example.
+            Which example of the dataset each row is, for what a model keeps per example; no model
+            keeps anything so far.
         fetches : str or sequence of str
             What to return, as in `predict`; of the network in training mode, before the update.
         feed_dict : dict, optional
@@ -216,15 +218,20 @@ class TFModel(BaseModel):
     def save(self, path):
         """Write weights, slots of the optimizers, iteration and config to one file.
 
-        The file appears whole or not at all. A schedule or loss that is a callable of the user's
-        own is not saved: give it again in the config of the model that loads.
+        The file appears whole or not at all. A schedule, loss or output operation that is a
+        callable of the user's own is not saved: give it again in the config of the model that
+        loads.
         """
         write_model(path, self.network, self.trainer, self.config, self.optimizer)
 
     @exclusive
     def load(self, path):
-        """Read what `save` wrote; training goes on from there."""
-        self._open(path, self.config)
+        """Read what `save` wrote; training goes on from there.
+
+        If the file is refused, the model stays as it is.
+        """
+        loaded = type(self)({**self.config, "load": {"path": path}})
+        vars(self).update({**vars(loaded), "_lock": self._lock})
 
     @exclusive
     def reset(self):
@@ -240,6 +247,11 @@ class TFModel(BaseModel):
         self.inputs = read_inputs(config.get("inputs"), config.get("input_block"))
         self.fetches = make_fetches(config.get("output"))
         self.network = network or self._new_network()
+        if tuple(self.network.input_shape[1:]) != self.inputs.shape:
+            raise ValueError(
+                f"The network takes images of shape {self.network.input_shape[1:]}, and 'inputs' "
+                f"says {self.inputs.shape}."
+            )
         if self.network.output_shape != (None, self.inputs.classes):
             raise ValueError(
                 f"The network must give {self.inputs.classes} logits an image, shape "
@@ -308,7 +320,14 @@ class TFModel(BaseModel):
                 f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
                 "give the config that has them."
             )
-        if type(self).make_network is TFModel.make_network:
-            saved["network"] = copied(network.layers, network.input_shape[1:]).layers
+        fixed = [key for key in self.keys() if key in NETWORK or key not in KEYS]
+        changed = [key for key in fixed if key in config and config[key] != saved.get(key)]
+        if changed:
+            raise ValueError(
+                f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
+                f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
+            )
+        if "network" in saved:  # what it is reset to
+            saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
         self._build({**saved, **config}, network)
         restore(self.trainer, state)

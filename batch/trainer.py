@@ -158,12 +158,13 @@ class Trainer:
             tape.watch([features, variables])
             for block, is_active in zip(self._blocks[first:], active[first:]):
                 features = block.train(features) if is_active else block.infer(features)
-            loss = self._loss(labels, features)
+            logits = tf.cast(features, tf.float32)
+            loss = self._loss(labels, logits)
         gradients = self._clipped(tape.gradient(loss, variables))
         rates = [rate for rate, is_active in zip(tf.unstack(rates), active) if is_active]
         for block, rate, gradient in zip(learning, rates, gradients):
             block.update(rate, gradient)
-        return loss, tf.cast(features, tf.float32)
+        return loss, logits
 
     def _clipped(self, gradients):
         """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
@@ -198,11 +199,11 @@ def scaled(images):
 def _compiled_loss(loss, logits):
     signature = [
         tf.TensorSpec((None,), tf.int64),
-        tf.TensorSpec((None, *logits.shape[1:]), logits.dtype),
+        tf.TensorSpec((None, *logits.shape[1:]), tf.float32),
     ]
 
     def mean_loss(labels, outputs):
-        return tf.reduce_mean(tf.cast(loss(labels, outputs), tf.float32))
+        return tf.reduce_mean(loss(labels, outputs))
 
     compiled = tf.function(mean_loss, input_signature=signature, autograph=False)
     try:

@@ -9,10 +9,7 @@ import pandas as pd
 from research import results
 from research.names import METHODS
 
-MATCHED = (
-    *("data", "model", "iterations", "batch_size", "freeze_iterations", "survival"),
-    "precision",
-)
+MATCHED = ("data", "model", "iterations", "batch_size", "freeze_iterations", "precision")
 
 
 def compare(options):
@@ -24,11 +21,7 @@ def compare(options):
         base = _experiment(options)
         seeds = range(options.seeds)
         histories, predicted = compare_methods(base, options.methods, seeds, data)
-        settings = {
-            **_settings(options, base, data),
-            "methods": options.methods,
-            "seeds": list(seeds),
-        }
+        settings = _settings(options, base, data, options.methods, seeds)
         results.save(folder, histories, settings, _environment(threads), predicted)
         final = _report(folder, *results.read(folder))
     print(final)
@@ -49,11 +42,7 @@ def train(options):
         experiments.check(one, data)
         with Progress(one.iterations) as progress:
             history, model = experiments.run(one, data, progress)
-        settings = {
-            **_settings(options, one, data),
-            "methods": [one.method],
-            "seeds": [one.seed],
-        }
+        settings = _settings(options, one, data, [one.method], [one.seed])
         predicted = {one.method: experiments.predicted_ratio(one, model.network)}
         results.save(folder, [history], settings, _environment(threads), predicted)
         model.network.save(folder / "model.keras")
@@ -146,7 +135,8 @@ def _experiment(options, **changes):
     )
 
 
-def _settings(options, experiment, data):
+def _settings(options, experiment, data, methods, seeds):
+    stochastic = {"survival": experiment.survival} if "stochastic" in methods else {}
     return {
         "command": options.command,
         "data": str(options.data),
@@ -156,8 +146,10 @@ def _settings(options, experiment, data):
         "iterations": experiment.iterations,
         "batch_size": experiment.batch_size,
         "freeze_iterations": experiment.freeze_iterations or experiment.iterations,
-        "survival": experiment.survival,
         "precision": experiment.precision,
+        **stochastic,
+        "methods": list(methods),
+        "seeds": list(seeds),
     }
 
 
@@ -185,9 +177,14 @@ def _together(folders, loaded):
     Otherwise every folder's methods are named after it, and nothing is compared but in figures.
     """
     records = [record for _, record in loaded]
-    common = [{key: record["settings"].get(key) for key in MATCHED} for record in records]
+    common = [{key: record["settings"][key] for key in MATCHED} for record in records]
+    survivals = {record["settings"].get("survival") for record in records} - {None}
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
-    matched = all(settings == common[0] for settings in common) and len(set(runs)) == len(runs)
+    matched = (
+        all(settings == common[0] for settings in common)
+        and len(survivals) <= 1
+        and len(set(runs)) == len(runs)
+    )
     merged, predicted = [], {}
     for folder, (histories, record) in zip(folders, loaded):
         prefix = "" if matched else f"{pathlib.Path(folder).name}: "
@@ -201,6 +198,8 @@ def _together(folders, loaded):
         "methods": list(dict.fromkeys(one.method for one in merged)),
         "seeds": sorted({one.seed for one in merged}),
     }
+    if matched and survivals:
+        settings["survival"] = survivals.pop()
     record = {**records[0], "settings": settings, "predicted_ratio": predicted}
     return merged, record
 

@@ -42,3 +42,8 @@ def test_rows_of_the_stochastic_suite(monkeypatch):
     assert all(len(row) == len(stochastic.COLUMNS) for row in rows)
     assert [row[2] for row in rows] == [1.0, 0.75, 0.5, 0.0, "0.5, masked"]
     assert [row[5] for row in rows] == ["1.000", "0.800", "0.601", "0.202", "1.000"]
+    assert [row[6] for row in rows if row[2] != 0.75 and row[2] != 0.5] == [
+        "1.000",
+        "0.202",
+        "1.000",
+    ]

@@ -124,18 +124,23 @@ def test_names_for_the_command_line_are_those_of_the_package():
 
 def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     folders = []
-    for method in ("classic", "annealed"):
+    options = ["--survival", "0.5", "--seed", "3"]
+    for method in ("classic", "annealed", "stochastic"):
         out = tmp_path / method
-        assert main(["train", *SMALL, "--method", method, "--seed", "3", "--out", str(out)]) == 0
+        assert main(["train", *SMALL, *options, "--method", method, "--out", str(out)]) == 0
         names = sorted(path.name for path in out.iterdir())
         assert names == ["experiment.json", "model.keras", "results.csv"]
         assert len(pd.read_csv(out / "results.csv")) == 4
         folders.append(str(out))
     network = keras.saving.load_model(tmp_path / "classic" / "model.keras")
     assert network.output_shape == (None, 10)
-    assert main(["report", *folders, "--out", str(tmp_path / "both")]) == 0
-    table = pd.read_csv(tmp_path / "both" / "summary.csv")
-    assert table.method.tolist() == ["classic", "annealed"]
+    assert main(["report", *folders, "--out", str(tmp_path / "all")]) == 0
+    table = pd.read_csv(tmp_path / "all" / "summary.csv")
+    assert table.method.tolist() == ["classic", "annealed", "stochastic"]
+    assert table.baseline.tolist()[1:] == ["classic", "classic"]
+    record = json.loads((tmp_path / "all" / "experiment.json").read_text())
+    assert record["settings"]["survival"] == 0.5
+    assert "survival" not in json.loads((tmp_path / "classic" / "experiment.json").read_text())
     assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 0
     table = pd.read_csv(tmp_path / "twice" / "summary.csv")
     assert table.method.tolist() == ["classic: classic"]

@@ -77,6 +77,15 @@ def test_methods_share_start_and_order():
     assert first[0] == first[1] == first[2]
 
 
+def test_stochastic_depth_starts_like_classic_too():
+    data = load_data("digits")
+    losses = [
+        run(Experiment(method=method, iterations=3, batch_size=50, survival=1.0), data)[0].loss
+        for method in ("classic", "stochastic")
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_the_same_experiment_gives_the_same_bits():
     data = load_data("digits")
     one = Experiment(method="freezeout", iterations=6, batch_size=50)

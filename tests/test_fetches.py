@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -41,6 +43,9 @@ def test_bad_names_are_refused():
         make_fetches({"ops": ["acuracy"]})
     with pytest.raises(ValueError, match=r"'output' must be {'ops'"):
         make_fetches({"predictions": "proba"})
+    for nameless in (lambda logits: logits, functools.partial(tf.argmax, axis=1)):
+        with pytest.raises(ValueError, match="must have a name of its own"):
+            make_fetches({"ops": [nameless]})
     with pytest.raises(ValueError, match=r"Unknown fetches: accuracy, x. Known: loss, output_acc"):
         check_fetches(["accuracy", "x"], make_fetches())
     with pytest.raises(ValueError, match="need labels: loss"):

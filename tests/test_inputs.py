@@ -22,13 +22,15 @@ def test_other_forms():
     both = read_inputs({"images": {"shape": (8, 8, 3), "classes": np.int64(4)}})
     assert (both.classes, both.images, both.labels) == (4, ("images",), ("labels",))
     masked = {**NOTEBOOK, "masks": {"shape": (28, 28)}}
-    assert read_inputs(masked, {"inputs": "masks"}).images == ("masks", "images")
+    assert read_inputs(masked, {"inputs": "masks"}).images == ("masks",)
 
 
 def test_feeds():
     inputs = read_inputs(NOTEBOOK)
     assert inputs.read_feed({"images": 1, "labels": 2}) == (1, 2, None)
     assert inputs.read_feed({"images": 1, "targets": 2, "indices": 3}) == (1, 2, 3)
+    with pytest.raises(ValueError, match="The feed gives labels twice: images, labels, targets"):
+        inputs.read_feed({"images": 1, "labels": 2, "targets": 3})
     with pytest.raises(ValueError, match=r"feed lacks images\. Expected: images, labels"):
         inputs.read_feed({"labels": 2})
     with pytest.raises(ValueError, match=r"Unknown names in the feed: image\. Expected: images"):
@@ -45,7 +47,11 @@ def test_feeds():
         (NOTEBOOK, {"input": "images"}, "Unknown key in the config of input_block: input"),
         ({"images": {"shapes": (8, 8)}}, None, "config of inputs/images: shapes. Known keys: cl"),
         ({"images": {"shape": (8, 0), "classes": 2}}, None, r"\(H, W\) or \(H, W, C\)"),
+        ({"images": {"shape": 28, "classes": 2}}, None, r"\(H, W, C\)\. Received: 28"),
+        ({"images": {"shape": (None, 8), "classes": 2}}, None, r"\(H, W, C\)\. Received: \(None"),
+        ({"images": (8, 8)}, None, r"inputs/images must be a dict .* Received: \(8, 8\)"),
         ({"images": {"shape": (8, 8), "classes": 1}}, None, "at least 2 classes"),
+        ({"images": {"shape": (8, 8), "classes": "10"}}, None, "at least 2 classes, .* '10'"),
         ({"images": {"shape": (8, 8), "classes": 2, "transform": "mip"}}, None, "must be 'ohe'"),
     ],
 )

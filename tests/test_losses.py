@@ -70,7 +70,9 @@ def test_a_callable_gets_numbers_or_one_hot_rows():
     )
 
 
-@pytest.mark.parametrize("spec", ["softmax_crossentropy", 3, None, ("mse", 1, 2)])
+@pytest.mark.parametrize(
+    "spec", ["softmax_crossentropy", 3, None, ("mse", 1, 2), ["mse"], {"name": "mse"}]
+)
 def test_unknown_losses_are_refused(spec):
     with pytest.raises(ValueError, match=r"loss must be softmax_cross_entropy, .* Received"):
         make_loss(spec)

@@ -99,6 +99,39 @@ def test_files_that_do_not_fit_are_refused(make, tmp_path):
         make().load(tmp_path / "missing.zip")
 
 
+def test_a_file_that_is_refused_leaves_the_model_as_it_is(make, examples, tmp_path):
+    model = make(optimizer="SGD")
+    make(optimizer="Adam").save(tmp_path / "adam.zip")
+    model.train(*examples)
+    network = model.network
+    with pytest.raises(ValueError, match="slots of another optimizer"):
+        model.load(tmp_path / "adam.zip")
+    assert model.network is network
+    assert model.iteration == 1
+
+
+def test_the_network_of_a_file_stays_as_it_was_made(make, tmp_path):
+    make().save(tmp_path / "model.zip")
+    with pytest.raises(ValueError, match=r"and survival can't change it. Received: survival=0\.5"):
+        TFModel({"load": {"path": tmp_path / "model.zip"}, "survival": 0.5})
+    other = {**INPUTS, "images": {"shape": (9, 9, 1)}}
+    with pytest.raises(ValueError, match=r"shape \(8, 8, 1\), and 'inputs' says \(9, 9, 1\)"):
+        TFModel({"load": {"path": tmp_path / "model.zip"}, "inputs": other})
+
+
+def test_a_model_that_was_given_a_network_is_reset_to_it(blocks, examples, tmp_path):
+    inputs = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": np.int64(3)}}
+    model = ResNet({"inputs": inputs, "network": blocks()})
+    model.train(*examples)
+    model.save(tmp_path / "model.zip")
+    loaded = ResNet({"load": {"path": tmp_path / "model.zip"}})
+    loaded.reset()
+    assert [layer.name for layer in loaded.network.layers] == [
+        layer.name for layer in model.network.layers
+    ]
+    assert loaded.iteration == 0
+
+
 def test_reset_starts_anew(make, examples):
     model = make(optimizer=("SGD", {"momentum": 0.9}))
     first = [model.train(*examples) for _ in range(3)]
@@ -150,6 +183,8 @@ def test_precision_bfloat16(examples):
         ({"optimizer": {"momentum": 0.9}}, "must be a Keras optimizer"),
         ({"schedule": SCHEDULE, "learning_rate": 0.1}, "not both"),
         ({"precision": "float16"}, "float32 or bfloat16"),
+        ({"precision": "bfloat16"}, "keep the precision they were made with"),
+        ({"survival": 1, "mode": "image"}, "mode must be batch or sample"),
         ({"loss": "cross"}, "loss must be softmax_cross_entropy"),
         ({"loss": lambda labels, logits: labels @ logits}, r"must take labels \(n,\) and logits"),
         ({"output": {"ops": ["f1"]}}, "'output/ops' must be of"),

@@ -17,38 +17,50 @@ def take_weights(network, model):
     model : keras.Model
         As from `keras.applications.ResNet50(weights=…)`. Without its top, our classifier keeps its
         own weights. With its top, its outputs are the softmax of our logits, unless it was made
-        with `classifier_activation=None`.
+        with `classifier_activation=None`. It expects images that went through
+        `keras.applications.resnet.preprocess_input`, and so will the network: as float32, for it
+        divides `uint8` by 255 instead.
 
     Raises
     ------
     ValueError
-        If the two do not fit.
+        If the two do not fit; the network then keeps its own weights.
 
     Examples
     --------
     ::
 
-        model = ResNet50(config={**config, **CHOICES})
+        model = ResNet50(config={**config, **CHOICES})  # for 1000 classes
         take_weights(model.network, keras.applications.ResNet50())
     """
     stem, *blocks, classifier = network.layers
+    blocks = [getattr(layer, "block", layer) for layer in blocks]
+    _check_choices([stem, *blocks])
     pairs = [(stem.convolution, "conv1_conv"), (stem.normalization, "conv1_bn")]
     names = list(dict.fromkeys(filter(None, map(_block_name, model.layers))))
     if len(names) != len(blocks):
         raise ValueError(f"{model.name} has {len(names)} blocks, the network {len(blocks)}.")
     for layer, name in zip(blocks, names):
-        pairs += _pairs(getattr(layer, "block", layer), name)
+        pairs += _pairs(layer, name)
     theirs = {layer.name: layer for layer in model.layers}
     if "predictions" in theirs:
         pairs.append((classifier.dense, "predictions"))
     for ours, name in pairs:
-        given = theirs[name].get_weights() if name in theirs else []
-        if [weight.shape for weight in given] != [tuple(weight.shape) for weight in ours.weights]:
+        given = [tuple(weight.shape) for weight in theirs[name].weights] if name in theirs else []
+        expected = [tuple(weight.shape) for weight in ours.weights]
+        if given != expected:
             raise ValueError(
-                f"{name} of {model.name} has weights of other shapes than {ours.path}: was the "
-                f"network made with {CHOICES}?"
+                f"{ours.path} has weights of shapes {expected}, but {name} of {model.name} {given}."
             )
-        ours.set_weights(given)
+    for ours, name in pairs:
+        ours.set_weights(theirs[name].get_weights())
+
+
+def _check_choices(blocks):
+    for block in blocks:
+        made = {key: block.config[key] for key in CHOICES if key in block.config}
+        if made != {key: CHOICES[key] for key in made}:
+            raise ValueError(f"The network must be made with {CHOICES}. {block.name} has {made}")
 
 
 def _block_name(layer):

@@ -176,11 +176,6 @@ class ResidualBlock(keras.layers.Layer):
     def call(self, inputs, training=None):
         return self.activation(self.branch(inputs, training) + self.shortcut(inputs, training))
 
-    def compute_output_shape(self, input_shape):
-        for conv in self.convolutions:
-            input_shape = conv.compute_output_shape(input_shape)
-        return input_shape
-
     def get_config(self):
         return {**super().get_config(), **self.config}
 

@@ -63,11 +63,11 @@ class StochasticDepth(keras.layers.Layer):
         seed=0,
         **kwargs,
     ):
-        super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
         if not is_residual(block):
             raise ValueError(
                 f"A block needs the methods branch, shortcut and activation. Received: {block}"
             )
+        super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
         self.block = block
         self.survival = _probability(survival)
         self.mode = _one_of("mode", mode, MODES)
@@ -84,6 +84,20 @@ class StochasticDepth(keras.layers.Layer):
             shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps"
         )
 
+    def survives(self, steps):
+        """Whether the branch is there after some numbers of steps, in mode 'batch'.
+
+        Parameters
+        ----------
+        steps : iterable of int
+
+        Returns
+        -------
+        ndarray of bool
+        """
+        draws = [self._draw((), step) >= 1.0 - self._survival(float(step)) for step in steps]
+        return np.array(draws, dtype=bool)
+
     @property
     def computed(self):
         """Share of the training steps, after the warm-up, in which the branch is computed."""
@@ -96,7 +110,7 @@ class StochasticDepth(keras.layers.Layer):
         factor = 1.0 / survival if self.scale == "train" else 1.0
         if self.mode == "sample":
             one_each = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
-            alive = tf.cast(self._draw(one_each) >= 1.0 - survival, inputs.dtype)
+            alive = tf.cast(self._draw(one_each, self.steps) >= 1.0 - survival, tf.float32)
             outputs = self._whole(inputs, True, factor * alive)
         elif self.survival == 1:
             outputs = self._whole(inputs, True, 1.0)
@@ -104,7 +118,7 @@ class StochasticDepth(keras.layers.Layer):
             # The shortcut is in both branches: outside, its inputs would get a second gradient
             # from here, which is a tensor of zeros whenever the branch is dropped.
             outputs = tf.cond(
-                self._draw(()) >= 1.0 - survival,
+                self._draw((), self.steps) >= 1.0 - survival,
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),
             )
@@ -123,13 +137,10 @@ class StochasticDepth(keras.layers.Layer):
             return self.survival
         return 1.0 - (1.0 - self.survival) * tf.minimum(steps / self.warm_up, 1.0)
 
-    def _draw(self, shape):
-        """Uniform numbers from 0 to 1, which a seed and a number of steps decide."""
-        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.steps)])
+    def _draw(self, shape, steps):
+        """Uniform numbers from 0 to 1, which the seed and a number of steps decide."""
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(steps, tf.int64)])
         return tf.random.stateless_uniform(shape, seed)
-
-    def compute_output_shape(self, input_shape):
-        return self.block.compute_output_shape(input_shape)
 
     def get_config(self):
         names = ("survival", "mode", "scale", "warm_up", "seed")

@@ -1,8 +1,11 @@
 """A training step with stochastic depth, every residual branch surviving with the same probability.
 
-Mean milliseconds of steps in turn, over those at survival 1, beside the same ratio expected from
-the blocks' FLOPs. 'masked' computes every branch and multiplies the dropped ones by zero.
+Mean milliseconds of steps in turn, over those at survival 1, beside the same ratio of the blocks'
+FLOPs: as expected, and for the branches that these steps drew. The difference is to the latter.
+'masked' computes every branch and multiplies the dropped ones by zero.
 """
+
+import dataclasses
 
 import keras
 import numpy as np
@@ -16,7 +19,10 @@ from batch.optimizers import FusedSGD
 from batch.trainer import Trainer
 from research.benchmarks.timing import in_turn
 
-COLUMNS = ("network", "batch", "survival", "step, ms", "ratio", "FLOPs ratio", "difference")
+COLUMNS = (
+    *("network", "batch", "survival", "step, ms", "ratio", "FLOPs expected", "FLOPs drawn"),
+    "difference",
+)
 SURVIVALS = (1.0, 0.75, 0.5, 0.0)
 STEPS = 4  # in a turn: enough draws without many repetitions
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -33,7 +39,7 @@ class Masked(StochasticDepth):
         """The block, its branch multiplied by 0 or 1."""
         if not training:
             return super().call(inputs, training)
-        alive = tf.cast(self._draw(()) >= 1.0 - self.survival, tf.float32)
+        alive = tf.cast(self._draw((), self.steps) >= 1.0 - self.survival, tf.float32)
         self.steps.assign_add(1)
         return self._whole(inputs, True, alive)
 
@@ -53,10 +59,10 @@ def _rows(name, make, batch_size, repetitions):
     turns = {key: _turn(network, batch_size) for key, network in versions.items()}
     seconds = {key: times.mean() / STEPS for key, times in in_turn(turns, repetitions).items()}
     for key, network in versions.items():
-        ratio, expected = seconds[key] / seconds[1.0], _expected(network)
+        ratio, (expected, drawn) = seconds[key] / seconds[1.0], _ratios(network, repetitions)
         yield (
             *(name, batch_size, key, f"{1000 * seconds[key]:.1f}", f"{ratio:.3f}"),
-            *(f"{expected:.3f}", f"{ratio - expected:+.3f}"),
+            *(f"{expected:.3f}", f"{drawn:.3f}", f"{ratio - drawn:+.3f}"),
         )
 
 
@@ -69,13 +75,20 @@ def _dropping(make, survival, kind=StochasticDepth):
     return keras.Sequential([keras.Input(SHAPE), *layers])
 
 
-def _expected(network):
+def _ratios(network, repetitions):
+    """FLOPs of a step over those of a whole one: expected, and with the draws that were timed."""
     costs = flops.block_costs(network)
-    everything = [True] * len(costs)
-    masked = any(isinstance(layer, Masked) for layer in network.layers)
-    return flops.step_cost(costs, everything, dropping=not masked) / flops.step_cost(
-        costs, everything, dropping=False
-    )
+    if any(isinstance(layer, Masked) for layer in network.layers):
+        return 1.0, 1.0
+    everything, drawn = [True] * len(costs), []
+    for layer, cost in zip(network.layers, costs):
+        if isinstance(layer, StochasticDepth):
+            last = int(layer.steps)
+            timed = layer.survives(range(last - repetitions * STEPS, last))
+            cost = dataclasses.replace(cost, survival=timed.mean())
+        drawn.append(cost)
+    whole = flops.step_cost(costs, everything, dropping=False)
+    return tuple(flops.step_cost(parts, everything) / whole for parts in (costs, drawn))
 
 
 def _turn(network, batch_size):
