@@ -151,7 +151,11 @@ def frozen_figure(histories):
 def _loss_caption(histories):
     seeds = max(len(runs) for runs in _by_method(histories).values())
     spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
-    return f"Moving average (EWMA) over {WINDOW} iterations; {spread}The scale is logarithmic."
+    dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
+    return (
+        f"Moving average (EWMA) over {WINDOW} iterations; {spread}"
+        f"{dropped if 'stochastic' in _by_method(histories) else ''}The scale is logarithmic."
+    )
 
 
 def _figure():
