@@ -7,7 +7,7 @@ OPERATIONS = {
     "proba": lambda logits, labels: tf.nn.softmax(logits).numpy(),
     "labels": lambda logits, labels: tf.argmax(logits, axis=-1).numpy(),
     "accuracy": lambda logits, labels: float(
-        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float32))
+        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float64))
     ),
 }
 NEED_LABELS = {"output_accuracy", "loss"}
