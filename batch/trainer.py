@@ -203,7 +203,7 @@ def _compiled_loss(loss, logits):
     ]
 
     def mean_loss(labels, outputs):
-        return tf.reduce_mean(loss(labels, outputs))
+        return tf.reduce_mean(tf.cast(loss(labels, outputs), tf.float32))
 
     compiled = tf.function(mean_loss, input_signature=signature, autograph=False)
     try:
