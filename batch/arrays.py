@@ -45,6 +45,17 @@ def place(images, labels, classes):
     )
 
 
+def row_numbers(rows, count):
+    """Numbers of rows, int64, checked against how many there are; None stands for all."""
+    rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
+    if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
+        raise ValueError(
+            f"rows must be rows of the {count} images. Received: "
+            f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
+        )
+    return rows
+
+
 def image_shape(images):
     """(H, W, C) of images of shape `(N, H, W)` or `(N, H, W, C)`."""
     shape = np.shape(images)

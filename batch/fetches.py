@@ -7,14 +7,14 @@ OPERATIONS = {
     "proba": lambda logits, labels: tf.nn.softmax(logits).numpy(),
     "labels": lambda logits, labels: tf.argmax(logits, axis=-1).numpy(),
     "accuracy": lambda logits, labels: float(
-        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels, tf.float64))
+        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels(), tf.float64))
     ),
 }
 NEED_LABELS = {"output_accuracy", "loss"}
 
 
 def make_fetches(output=None):
-    """Functions from logits and class numbers to what a fetch gives, by its name.
+    """What a fetch gives, by its name: functions of logits and of a callable to class numbers.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def fetch(names, fetches, logits, labels, loss):
     fetches : dict
         From `make_fetches`.
     logits : tensor, shape (n, classes)
-    labels : tensor, shape (n,), or None
-    loss : callable
-        Without arguments, to the mean loss.
+    labels, loss : callable
+        Without arguments, to the class numbers, shape `(n,)`, and to the mean loss; called where a
+        fetch needs them.
     """
     values = [
         loss() if name == "loss" else fetches[name](logits, labels) for name in _as_list(names)

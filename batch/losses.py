@@ -59,13 +59,9 @@ def make_loss(spec, one_hot=False):
     if isinstance(name, str) and name in CROSS_ENTROPIES and not arguments:
         return cross_entropy
     loss, kind = _keras_loss(name, arguments, spec)
-    chosen = loss
     if kind in OF_PROBABILITIES:
-
-        def chosen(labels, logits):
-            return loss(labels, tf.nn.softmax(logits))
-
-    return chosen if kind in OF_NUMBERS else _with_one_hot(chosen)
+        loss = _of_softmax(loss)
+    return loss if kind in OF_NUMBERS else _with_one_hot(loss)
 
 
 def _keras_loss(name, arguments, spec):
@@ -91,6 +87,10 @@ def _keras_loss(name, arguments, spec):
         made = found(**{**arguments, "reduction": "none"})
         return made, made.fn.__name__
     return functools.partial(found, **arguments), found.__name__
+
+
+def _of_softmax(loss):
+    return lambda labels, logits: loss(labels, tf.nn.softmax(logits))
 
 
 def _with_one_hot(loss):

@@ -12,10 +12,9 @@ from batch.schedules import positive_whole
 from utils.data import load_data
 from utils.labels import count_classes
 
+CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
-    "resnet": {
-        "optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}),
-    },
+    "resnet": CLASSIC,
     "freeznet": {
         "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True}),
         "iteration": 300,
@@ -25,10 +24,7 @@ DEFAULTS = {
         "t_0": 0.6,
         "finetune_rate": 1e-2,
     },
-    "stochastic": {
-        "optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}),
-        "survival": 0.6,
-    },
+    "stochastic": {**CLASSIC, "survival": 0.6},
 }
 ACTIONS = ("train_res", "train_freez", "train_stochastic", "test")
 FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")

@@ -170,7 +170,7 @@ class TFModel(BaseModel):
         check_fetches(fetches, self.fetches)
         images, labels, rows = self._place(images, labels, indices, rows)
         loss, logits = self.trainer.step(images, labels, rows)
-        return fetch(fetches, self.fetches, logits, tf.gather(labels, rows), lambda: loss)
+        return fetch(fetches, self.fetches, logits, lambda: tf.gather(labels, rows), lambda: loss)
 
     @exclusive
     def predict(
@@ -207,12 +207,15 @@ class TFModel(BaseModel):
         check_fetches(fetches, self.fetches, with_labels=labels is not None)
         given = labels if labels is not None else np.zeros(len(images), np.int64)
         images, given, rows = self._place(images, given, indices, rows)
-        logits, given = self.inference(images, rows), tf.gather(given, rows)
+        logits = self.inference(images, rows)
+
+        def chosen():
+            return tf.gather(given, rows)
 
         def mean_loss():
-            return float(tf.reduce_mean(self.loss(given, logits)))
+            return float(tf.reduce_mean(self.loss(chosen(), logits)))
 
-        return fetch(fetches, self.fetches, logits, given, mean_loss)
+        return fetch(fetches, self.fetches, logits, chosen, mean_loss)
 
     @exclusive
     def save(self, path):
@@ -303,14 +306,7 @@ class TFModel(BaseModel):
                 f"Received: shape {np.shape(indices)}"
             )
         images, labels = arrays.place(images, labels, self.classes)
-        count = len(images)
-        rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
-        if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
-            raise ValueError(
-                f"rows must be rows of the {count} images. Received: "
-                f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
-            )
-        return images, labels, rows
+        return images, labels, arrays.row_numbers(rows, len(images))
 
     def _open(self, path, config):
         network, saved, left_out, state = read_model(path)

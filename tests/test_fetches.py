@@ -11,7 +11,7 @@ LABELS = tf.constant([0, 1, 1], tf.int64)
 
 
 def value(names, output=None):
-    return fetch(names, make_fetches(output), LOGITS, LABELS, lambda: 0.5)
+    return fetch(names, make_fetches(output), LOGITS, lambda: LABELS, lambda: 0.5)
 
 
 def test_single_and_several():

@@ -95,8 +95,7 @@ class StochasticDepth(keras.layers.Layer):
         -------
         ndarray of bool
         """
-        draws = [self._draw((), step) >= 1.0 - self._survival(float(step)) for step in steps]
-        return np.array(draws, dtype=bool)
+        return np.array([self._alive((), step) for step in steps], dtype=bool)
 
     @property
     def computed(self):
@@ -104,13 +103,13 @@ class StochasticDepth(keras.layers.Layer):
         return self.survival if self.mode == "batch" else 1.0
 
     def call(self, inputs, training=None):
-        survival = self._survival(tf.cast(self.steps, tf.float32))
+        survival = self._survival(self.steps)
         if not training:
             return self._whole(inputs, False, survival if self.scale == "inference" else 1.0)
         factor = 1.0 / survival if self.scale == "train" else 1.0
         if self.mode == "sample":
             one_each = (tf.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
-            alive = tf.cast(self._draw(one_each, self.steps) >= 1.0 - survival, tf.float32)
+            alive = tf.cast(self._alive(one_each, self.steps), tf.float32)
             outputs = self._whole(inputs, True, factor * alive)
         elif self.survival == 1:
             outputs = self._whole(inputs, True, 1.0)
@@ -118,7 +117,7 @@ class StochasticDepth(keras.layers.Layer):
             # The shortcut is in both branches: outside, its inputs would get a second gradient
             # from here, which is a tensor of zeros whenever the branch is dropped.
             outputs = tf.cond(
-                self._draw((), self.steps) >= 1.0 - survival,
+                self._alive((), self.steps),
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),
             )
@@ -135,12 +134,13 @@ class StochasticDepth(keras.layers.Layer):
         """The probability after a number of steps: a number, or a tensor where there is warm-up."""
         if not self.warm_up:
             return self.survival
-        return 1.0 - (1.0 - self.survival) * tf.minimum(steps / self.warm_up, 1.0)
+        warmed_up = tf.minimum(tf.cast(steps, tf.float32) / self.warm_up, 1.0)
+        return 1.0 - (1.0 - self.survival) * warmed_up
 
-    def _draw(self, shape, steps):
-        """Uniform numbers from 0 to 1, which the seed and a number of steps decide."""
+    def _alive(self, shape, steps):
+        """Whether branches survive: draws that the seed and a number of steps decide."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(steps, tf.int64)])
-        return tf.random.stateless_uniform(shape, seed)
+        return tf.random.stateless_uniform(shape, seed) >= 1.0 - self._survival(steps)
 
     def get_config(self):
         names = ("survival", "mode", "scale", "warm_up", "seed")

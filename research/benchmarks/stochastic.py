@@ -39,7 +39,7 @@ class Masked(StochasticDepth):
         """The block, its branch multiplied by 0 or 1."""
         if not training:
             return super().call(inputs, training)
-        alive = tf.cast(self._draw((), self.steps) >= 1.0 - self.survival, tf.float32)
+        alive = tf.cast(self._alive((), self.steps), tf.float32)
         self.steps.assign_add(1)
         return self._whole(inputs, True, alive)
 
