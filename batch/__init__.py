@@ -16,6 +16,8 @@ from batch.runtime import import_tensorflow  # noqa: E402
 import_tensorflow()
 
 from batch.models import (  # noqa: E402
+    VGG,
+    DenseNet,
     ResNet,
     ResNet18,
     ResNet34,
@@ -23,6 +25,7 @@ from batch.models import (  # noqa: E402
     ResNet101,
     ResNet152,
     StochasticResNet,
+    WideResNet,
 )
 from batch.networks.layers import FusedBatchNormalization  # noqa: E402
 from batch.networks.stochastic_depth import StochasticDepth  # noqa: E402
@@ -33,8 +36,10 @@ from batch.trainer import TrainingError  # noqa: E402
 from utils import ax_draw  # noqa: E402
 
 __all__ = [
+    "VGG",
     "Annealed",
     "Constant",
+    "DenseNet",
     "FreezeOut",
     "FusedBatchNormalization",
     "ResBatch",
@@ -48,6 +53,7 @@ __all__ = [
     "StochasticResNet",
     "TFModel",
     "TrainingError",
+    "WideResNet",
     "ax_draw",
     "openset",
 ]

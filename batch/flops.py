@@ -126,10 +126,10 @@ def _cost(layer):
         options = {"training": True} if takes_training(layer) else {}
         return _traced(lambda inputs: layer(inputs, **options), layer.trainable_variables, entry)
     block, variables = layer.block, layer.trainable_variables
-    dropped = _traced(lambda inputs: block.shortcut(inputs, True), variables, entry)
-    whole = _traced(
-        lambda inputs: block.branch(inputs, True) + block.shortcut(inputs, True), variables, entry
+    dropped = _traced(
+        lambda inputs: block.shortcut(block.entry(inputs, True), True), variables, entry
     )
+    whole = _traced(lambda inputs: block(inputs, training=True), variables, entry)
     return dataclasses.replace(whole, dropped=dropped, survival=layer.computed)
 
 

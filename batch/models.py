@@ -2,7 +2,10 @@
 
 from typing import ClassVar
 
+from batch.networks.densenet import densenet
 from batch.networks.resnet import resnet, small_resnet
+from batch.networks.vgg import vgg
+from batch.networks.wide_resnet import wide_resnet
 from batch.tf_model import TFModel
 
 
@@ -69,7 +72,49 @@ class StochasticResNet(PublishedResNet):
     DEFAULTS: ClassVar = {**PublishedResNet.DEFAULTS, "depth": 50, "survival": 0.6}
 
 
+class WideResNet(TFModel):
+    """A Wide ResNet; the config may have `depth`, `widen_factor` and `dropout`.
+
+    See `batch.networks.wide_resnet.wide_resnet`.
+    """
+
+    DEFAULTS: ClassVar = {"depth": 28, "widen_factor": 2, "dropout": 0.0}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The stem, the residual blocks and the classifier."""
+        return wide_resnet(shape, classes, seed=seed, **options)
+
+
+class DenseNet(TFModel):
+    """A DenseNet-BC; the config may have `depth`, `growth_rate`, `bottleneck` and `compression`.
+
+    See `batch.networks.densenet.densenet`. Each dense layer, and each transition, is a block.
+    """
+
+    DEFAULTS: ClassVar = {"depth": 76, "growth_rate": 12, "bottleneck": True, "compression": 0.5}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The stem, the dense layers and transitions, and the classifier."""
+        return densenet(shape, classes, seed=seed, **options)
+
+
+class VGG(TFModel):
+    """A VGG network with batch normalization; the config may have the `depth`: 'D', or 16.
+
+    See `batch.networks.vgg.vgg`. Each convolution is a block.
+    """
+
+    DEFAULTS: ClassVar = {"depth": "D"}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The convolutions and the classifier."""
+        return vgg(shape, classes, seed=seed, **options)
+
+
 MODELS = {
     model.__name__.lower(): model
-    for model in (ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152)
+    for model in (
+        *(ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152),
+        *(WideResNet, DenseNet, VGG),
+    )
 }

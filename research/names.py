@@ -7,5 +7,8 @@ BASELINES = {
     "stochastic": "classic",
 }
 METHODS = tuple(BASELINES)
-MODELS = ("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+MODELS = (
+    *("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("wideresnet", "densenet", "vgg"),
+)
 SUITES = ("step", "freezeout", "stochastic")

@@ -23,11 +23,11 @@ def examples():
 @pytest.fixture
 def blocks():
     """A function that makes the layers of a network of three blocks and a classifier."""
-    from batch.networks.blocks import Classifier, ResidualBlock, Stem
+    from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 
     def make(seed=0):
         return [
-            Stem(4, kernel_size=3, strides=1, pool_size=2, seed=seed),
+            ConvolutionBlock(4, kernel_size=3, strides=1, pool_size=2, seed=seed),
             ResidualBlock([4, 4, 8], seed=seed + 10),
             ResidualBlock([4, 4, 8], seed=seed + 20),
             Classifier(3, seed=seed + 30),

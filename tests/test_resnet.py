@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from batch.networks.blocks import ResidualBlock, Stem
+from batch.networks.blocks import ConvolutionBlock, ResidualBlock
 from batch.networks.layers import FusedBatchNormalization
 from batch.networks.resnet import small_resnet
 
@@ -104,4 +104,4 @@ np.testing.assert_array_equal(network(saved["inputs"]), saved["outputs"])
 
 
 def test_stem_without_pooling():
-    assert Stem(4, 3, 1, 1)(tf.zeros((1, 8, 8, 1))).shape == (1, 8, 8, 4)
+    assert ConvolutionBlock(4, 3, 1, 1)(tf.zeros((1, 8, 8, 1))).shape == (1, 8, 8, 4)

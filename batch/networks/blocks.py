@@ -1,4 +1,4 @@
-"""What residual networks are made of: stem, residual block, classifier."""
+"""What networks are made of: convolution blocks, residual blocks of two kinds, classifier."""
 
 import keras
 
@@ -8,8 +8,8 @@ KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class Stem(keras.layers.Layer):
-    """Convolution, batch normalization, ReLU, max-pooling: from images to features.
+class ConvolutionBlock(keras.layers.Layer):
+    """Convolution, batch normalization, ReLU, max-pooling: a stem, or a block of a VGG network.
 
     Parameters
     ----------
@@ -18,7 +18,8 @@ class Stem(keras.layers.Layer):
     kernel_size, strides : int
         Of the convolution.
     pool_size : int
-        Window of the max-pooling, whose stride is 2; 1 for none.
+        Window of the max-pooling, whose stride is 2; 1 for none. A window of 2 that stands over the
+        edge of the image counts what is inside.
     symmetric : bool
         Pad the convolution on both sides alike.
     use_bias : bool
@@ -32,9 +33,9 @@ class Stem(keras.layers.Layer):
     def __init__(
         self,
         filters,
-        kernel_size=7,
-        strides=2,
-        pool_size=2,
+        kernel_size=3,
+        strides=1,
+        pool_size=1,
         symmetric=False,
         use_bias=False,
         epsilon=1e-3,
@@ -60,7 +61,10 @@ class Stem(keras.layers.Layer):
         # After ReLU, padding with zeros is as good as with minus infinity.
         margin = (pool_size - 1) // 2
         self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
-        self.pool = keras.layers.MaxPooling2D(pool_size, 2, dtype=dtype) if pool_size > 1 else None
+        padding = "same" if pool_size == 2 else "valid"
+        self.pool = (
+            keras.layers.MaxPooling2D(pool_size, 2, padding, dtype=dtype) if pool_size > 1 else None
+        )
 
     def build(self, input_shape):
         self.convolution.build(input_shape)
@@ -156,6 +160,10 @@ class ResidualBlock(keras.layers.Layer):
             self.projection_normalization = self._normalization()
             self.projection_normalization.build(shape)
 
+    def entry(self, inputs, training=None):
+        """What branch and shortcut take."""
+        return inputs
+
     def branch(self, inputs, training=None):
         """What is added to the shortcut."""
         outputs = inputs
@@ -181,6 +189,89 @@ class ResidualBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
+class PreActivationBlock(keras.layers.Layer):
+    """Batch normalization and ReLU before each of two 3×3 convolutions, added to the input.
+
+    The block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), with dropout between
+    the convolutions.
+
+    Parameters
+    ----------
+    filters : int
+        Channels of the output. Where they differ from the input's, or `strides` from 1, a 1×1
+        convolution carries the shortcut; then branch and shortcut share the first normalization.
+    strides : int
+        Of the first convolution and the shortcut.
+    dropout : float
+        Share of the features that are dropped between the convolutions in training.
+    epsilon : float
+        Of the batch normalizations.
+    seed : int, optional
+        Makes the initial weights reproducible, and what is dropped.
+    """
+
+    def __init__(self, filters, strides=1, dropout=0.0, epsilon=1e-5, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.config = {
+            "filters": filters,
+            "strides": strides,
+            "dropout": dropout,
+            "epsilon": epsilon,
+            "seed": seed,
+        }
+        dtype = self.dtype_policy
+        self.normalizations = [batch_norm(dtype, epsilon) for _ in range(2)]
+        self.convolutions = [
+            convolution(filters, 3, stride, None if seed is None else seed + place, dtype)
+            for place, stride in enumerate((strides, 1))
+        ]
+        self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=dtype) if dropout else None
+        self.projection = None
+
+    def build(self, input_shape):
+        shape = input_shape
+        for norm, conv in zip(self.normalizations, self.convolutions):
+            norm.build(shape)
+            conv.build(shape)
+            shape = conv.compute_output_shape(shape)
+        if tuple(shape[1:]) != tuple(input_shape[1:]):
+            filters, strides, seed = (self.config[key] for key in ("filters", "strides", "seed"))
+            seed = None if seed is None else seed + 2
+            self.projection = convolution(filters, 1, strides, seed, self.dtype_policy)
+            self.projection.build(input_shape)
+
+    def entry(self, inputs, training=None):
+        """What branch and shortcut take: normalized where the shortcut is a convolution."""
+        return inputs if self.projection is None else self._activated(0, inputs, training)
+
+    def branch(self, inputs, training=None):
+        """What is added to the shortcut."""
+        outputs = self._activated(0, inputs, training) if self.projection is None else inputs
+        outputs = self._activated(1, self.convolutions[0](outputs), training)
+        if self.dropout is not None:
+            outputs = self.dropout(outputs, training=training)
+        return self.convolutions[1](outputs)
+
+    def shortcut(self, inputs, training=None):
+        """The input, projected where the branch changes its shape."""
+        return inputs if self.projection is None else self.projection(inputs)
+
+    def activation(self, outputs):
+        """The sum of branch and shortcut, as it is."""
+        return outputs
+
+    def call(self, inputs, training=None):
+        inputs = self.entry(inputs, training)
+        return self.branch(inputs, training) + self.shortcut(inputs, training)
+
+    def _activated(self, place, inputs, training):
+        return keras.ops.relu(self.normalizations[place](inputs, training=training))
+
+    def get_config(self):
+        return {**super().get_config(), **self.config}
+
+
+@keras.saving.register_keras_serializable(package="resbatch")
 class Classifier(keras.layers.Layer):
     """Global average pooling and a dense layer: from features to logits.
 
@@ -190,11 +281,14 @@ class Classifier(keras.layers.Layer):
         Number of classes.
     seed : int, optional
         Makes the initial weights reproducible.
+    normalize : bool
+        Batch normalization (ε 1e-5) and ReLU first, which networks of pre-activation blocks need.
     """
 
-    def __init__(self, classes, seed=None, **kwargs):
+    def __init__(self, classes, seed=None, normalize=False, **kwargs):
         super().__init__(**kwargs)
-        self.config = {"classes": classes, "seed": seed}
+        self.config = {"classes": classes, "seed": seed, "normalize": normalize}
+        self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
         self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
         self.dense = keras.layers.Dense(
@@ -202,9 +296,13 @@ class Classifier(keras.layers.Layer):
         )
 
     def build(self, input_shape):
+        if self.normalization is not None:
+            self.normalization.build(input_shape)
         self.dense.build((input_shape[0], input_shape[-1]))
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
+        if self.normalization is not None:
+            inputs = keras.ops.relu(self.normalization(inputs, training=training))
         return self.dense(self.pool(inputs))
 
     def get_config(self):

@@ -1,6 +1,7 @@
-"""The layers that every network here is made of: convolution and fused batch normalization."""
+"""What every network here is made of: convolution, fused batch normalization, their sequence."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
@@ -93,7 +94,14 @@ class SymmetricConv2D(keras.layers.Conv2D):
 
 
 def convolution(
-    filters, kernel_size, strides=1, seed=None, dtype=None, use_bias=False, symmetric=False
+    filters,
+    kernel_size,
+    strides=1,
+    seed=None,
+    dtype=None,
+    use_bias=False,
+    symmetric=False,
+    name=None,
 ):
     """A 'same' convolution with He initialization, bias-free unless told otherwise.
 
@@ -111,9 +119,20 @@ def convolution(
             2.0, "fan_out", "untruncated_normal", seed=seed
         ),
         dtype=dtype,
+        name=name,
     )
 
 
 def batch_norm(dtype=None, epsilon=1e-3):
     """Fused batch normalization with the momentum that suits short runs."""
     return FusedBatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, dtype=dtype)
+
+
+def make_seeds(seed, count):
+    """Seeds for the parts of a network, all from one."""
+    return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]
+
+
+def sequence(name, input_shape, layers):
+    """A network: its blocks in order, the classifier last."""
+    return keras.Sequential([keras.Input(input_shape), *layers], name=name)

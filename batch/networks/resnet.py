@@ -1,9 +1,7 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
-import keras
-import numpy as np
-
-from batch.networks.blocks import Classifier, ResidualBlock, Stem
+from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
+from batch.networks.layers import make_seeds, sequence
 
 DEPTHS = {  # blocks of each stage, convolutions of a block (He et al., 2016, table 1)
     18: ((2, 2, 2, 2), 2),
@@ -32,13 +30,14 @@ def small_resnet(input_shape, classes, seed=0):
         With the layers stem, block0 … block3, classifier.
     """
     filters = [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2
-    seeds = _seeds(seed, len(filters) + 2)
+    seeds = make_seeds(seed, len(filters) + 2)
     blocks = [
         ResidualBlock(channels, seed=own, name=f"block{i}")
         for i, (channels, own) in enumerate(zip(filters, seeds[1:]))
     ]
-    stem = Stem(32, seed=seeds[0], name="stem")
-    return _sequence("small_resnet", input_shape, stem, blocks, classes, seeds[-1])
+    stem = ConvolutionBlock(32, 7, strides=2, pool_size=2, seed=seeds[0], name="stem")
+    classifier = Classifier(classes, seed=seeds[-1], name="classifier")
+    return sequence("small_resnet", input_shape, [stem, *blocks, classifier])
 
 
 def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=False, epsilon=1e-5):
@@ -73,7 +72,7 @@ def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=Fal
     if depth not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. Received: {depth!r}")
     stages, convolutions = DEPTHS[depth]
-    seeds = _seeds(seed, sum(stages) + 2)
+    seeds = make_seeds(seed, sum(stages) + 2)
     options = {"symmetric": True, "use_bias": use_bias, "epsilon": epsilon}
     blocks = []
     for stage, count in enumerate(stages):
@@ -88,14 +87,8 @@ def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=Fal
                 **options,
             )
             blocks.append(block)
-    stem = Stem(64, pool_size=3, seed=seeds[0], name="stem", **options)
-    return _sequence(f"resnet{depth}", input_shape, stem, blocks, classes, seeds[-1])
-
-
-def _seeds(seed, count):
-    return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]
-
-
-def _sequence(name, input_shape, stem, blocks, classes, seed):
-    classifier = Classifier(classes, seed=seed, name="classifier")
-    return keras.Sequential([keras.Input(input_shape), stem, *blocks, classifier], name=name)
+    stem = ConvolutionBlock(
+        64, 7, strides=2, pool_size=3, seed=seeds[0], name="stem", **options
+    )
+    classifier = Classifier(classes, seed=seeds[-1], name="classifier")
+    return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])

@@ -7,6 +7,7 @@ import tensorflow as tf
 RULES = ("linear", "uniform")
 MODES = ("batch", "sample")
 SCALES = ("inference", "train")
+METHODS = ("entry", "branch", "shortcut", "activation")  # of a residual block
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -16,9 +17,10 @@ class StochasticDepth(keras.layers.Layer):
     Parameters
     ----------
     block : keras.layers.Layer
-        With the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
-        `activation(outputs)`, like `batch.networks.blocks.ResidualBlock`: what it computes is
-        activation(branch + shortcut).
+        With the methods `entry(inputs, training)`, `branch(inputs, training)`,
+        `shortcut(inputs, training)` and `activation(outputs)`, like
+        `batch.networks.blocks.ResidualBlock`: what it computes is activation(branch + shortcut),
+        both of which take the entry.
     survival : float
         Probability p that the branch is there, 0 to 1.
     mode : {'batch', 'sample'}
@@ -65,7 +67,7 @@ class StochasticDepth(keras.layers.Layer):
     ):
         if not is_residual(block):
             raise ValueError(
-                f"A block needs the methods branch, shortcut and activation. Received: {block}"
+                f"A block needs the methods {', '.join(METHODS)}. Received: {block}"
             )
         super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
         self.block = block
@@ -104,6 +106,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         survival = self._survival(self.steps)
+        inputs = self.block.entry(inputs, training)
         if not training:
             return self._whole(inputs, False, survival if self.scale == "inference" else 1.0)
         factor = 1.0 / survival if self.scale == "train" else 1.0
@@ -207,8 +210,8 @@ def with_stochastic_depth(
     residual = [layer for layer in layers if is_residual(layer)]
     if not residual and not any(isinstance(layer, StochasticDepth) for layer in layers):
         raise ValueError(
-            "Stochastic depth needs residual blocks, layers with the methods branch, shortcut and "
-            f"activation. Received: {', '.join(type(layer).__name__ for layer in layers)}"
+            f"Stochastic depth needs residual blocks, layers with the methods {', '.join(METHODS)}. "
+            f"Received: {', '.join(dict.fromkeys(type(layer).__name__ for layer in layers))}"
         )
     probabilities = survival_probabilities(max(len(residual), 1), survival, rule).tolist()
     seeds = np.random.SeedSequence([seed, 1]).generate_state(len(residual)).tolist()
@@ -221,9 +224,7 @@ def with_stochastic_depth(
 
 def is_residual(layer):
     """Whether a layer has a branch that can be left out."""
-    return all(
-        callable(getattr(layer, name, None)) for name in ("branch", "shortcut", "activation")
-    )
+    return all(callable(getattr(layer, name, None)) for name in METHODS)
 
 
 def _probability(value):

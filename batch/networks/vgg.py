@@ -1,0 +1,62 @@
+"""VGG networks with batch normalization."""
+
+from batch.networks.blocks import Classifier, ConvolutionBlock
+from batch.networks.layers import make_seeds, sequence
+
+CONFIGURATIONS = {  # convolutions of each of the five stages
+    "A": (1, 1, 2, 2, 2),
+    "B": (2, 2, 2, 2, 2),
+    "D": (2, 2, 3, 3, 3),
+    "E": (2, 2, 4, 4, 4),
+}
+DEPTHS = {11: "A", 13: "B", 16: "D", 19: "E"}  # counted with the paper's three dense layers
+CHANNELS = (64, 128, 256, 512, 512)
+
+
+def vgg(input_shape, classes, depth="D", seed=0):
+    """A VGG network for small images: 3×3 convolutions, five times pooled.
+
+    Every convolution has batch normalization, and one dense layer classifies the average of what
+    the last stage gives, where the paper has three dense layers for images of 224×224.
+
+    Parameters
+    ----------
+    input_shape : tuple of ints
+        (H, W, C) of the images.
+    classes : int
+        Number of classes.
+    depth : {'A', 'B', 'D', 'E', 11, 13, 16, 19}
+        The paper's configuration, or its number of weight layers.
+    seed : int
+        Of the initial weights.
+
+    Returns
+    -------
+    keras.Sequential
+        With the layers block0 …, one a convolution, and classifier.
+
+    References
+    ----------
+    Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
+    """
+    name = DEPTHS.get(depth, depth)
+    if name not in CONFIGURATIONS:
+        raise ValueError(
+            f"depth must be one of {', '.join(CONFIGURATIONS)}, or "
+            f"{', '.join(map(str, DEPTHS))}. Received: {depth!r}"
+        )
+    stages = CONFIGURATIONS[name]
+    seeds = make_seeds(seed, sum(stages) + 1)
+    blocks = []
+    for count, channels in zip(stages, CHANNELS):
+        for place in range(count):
+            block = ConvolutionBlock(
+                channels,
+                pool_size=2 if place == count - 1 else 1,
+                epsilon=1e-5,
+                seed=seeds[len(blocks)],
+                name=f"block{len(blocks)}",
+            )
+            blocks.append(block)
+    classifier = Classifier(classes, seed=seeds[-1], name="classifier")
+    return sequence(f"vgg_{name.lower()}", input_shape, [*blocks, classifier])
