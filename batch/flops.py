@@ -1,9 +1,9 @@
 """What the blocks of a network cost, and the time that a schedule should save.
 
-Costs are multiply-adds of convolutions and matrix products for one image, counted in the graphs
-that TensorFlow makes of each block's forward and backward pass. Everything else (normalization,
-ReLU, pooling, additions, the optimizer) is left out: it grows with the same activations, and takes
-little arithmetic.
+Costs are multiply-adds of convolutions and matrix products for one image, counted in the graph that
+TensorFlow makes of each block's forward and backward pass. Everything else (normalization, ReLU,
+pooling, additions, the optimizer) is left out: it grows with the same activations, and takes little
+arithmetic.
 """
 
 import dataclasses
@@ -11,8 +11,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.trainer import takes_training
+from batch.schedules import stages
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,10 @@ class BlockCost:
         where its input needs none.
     input_gradient : float
         What it takes more to have the gradient of its input too.
+    products : int
+        Convolutions and matrix products of its forward pass.
+    held : int
+        Bytes that it keeps from its forward pass for its backward pass, its output included.
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
@@ -40,6 +45,8 @@ class BlockCost:
     weight_gradient: float
     inner_gradient: float
     input_gradient: float
+    products: int = 0
+    held: int = 0
     dropped: "BlockCost | None" = None
     survival: float = 1.0
 
@@ -49,9 +56,8 @@ class BlockCost:
             return self
         parts = ("forward", "weight_gradient", "inner_gradient", "input_gradient")
         share = self.survival
-        return BlockCost(
-            *(share * getattr(self, p) + (1 - share) * getattr(self.dropped, p) for p in parts)
-        )
+        mean = {p: share * getattr(self, p) + (1 - share) * getattr(self.dropped, p) for p in parts}
+        return dataclasses.replace(self, **mean, dropped=None, survival=1.0)
 
 
 def block_costs(network):
@@ -108,14 +114,10 @@ def predicted_ratio(costs, schedule, iterations):
     iterations : int
         Length of the run.
     """
-    stages = {}  # cost of a step, by the set of active blocks
-    total = 0
-    for iteration in range(iterations):
-        rates = np.asarray(schedule(iteration))
-        active = (*(rates > 0), rates[-1] > 0)
-        if active not in stages:
-            stages[active] = step_cost(costs, active)
-        total += stages[active]
+    total = sum(
+        (stage.stop - stage.start) * step_cost(costs, stage.active)
+        for stage in stages(schedule, iterations)
+    )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)
 
@@ -127,7 +129,7 @@ def _cost(layer):
         return _traced(lambda inputs: layer(inputs, **options), layer.trainable_variables, entry)
     block, variables = layer.block, layer.trainable_variables
     dropped = _traced(
-        lambda inputs: block.shortcut(block.entry(inputs, True), True), variables, entry
+        lambda inputs: block.shortcut(layer.entry(inputs, True), True), variables, entry
     )
     whole = _traced(lambda inputs: block(inputs, training=True), variables, entry)
     return dataclasses.replace(whole, dropped=dropped, survival=layer.computed)
@@ -135,37 +137,62 @@ def _cost(layer):
 
 def _traced(forward, variables, entry):
     variables = [variable.value for variable in variables]
+    counted = []
 
-    def backward(inputs, with_input):
+    def both_passes(inputs):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            sources = [*variables, inputs] if with_input else variables
-            tape.watch(sources)
+            tape.watch([*variables, inputs])
             outputs = forward(inputs)
-        gradients = tape.gradient(outputs, sources)
-        return outputs, [gradient for gradient in gradients if gradient is not None]
+        *weights, own = tape.gradient(outputs, [*variables, inputs])
+        counted.append(_counted(outputs, [one for one in weights if one is not None], own))
 
-    ahead = sum(_operations(forward, entry))
-    without = sum(_operations(lambda inputs: backward(inputs, False), entry))
-    with_input = sum(_operations(lambda inputs: backward(inputs, True), entry))
-    weights = ahead if variables else 0  # each weight's gradient costs what its product costs
-    return BlockCost(ahead, weights, without - ahead - weights, with_input - without)
+    tf.function(both_passes, autograph=False).get_concrete_function(entry)
+    return counted[0]
 
 
-def _operations(function, entry):
-    """Multiply-adds of each convolution and matrix product that a function's results need."""
-    graph = tf.function(function, autograph=False).get_concrete_function(entry).graph
-    needed, waiting = set(), [tensor.op for tensor in graph.outputs]
+def _counted(outputs, weights, own):
+    """The cost of a block, from its outputs and the gradients of its weights and its input."""
+    ahead = _needed([outputs])
+    without = _needed([outputs, *weights])
+    whole = _needed([outputs, *weights, *([] if own is None else [own])])
+    forward, to_weights, everything = (sum(_products(ops)) for ops in (ahead, without, whole))
+    own_weights = forward if weights else 0  # each weight's gradient costs what its product costs
+    read = {
+        tensor.ref(): tensor for op in whole - ahead for tensor in op.inputs if tensor.op in ahead
+    }
+    read[outputs.ref()] = outputs
+    held = [tensor for tensor in read.values() if tensor.op.type not in _NOT_HELD]
+    return BlockCost(
+        forward=forward,
+        weight_gradient=own_weights,
+        inner_gradient=to_weights - forward - own_weights,
+        input_gradient=everything - to_weights,
+        products=len(_products(ahead)),
+        held=sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in held),
+    )
+
+
+def _needed(tensors):
+    """Operations that some tensors need."""
+    needed, waiting = set(), [tensor.op for tensor in tensors]
     while waiting:
         op = waiting.pop()
         if op not in needed:
             needed.add(op)
             waiting += [tensor.op for tensor in op.inputs]
-    return [_COUNT[op.type](op) for op in needed if op.type in _COUNT]
+    return needed
+
+
+def _products(ops):
+    """Multiply-adds of the convolutions and matrix products among some operations."""
+    return [_COUNT[op.type](op) for op in ops if op.type in _COUNT]
 
 
 def _convolution(outputs, kernel):
     return int(np.prod(outputs[:3]) * np.prod(kernel))
 
+
+_NOT_HELD = ("Placeholder", "ReadVariableOp", "Const")  # inputs, which others hold, and weights
 
 _COUNT = {
     "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),

@@ -2,8 +2,6 @@
 
 import tensorflow as tf
 
-from batch.trainer import scaled
-
 CHUNK = 500  # images at a time, which bounds the memory it takes
 
 
@@ -13,10 +11,12 @@ class Inference:
     Parameters
     ----------
     network : keras.Sequential
+    preprocessing : Preprocessing
     """
 
-    def __init__(self, network):
+    def __init__(self, network, preprocessing):
         self.network = network
+        self.preprocessing = preprocessing
         self._compiled = {}
 
     def __call__(self, images, rows):
@@ -29,7 +29,7 @@ class Inference:
 
     def _compile(self, images):
         def infer(images, rows):
-            features = scaled(tf.gather(images, rows))
+            features = self.preprocessing.inference(tf.gather(images, rows))
             return tf.cast(self.network(features, training=False), tf.float32)
 
         whole = tf.TensorSpec((None, *images.shape[1:]), images.dtype)

@@ -4,9 +4,13 @@ A schedule is any callable that takes an iteration (0, 1, …) and returns an ar
 `(blocks,)`. The classifier is not counted; it follows the last block. NumPy only.
 """
 
+import dataclasses
+import math
 import numbers
 
 import numpy as np
+
+DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
 
 
 class FreezeOut:
@@ -87,6 +91,42 @@ class FreezeOut:
         if self.scaled:
             self._initial /= ratios
 
+    @classmethod
+    def from_epochs(
+        cls,
+        blocks,
+        epochs,
+        examples,
+        batch_size,
+        learning_rate=0.1,
+        how_scale="cubic",
+        scale_lr=True,
+        t_0=0.8,
+    ):
+        """The schedule of a run of so many epochs, in the words of the paper's own program.
+
+        Parameters
+        ----------
+        blocks : int
+            Number of blocks n, without the classifier.
+        epochs : float
+        examples, batch_size : int
+            Of the training split; they say how many iterations an epoch has.
+        learning_rate, t_0
+            As for the class.
+        how_scale : {'linear', 'squared', 'cubic'}
+            `degree` by its name.
+        scale_lr : bool
+            `scaled`.
+
+        Examples
+        --------
+        >>> FreezeOut.from_epochs(39, 100, examples=45000, batch_size=50).iterations
+        90000
+        """
+        iterations = iterations_of(epochs, examples, batch_size)
+        return cls(blocks, iterations, learning_rate, t_0, degree_of(how_scale), scale_lr)
+
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
         if self.finetune_rate is not None and iteration >= self.iterations:
@@ -102,6 +142,8 @@ class FreezeOut:
 
 class Annealed:
     """FreezeOut's matched baseline: the last block's curve for every block, nothing frozen early.
+
+    One cosine from the learning rate to zero.
 
     It takes FreezeOut's arguments, so that the two differ in one word. What FreezeOut does better
     or worse than this is due to freezing, not to annealing.
@@ -166,6 +208,62 @@ class Constant:
         return {"blocks": self.blocks, "learning_rate": self.learning_rate}
 
 
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Iterations `start` … `stop` − 1 of a run, in which the same blocks are active.
+
+    `active` has a bool for each block and, last, the classifier.
+    """
+
+    start: int
+    stop: int
+    active: tuple
+
+    @property
+    def frozen(self):
+        """Leading frozen blocks, 0 … blocks."""
+        return leading_frozen(self.active[:-1])
+
+
+def stages(schedule, iterations):
+    """The stages that a schedule divides a run into.
+
+    Parameters
+    ----------
+    schedule : callable
+        From the iteration to the rates of the blocks.
+    iterations : int
+        Length of the run.
+
+    Returns
+    -------
+    list of Stage
+        In their order; an empty stage is left out.
+    """
+    found = []
+    for iteration in range(iterations):
+        rates = np.asarray(schedule(iteration)) > 0
+        active = (*rates.tolist(), bool(rates[-1]))
+        if not found or found[-1][1] != active:
+            found.append((iteration, active))
+    ends = [start for start, _ in found[1:]] + [iterations]
+    return [Stage(start, stop, active) for (start, active), stop in zip(found, ends)]
+
+
+def iterations_of(epochs, examples, batch_size):
+    """Iterations of so many epochs, rounded up: batches run on from one epoch into the next."""
+    epochs = _positive("epochs", epochs)
+    examples = positive_whole("examples", examples)
+    return math.ceil(epochs * examples / positive_whole("batch_size", batch_size))
+
+
+def degree_of(how_scale):
+    """1, 2 or 3 for 'linear', 'squared' or 'cubic'."""
+    if how_scale not in DEGREES:
+        raise ValueError(f"how_scale must be {', '.join(DEGREES)}. Received: {how_scale!r}")
+    return DEGREES[how_scale]
+
+
 def leading_frozen(rates):
     """How many blocks at the front have rate 0, before the first that learns."""
     learning = np.flatnonzero(np.asarray(rates) > 0)
@@ -185,6 +283,17 @@ def positive_whole(name, value):
     if not whole or value < 1:
         raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
     return int(value)
+
+
+def not_negative(name, value):
+    """The value as a float, if it is a finite number of 0 or more; otherwise a ValueError."""
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
+    try:
+        return _positive(name, value)
+    except ValueError:
+        message = f"{name} must be a finite number, 0 or more. Received: {value!r}"
+        raise ValueError(message) from None
 
 
 def _positive(name, value):

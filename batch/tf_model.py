@@ -17,12 +17,13 @@ from batch.inputs import read_inputs
 from batch.losses import make_loss
 from batch.model_file import read_model, restore, write_model
 from batch.optimizers import KerasRates, rate_of
-from batch.schedules import Constant
+from batch.preprocessing import make_preprocessing
+from batch.schedules import Constant, not_negative
 from batch.trainer import Trainer
 
 KEYS = (
     *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
-    *("loss", "seed", "precision", *STOCHASTIC),
+    *("loss", "weight_decay", "normalize", "augment", "seed", "precision", *STOCHASTIC),
 )
 NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
 
@@ -59,12 +60,17 @@ class TFModel(BaseModel):
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
           a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
           classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+        - `weight_decay`: λ of an L2 penalty whose gradient λ·w goes into that of the active blocks'
+          weights; 0 by default. An optimizer's own `weight_decay` is Keras' decoupled one.
+        - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
+          `batch.preprocessing.channel_statistics` gives them.
+        - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
         - `output/ops`: callables from logits to arrays, to be fetched as `output_` and their name;
           the names accuracy, labels, prob and proba, which are always there, may stand there too.
         - `survival`: trains with stochastic depth; the probability that the last residual block's
           branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
           `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
-        - `seed`: of the initial weights and of what stochastic depth drops; 0 by default.
+        - `seed`: of the initial weights, of what is augmented and of what is dropped; 0 by default.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
         - and the options of the subclass's network.
 
@@ -262,8 +268,20 @@ class TFModel(BaseModel):
             )
         self.optimizer = configs.make_optimizer(config.get("optimizer", "SGD"))
         self.loss = make_loss(config.get("loss", "softmax_cross_entropy"), self.inputs.one_hot)
-        self.trainer = Trainer(self.network, self.optimizer, self._schedule(), self.loss)
-        self.inference = Inference(self.network)
+        preprocessing = make_preprocessing(
+            *(config.get(key) for key in ("normalize", "augment")),
+            self.inputs.shape[-1],
+            config.get("seed", 0),
+        )
+        self.trainer = Trainer(
+            self.network,
+            self.optimizer,
+            self._schedule(),
+            self.loss,
+            preprocessing,
+            not_negative("weight_decay", config.get("weight_decay", 0.0)),
+        )
+        self.inference = Inference(self.network, preprocessing)
 
     def _new_network(self):
         config = {**self.DEFAULTS, **self.config}

@@ -6,17 +6,23 @@ too and passes gradients on, but gets none: TensorFlow prunes what nobody reads 
 graph. Frozen blocks leave the optimizer, so that neither weights, slots nor statistics move.
 
 Every block is traced once, as a function of its own, and the steps call these functions; that makes
-entering a new stage cost about the time of a step or two instead of five to ten.
+entering a new stage cost about the time of a step or two instead of five to ten. With dozens of
+blocks, stages share steps in which conditionals decide what is frozen (`batch.planning`).
 """
 
-import inspect
+import itertools
 
-import keras
 import numpy as np
 import tensorflow as tf
 
+from batch.flops import block_costs
+from batch.networks.layers import takes_training
 from batch.optimizers import copies
-from batch.schedules import leading_frozen
+from batch.planning import plan_steps
+from batch.preprocessing import Preprocessing
+from batch.schedules import leading_frozen, stages
+
+FEW = 8  # blocks; with no more than these, a step for every stage is always cheapest
 
 
 class TrainingError(RuntimeError):
@@ -37,6 +43,12 @@ class Trainer:
     loss : callable
         From labels `(n,)` and logits `(n, classes)` to the losses `(n,)` of the examples, as
         `batch.losses.cross_entropy`.
+    preprocessing : Preprocessing, optional
+        What happens to images before the first block; scaling alone by default.
+    weight_decay : float
+        λ of an L2 penalty ½λ‖w‖², whose gradient λ·w is added to that of every trainable variable
+        of the active blocks, as PyTorch's optimizers do it: after clipping, scales and offsets of
+        normalizations included. It is in no reported loss, and never moves a frozen block.
 
     Attributes
     ----------
@@ -47,10 +59,11 @@ class Trainer:
         Leading blocks that were frozen in the last step.
     """
 
-    def __init__(self, network, optimizer, schedule, loss):
+    def __init__(self, network, optimizer, schedule, loss, preprocessing=None, weight_decay=0.0):
         tf.config.experimental.enable_op_determinism()
         self.network = network
         self.schedule = schedule
+        self.preprocessing = preprocessing or Preprocessing()
         self.optimizers = copies(optimizer, len(network.layers))
         self._global_clipnorm = optimizer.global_clipnorm
         for one, layer in zip(self.optimizers, network.layers):
@@ -59,7 +72,10 @@ class Trainer:
         self.frozen = 0
         self._last_loss = None
         self._compiled = {}
-        self._blocks = [Block(layer, one) for layer, one in zip(network.layers, self.optimizers)]
+        self._groups = None
+        self._blocks = [
+            Block(layer, one, weight_decay) for layer, one in zip(network.layers, self.optimizers)
+        ]
         self._loss = _compiled_loss(loss, network.outputs[0])
 
     @property
@@ -102,9 +118,11 @@ class Trainer:
         """
         rates = self.rates()
         with_classifier = np.append(rates, rates[-1])
-        step = self.compiled_step(images, tuple(bool(rate > 0) for rate in with_classifier))
+        active = self._shared(tuple(bool(rate > 0) for rate in with_classifier), len(indices))
+        step = self.compiled_step(images, active)
         indices = tf.constant(np.asarray(indices, dtype=np.int64))
-        loss, logits = step(images, labels, indices, tf.constant(with_classifier, tf.float32))
+        with_classifier = tf.constant(with_classifier, tf.float32)
+        loss, logits = step(images, labels, indices, with_classifier, tf.constant(self.iteration))
         loss = float(loss)
         self._check(loss, rates)
         self.frozen = leading_frozen(rates)
@@ -120,6 +138,23 @@ class Trainer:
                 f"{self._last_loss}. A smaller learning rate may help."
             )
 
+    def _shared(self, active, batch_size):
+        """The active blocks, None for those that a step decides on which several stages share."""
+        if self._groups is None:
+            self._groups = self._plan(batch_size)
+        frozen = leading_frozen(active[:-1])
+        for first, last in self._groups:
+            if first <= frozen <= last and all(active[frozen:]):
+                return (False,) * first + (None,) * (last - first) + active[last:]
+        return active
+
+    def _plan(self, batch_size):
+        ends = getattr(self.schedule, "last_iterations", None)
+        if ends is None or self.blocks <= FEW:
+            return []
+        run = stages(self.schedule, int(np.ceil(np.max(ends))))
+        return plan_steps(block_costs(self.network), run, batch_size) if len(run) > 1 else []
+
     def compiled_step(self, images, active):
         """The step for a set of active blocks, compiled when first asked for.
 
@@ -127,43 +162,48 @@ class Trainer:
         ----------
         images : tensor, shape (N, H, W, C)
             Its shape and type are what the step is compiled for.
-        active : tuple of bool
-            One for each block, the classifier included.
+        active : tuple of bool or None
+            One for each block, the classifier included. None: active where its rate is above 0,
+            and frozen where it is 0, in which case all blocks before it must be frozen too.
 
         Returns
         -------
         callable
-            From images, labels, indices and rates `(blocks + 1,)` to loss and logits.
+            From images, labels, indices, rates `(blocks + 1,)` and iteration to loss and logits.
         """
         key = (images.dtype, active)
         if key not in self._compiled:
             rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
-            function = tf.function(lambda *args: self._train(*args, active), autograph=False)
-            self._compiled[key] = function.get_concrete_function(rows, whole, whole, rates)
+            iteration = tf.TensorSpec((), tf.int32)
+            function = tf.function(lambda *args: self.trained(*args, active), autograph=False)
+            self._compiled[key] = function.get_concrete_function(
+                rows, whole, whole, rates, iteration
+            )
         return self._compiled[key]
 
-    def _train(self, images, labels, indices, rates, active):
-        features = scaled(tf.gather(images, indices))
+    def trained(self, images, labels, indices, rates, iteration, active):
+        """What `compiled_step` compiles: loss and logits; the update on the way."""
+        features = self.preprocessing.training(tf.gather(images, indices), iteration)
         labels = tf.gather(labels, indices)
-        first = active.index(True) if any(active) else len(active)
-        for block in self._blocks[:first]:
+        blocks = list(zip(self._blocks, tf.unstack(rates), active))
+        prefix = list(itertools.takewhile(lambda one: one[2] is False, blocks))
+        for block, _, _ in prefix:
             features = block.infer(features)
-        learning = [block for block, is_active in zip(self._blocks, active) if is_active]
-        variables = [block.variables for block in learning]
+        learning = [one for one in blocks if one[2] is not False]
+        variables = [block.variables for block, _, _ in learning]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # The input is watched although nobody asks for its gradient: so the first active
             # block's backward pass is the one traced before. What is not asked for gets pruned.
             tape.watch([features, variables])
-            for block, is_active in zip(self._blocks[first:], active[first:]):
-                features = block.train(features) if is_active else block.infer(features)
+            for block, rate, is_active in blocks[len(prefix) :]:
+                features = block.forward(features, rate, is_active)
             logits = tf.cast(features, tf.float32)
             loss = self._loss(labels, logits)
         gradients = self._clipped(tape.gradient(loss, variables))
-        rates = [rate for rate, is_active in zip(tf.unstack(rates), active) if is_active]
-        for block, rate, gradient in zip(learning, rates, gradients):
-            block.update(rate, gradient)
+        for (block, rate, is_active), gradient in zip(learning, gradients):
+            block.learn(rate, gradient, is_active)
         return loss, logits
 
     def _clipped(self, gradients):
@@ -177,7 +217,7 @@ class Trainer:
 class Block:
     """What a step does with one block, each part traced once: `train`, `infer` and `update`."""
 
-    def __init__(self, layer, optimizer):
+    def __init__(self, layer, optimizer, weight_decay=0.0):
         self.variables = [variable.value for variable in layer.trainable_variables]
         entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
         self.train = tf.function(_forward(layer, True), input_signature=[entry], autograph=False)
@@ -185,15 +225,33 @@ class Block:
 
         def update(rate, gradients):
             if gradients:
+                if weight_decay:
+                    gradients = [
+                        gradient + weight_decay * variable
+                        for gradient, variable in zip(gradients, self.variables)
+                    ]
                 optimizer.learning_rate.assign(rate)
                 optimizer.apply(gradients, layer.trainable_variables)
 
         self.update = tf.function(update, autograph=False)
 
+    def forward(self, features, rate, is_active):
+        """Forward pass of an active or a frozen block, or (None) of what its rate says it is."""
+        if is_active is None:
+            # Frozen, it passes no gradient on: all before it are frozen too.
+            return tf.cond(
+                rate > 0,
+                lambda: self.train(features),
+                lambda: tf.stop_gradient(self.infer(features)),
+            )
+        return self.train(features) if is_active else self.infer(features)
 
-def scaled(images):
-    """`uint8` images divided by 255; anything else as it is. float32."""
-    return tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1.0)
+    def learn(self, rate, gradients, is_active):
+        """Update the weights, if the block is active."""
+        if is_active is None:
+            tf.cond(rate > 0, lambda: self.update(rate, gradients), lambda: None)
+        else:
+            self.update(rate, gradients)
 
 
 def _compiled_loss(loss, logits):
@@ -220,8 +278,3 @@ def _forward(layer, training):
     if takes_training(layer):
         return lambda inputs: layer(inputs, training=training)
     return lambda inputs: layer(inputs)
-
-
-def takes_training(layer: keras.layers.Layer):
-    """Whether a layer behaves differently in training and can be told which it is."""
-    return "training" in inspect.signature(layer.call).parameters

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tensorflow.python.eager import context
 
 from batch import Constant, FreezeOut, ResNet, TrainingError
-from batch import trainer as trainers
 from batch.losses import cross_entropy
+from batch.networks.layers import takes_training
 from batch.optimizers import FusedSGD
 from batch.trainer import Trainer
 from utils import load_data
@@ -232,8 +232,8 @@ def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
 
 
 def test_layers_that_take_no_training_argument_are_blocks_too():
-    assert trainers.takes_training(keras.layers.Dropout(0.5))
-    assert not trainers.takes_training(keras.layers.Flatten())
+    assert takes_training(keras.layers.Dropout(0.5))
+    assert not takes_training(keras.layers.Flatten())
 
 
 def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed):

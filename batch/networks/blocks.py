@@ -160,10 +160,6 @@ class ResidualBlock(keras.layers.Layer):
             self.projection_normalization = self._normalization()
             self.projection_normalization.build(shape)
 
-    def entry(self, inputs, training=None):
-        """What branch and shortcut take."""
-        return inputs
-
     def branch(self, inputs, training=None):
         """What is added to the shortcut."""
         outputs = inputs

@@ -1,5 +1,7 @@
 """What every network here is made of: convolution, fused batch normalization, their sequence."""
 
+import inspect
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -136,3 +138,8 @@ def make_seeds(seed, count):
 def sequence(name, input_shape, layers):
     """A network: its blocks in order, the classifier last."""
     return keras.Sequential([keras.Input(input_shape), *layers], name=name)
+
+
+def takes_training(layer: keras.layers.Layer):
+    """Whether a layer behaves differently in training and can be told which it is."""
+    return "training" in inspect.signature(layer.call).parameters

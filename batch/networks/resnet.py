@@ -87,8 +87,6 @@ def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=Fal
                 **options,
             )
             blocks.append(block)
-    stem = ConvolutionBlock(
-        64, 7, strides=2, pool_size=3, seed=seeds[0], name="stem", **options
-    )
+    stem = ConvolutionBlock(64, 7, strides=2, pool_size=3, seed=seeds[0], name="stem", **options)
     classifier = Classifier(classes, seed=seeds[-1], name="classifier")
     return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])

@@ -7,7 +7,8 @@ import tensorflow as tf
 RULES = ("linear", "uniform")
 MODES = ("batch", "sample")
 SCALES = ("inference", "train")
-METHODS = ("entry", "branch", "shortcut", "activation")  # of a residual block
+METHODS = ("branch", "shortcut", "activation")  # of a residual block
+_NAMES = "branch, shortcut and activation"
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -17,10 +18,10 @@ class StochasticDepth(keras.layers.Layer):
     Parameters
     ----------
     block : keras.layers.Layer
-        With the methods `entry(inputs, training)`, `branch(inputs, training)`,
-        `shortcut(inputs, training)` and `activation(outputs)`, like
-        `batch.networks.blocks.ResidualBlock`: what it computes is activation(branch + shortcut),
-        both of which take the entry.
+        With the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
+        `activation(outputs)`, like `batch.networks.blocks.ResidualBlock`: what it computes is
+        activation(branch + shortcut). If it has `entry(inputs, training)` too, like
+        `PreActivationBlock`, branch and shortcut take what that gives.
     survival : float
         Probability p that the branch is there, 0 to 1.
     mode : {'batch', 'sample'}
@@ -66,9 +67,7 @@ class StochasticDepth(keras.layers.Layer):
         **kwargs,
     ):
         if not is_residual(block):
-            raise ValueError(
-                f"A block needs the methods {', '.join(METHODS)}. Received: {block}"
-            )
+            raise ValueError(f"A block needs the methods {_NAMES}. Received: {block}")
         super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
         self.block = block
         self.survival = _probability(survival)
@@ -106,7 +105,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         survival = self._survival(self.steps)
-        inputs = self.block.entry(inputs, training)
+        inputs = self.entry(inputs, training)
         if not training:
             return self._whole(inputs, False, survival if self.scale == "inference" else 1.0)
         factor = 1.0 / survival if self.scale == "train" else 1.0
@@ -126,6 +125,11 @@ class StochasticDepth(keras.layers.Layer):
             )
         self.steps.assign_add(1)
         return outputs
+
+    def entry(self, inputs, training=None):
+        """What the block's branch and shortcut take."""
+        entry = getattr(self.block, "entry", None)
+        return inputs if entry is None else entry(inputs, training)
 
     def _whole(self, inputs, training, factor):
         branch = self.block.branch(inputs, training)
@@ -210,7 +214,7 @@ def with_stochastic_depth(
     residual = [layer for layer in layers if is_residual(layer)]
     if not residual and not any(isinstance(layer, StochasticDepth) for layer in layers):
         raise ValueError(
-            f"Stochastic depth needs residual blocks, layers with the methods {', '.join(METHODS)}. "
+            f"Stochastic depth needs residual blocks, layers with the methods {_NAMES}. "
             f"Received: {', '.join(dict.fromkeys(type(layer).__name__ for layer in layers))}"
         )
     probabilities = survival_probabilities(max(len(residual), 1), survival, rule).tolist()

@@ -50,6 +50,4 @@ def wide_resnet(input_shape, classes, depth=28, widen_factor=2, dropout=0.0, see
     ]
     stem = convolution(16, 3, seed=seeds[0], name="stem")
     classifier = Classifier(classes, seed=seeds[-1], normalize=True, name="classifier")
-    return sequence(
-        f"wide_resnet{depth}_{widen_factor}", input_shape, [stem, *blocks, classifier]
-    )
+    return sequence(f"wide_resnet{depth}_{widen_factor}", input_shape, [stem, *blocks, classifier])

@@ -69,7 +69,8 @@ def _ours(images, labels, batch_size):
     step = trainer.compiled_step(placed[0], (True,) * blocks)
     rows = tf.constant(np.random.default_rng(0).permutation(len(images))[:batch_size])
     rates = tf.fill([blocks], SGD["learning_rate"])
-    return through_pipeline, lambda: float(step(*placed, rows, rates)[0])
+    iteration = tf.constant(0)
+    return through_pipeline, lambda: float(step(*placed, rows, rates, iteration)[0])
 
 
 def _keras_fit(images, labels, batch_size):
