@@ -63,7 +63,7 @@ def _seconds(costs, stage, batch_size):
 
 
 def _cost(costs, first, last, seconds):
-    """Estimated seconds that a group costs: to compile its step, and what a shared one is slower."""
+    """Estimated seconds to compile a group's step, and that a shared one is slower."""
     conditional = sum(cost.products for cost in costs[first:last])
     compiled = COMPILING * sum(cost.products for cost in costs)
     slower = SLOWER * seconds if first < last else 0.0

@@ -7,50 +7,102 @@ import pathlib
 import pandas as pd
 
 from research import results
-from research.names import METHODS
+from research.names import METHODS, kind
 
-MATCHED = ("data", "model", "iterations", "batch_size", "freeze_iterations", "precision")
+# Settings in which folders may differ and still be compared.
+FREE = ("command", "methods", "seeds", "survival", "label")
 
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
-        from research.compare import compare as compare_methods
+        from research.compare import compare as compare_all
 
-        base = _experiment(options)
+        base = _experiment(options, data)
+        named, record = _chosen(options, base, data)
         seeds = range(options.seeds)
-        histories, predicted = compare_methods(base, options.methods, seeds, data)
-        settings = _settings(options, base, data, options.methods, seeds)
-        results.save(folder, histories, settings, _environment(threads), predicted)
+        histories = compare_all(named, seeds, data)
+        settings = _settings(options, base, data, list(named), seeds)
+        results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
     print(final)
     print(f"\nReport: {_final(folder) / 'report.html'}")
 
 
+def _chosen(options, base, data):
+    """The experiments of a comparison by their labels, and what is to be recorded of them."""
+    from research import experiment as experiments
+    from research.compare import of_methods
+
+    if options.study:
+        from research import freezeout
+
+        if options.methods:
+            raise ValueError("Give --methods or --study, not both.")
+        named = freezeout.experiments(base)
+        costs = experiments.costs(named, data)
+        record = {"claims": freezeout.estimates(named, costs)}
+    else:
+        named = of_methods(base, options.methods or list(METHODS))
+        costs = experiments.costs(named, data)
+        record = {}
+    if options.equal_time:
+        named = {label: experiments.equal_time(one, costs[label]) for label, one in named.items()}
+    record["iterations"] = {label: one.iterations for label, one in named.items()}
+    record["predicted"] = {
+        label: experiments.predicted_ratio(one, costs[label], base.iterations)
+        for label, one in named.items()
+    }
+    return named, record
+
+
 def train(options):
     """`resbatch train`: one run, to a folder."""
+    if options.dry_run:
+        _dry_run(options)
+        return
     with results.new_folder(options.out, "train", options.overwrite) as folder:
         data, threads = _prepare(options)
         from research import experiment as experiments
         from research.compare import Progress
+        from research.metrics import MetricsLog, default_name
 
-        one = _experiment(options, method=options.method, seed=options.seed)
-        if options.epochs:
-            rows = len(data.train.labels)
-            one = dataclasses.replace(one, iterations=-(-options.epochs * rows // one.batch_size))
+        one = _one(options, data)
         experiments.check(one, data)
+        costs = experiments.costs({one.method: one}, data)[one.method]
+        if options.const_time:
+            one = experiments.equal_time(one, costs)
+        name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
         with Progress(one.iterations) as progress:
-            history, model = experiments.run(one, data, progress)
+            log = MetricsLog(folder / f"{name}.jsonl")
+            history, model = experiments.run(one, data, progress, log)
         settings = _settings(options, one, data, [one.method], [one.seed])
-        predicted = {one.method: experiments.predicted_ratio(one, model.network)}
+        predicted = {one.method: experiments.predicted_ratio(one, costs)}
         results.save(folder, [history], settings, _environment(threads), predicted)
-        model.network.save(folder / "model.keras")
-    seconds = sum(history.seconds)
+        model.network.save(folder / f"{options.save_weights or 'model'}.keras")
+    split = "validation" if options.validate == "val" else "test"
     print(
-        f"{one.method}: test accuracy {100 * history.accuracy:.2f} %, {seconds:.1f} s of training"
+        f"{one.method}: {split} accuracy {100 * history.accuracy:.2f} %, "
+        f"{sum(history.seconds):.1f} s of training"
     )
     print(f"Results: {_final(folder)}")
+
+
+def _dry_run(options):
+    data, _ = _prepare(options)
+    from research import experiment as experiments
+    from research.dry_run import describe
+
+    one = _one(options, data)
+    experiments.check(one, data)
+    if options.const_time:
+        one = experiments.equal_time(one, experiments.costs({one.method: one}, data)[one.method])
+    print(describe(one, data))
+
+
+def _one(options, data):
+    return _experiment(options, data, method=options.method, seed=options.seed)
 
 
 def report(options):
@@ -109,7 +161,12 @@ def _prepare(options):
     loaded = _load(options.data)
     from batch.runtime import set_threads
 
-    return loaded, set_threads(options.threads)
+    threads = set_threads(options.threads)
+    if getattr(options, "validate", "test") == "val":
+        from research.experiment import hold_out
+
+        loaded = hold_out(loaded)
+    return loaded, threads
 
 
 def _load(source):
@@ -120,34 +177,40 @@ def _load(source):
     return load_data(source)
 
 
-def _experiment(options, **changes):
+def _experiment(options, data, **changes):
+    from batch.schedules import iterations_of
     from research.experiment import Experiment
 
-    return Experiment(
-        data=options.data,
-        model=options.model,
-        iterations=options.iterations,
-        batch_size=options.batch_size,
-        freeze_iterations=options.freeze_iterations,
-        survival=options.survival,
-        precision=options.precision,
-        **changes,
-    )
+    names = {field.name for field in dataclasses.fields(Experiment)} - {"method", "seed"}
+    given = {name: getattr(options, name) for name in names}
+    if options.epochs:
+        rows = len(data.train.labels)
+        given["iterations"] = iterations_of(options.epochs, rows, options.batch_size)
+    return Experiment(**given, **changes)
 
 
 def _settings(options, experiment, data, methods, seeds):
-    stochastic = {"survival": experiment.survival} if "stochastic" in methods else {}
+    """What it takes to run it again; what the methods have no use for is left out."""
+    settings = dataclasses.asdict(experiment)
+    kinds = {kind(method) for method in methods}
+    if "stochastic" not in kinds:
+        settings.pop("survival")
+    for name in ("method", "seed"):
+        settings.pop(name)
+    options_of_model = settings.pop("model_options")
+    extra = {
+        name: getattr(options, name, None)
+        for name in ("validate", "const_time", "equal_time", "study")
+    }
     return {
         "command": options.command,
+        **{name: value for name, value in extra.items() if value},
         "data": str(options.data),
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
-        "model": experiment.model,
-        "iterations": experiment.iterations,
-        "batch_size": experiment.batch_size,
+        **{name: value for name, value in settings.items() if value is not None and name != "data"},
+        **options_of_model,
         "freeze_iterations": experiment.freeze_iterations or experiment.iterations,
-        "precision": experiment.precision,
-        **stochastic,
         "methods": list(methods),
         "seeds": list(seeds),
     }
@@ -166,6 +229,13 @@ def _report(folder, histories, record):
 
     reports.write_report(folder, histories, record)
     summary = summarize(histories, record["predicted_ratio"])
+    if "claims" in record:
+        from research import freezeout
+
+        claims = freezeout.claims(histories, record["claims"])
+        return "\n".join(
+            [claims.round(1).to_string(index=False), "", *freezeout.statements(claims)]
+        )
     rows = [reports.table_row(row) for _, row in summary.iterrows()]
     table = pd.DataFrame(rows, columns=reports.COLUMNS).to_string(index=False)
     return "\n".join([table, "", *reports.statements(summary)])
@@ -177,7 +247,10 @@ def _together(folders, loaded):
     Otherwise every folder's methods are named after it, and nothing is compared but in figures.
     """
     records = [record for _, record in loaded]
-    common = [{key: record["settings"][key] for key in MATCHED} for record in records]
+    common = [
+        {key: value for key, value in record["settings"].items() if key not in FREE}
+        for record in records
+    ]
     survivals = {record["settings"].get("survival") for record in records} - {None}
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
     matched = (
@@ -191,7 +264,7 @@ def _together(folders, loaded):
         merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
         predicted |= {prefix + name: ratio for name, ratio in record["predicted_ratio"].items()}
     if matched:
-        merged.sort(key=lambda one: (one.seed, METHODS.index(one.method)))
+        merged.sort(key=lambda one: (one.seed, METHODS.index(kind(one.method))))
     settings = {
         **records[0]["settings"],
         "command": "compare",
@@ -206,4 +279,4 @@ def _together(folders, loaded):
 
 def _final(partial):
     """Where a folder of `results.new_folder` stands once it is whole."""
-    return partial.with_name(partial.name.removeprefix(".").removesuffix(".partial"))
+    return partial.with_name(partial.name.removesuffix(".partial"))

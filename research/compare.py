@@ -9,7 +9,7 @@ from scipy import stats
 from tqdm import tqdm
 
 from research import experiment as experiments
-from research.names import BASELINES
+from research.names import BASELINES, kind
 
 SUMMARY = [
     "method",
@@ -50,17 +50,16 @@ class Progress(tqdm):
         self.update()
 
 
-def compare(base, methods, seeds, data, quiet=False):
-    """Run every method on every seed.
+def compare(experiments_, seeds, data, quiet=False):
+    """Carry out every experiment on every seed.
 
-    The methods take turns within a seed, and a short run that is thrown away goes first, so that
-    what the machine does meanwhile, and TensorFlow's first steps, are nobody's advantage.
+    They take turns within a seed, and a short run that is thrown away goes first, so that what the
+    machine does meanwhile, and TensorFlow's first steps, are nobody's advantage.
 
     Parameters
     ----------
-    base : Experiment
-        What all runs have in common.
-    methods : sequence of str
+    experiments_ : dict from str to Experiment
+        By their labels, which are the methods of the histories.
     seeds : sequence of int
     data : utils.Data
     quiet : bool
@@ -68,24 +67,27 @@ def compare(base, methods, seeds, data, quiet=False):
 
     Returns
     -------
-    histories : list of History
-        Grouped by seed, in the order of `methods`.
-    predicted : dict from str to float
-        Time of each method over that of a classic run, as the FLOPs predict it.
+    list of History
+        Grouped by seed, in the order of the experiments.
     """
-    experiments.check(base, data)
-    experiments.run(dataclasses.replace(base, iterations=2, freeze_iterations=None), data)
-    histories, predicted = [], {}
-    total = len(seeds) * len(methods) * base.iterations
+    for one in experiments_.values():
+        experiments.check(one, data)
+    first = next(iter(experiments_.values()))
+    experiments.run(dataclasses.replace(first, iterations=2, freeze_iterations=None), data)
+    histories = []
+    total = len(seeds) * sum(one.iterations for one in experiments_.values())
     with Progress(total, quiet) as progress:
         for seed in seeds:
-            for method in methods:
-                one = dataclasses.replace(base, method=method, seed=seed)
-                history, model = experiments.run(one, data, progress)
-                histories.append(history)
-                if method not in predicted:
-                    predicted[method] = experiments.predicted_ratio(one, model.network)
-    return histories, predicted
+            for label, one in experiments_.items():
+                seeded = dataclasses.replace(one, seed=seed)
+                history, _ = experiments.run(seeded, data, progress)
+                histories.append(dataclasses.replace(history, method=label))
+    return histories
+
+
+def of_methods(base, methods):
+    """An experiment for each method, by its name; the base is what they have in common."""
+    return {method: dataclasses.replace(base, method=method) for method in methods}
 
 
 def summarize(histories, predicted):
@@ -136,7 +138,7 @@ def _row(method, by_method, predicted):
     accuracies = [run.accuracy for run in runs.values()]
     seconds = np.mean([sum(run.seconds) for run in runs.values()])
     classic = by_method.get("classic")
-    baseline = BASELINES.get(method)
+    baseline = BASELINES.get(kind(method))
     shared = sorted(set(runs) & set(by_method.get(baseline, {})))
     differences = [runs[seed].accuracy - by_method[baseline][seed].accuracy for seed in shared]
     return [

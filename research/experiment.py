@@ -3,13 +3,19 @@
 import dataclasses
 import time
 
+import numpy as np
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch, flops, res_batch
 from batch.config import make_schedule
-from utils.data import load_data
+from batch.models import MODELS
+from batch.preprocessing import channel_statistics
+from batch.schedules import degree_of
+from research.recipes import NOTEBOOK
+from utils.data import Data, Split, load_data
 from utils.history import History
 
+HELD_OUT = 5000  # training images that validation takes
 PIPELINES = {  # of each method: its model, and the action that trains it
     "classic": ("resnet", "train_res"),
     "annealed": ("freeznet", "train_freez"),
@@ -31,44 +37,98 @@ class Experiment:
         depth at the classic rate.
     model : str
         Name of the network, as in `batch.models.MODELS`.
+    model_options : dict
+        The network's options, as `depth`.
     iterations : int
         Length of the run.
     batch_size : int
         Images in an iteration.
     seed : int
-        Of the initial weights and of the order of the batches.
+        Of the initial weights, of the order of the batches, and of what is augmented.
+    learning_rate, momentum : float, optional
+        By default the method's own, as in `batch.res_batch.DEFAULTS`.
+    weight_decay : float
+        As for `batch.TFModel`.
+    t_0, how_scale, scale_lr : float, str, bool
+        `FreezeOut`'s t_0, degree and scaled, in the words of the paper's program.
+    finetune_rate : float, optional
+        Of all blocks after the schedules' last iteration.
     freeze_iterations : int, optional
         Last iteration of the schedules; the run's last by default.
     survival : float
         Of the last residual block's branch under stochastic depth.
+    augment, normalize : bool
+        Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
     """
 
     data: str = "digits"
     method: str = "classic"
     model: str = "resnet"
-    iterations: int = 150
-    batch_size: int = 300
+    model_options: dict = dataclasses.field(default_factory=dict)
+    iterations: int = NOTEBOOK["iterations"]
+    batch_size: int = NOTEBOOK["batch_size"]
     seed: int = 0
+    learning_rate: float | None = NOTEBOOK["learning_rate"]
+    momentum: float | None = NOTEBOOK["momentum"]
+    weight_decay: float = NOTEBOOK["weight_decay"]
+    t_0: float = NOTEBOOK["t_0"]
+    how_scale: str = NOTEBOOK["how_scale"]
+    scale_lr: bool = NOTEBOOK["scale_lr"]
+    finetune_rate: float | None = NOTEBOOK["finetune_rate"]
     freeze_iterations: int | None = None
     survival: float = res_batch.DEFAULTS["stochastic"]["survival"]
+    augment: bool = NOTEBOOK["augment"]
+    normalize: bool = NOTEBOOK["normalize"]
     precision: str = "float32"
 
-    def freezing(self):
-        """The settings of the method's schedule: the pipelines' defaults."""
-        settings = {key: res_batch.DEFAULTS["freeznet"][key] for key in res_batch.FREEZING}
-        settings["iteration"] = self.freeze_iterations or self.iterations
-        return settings
+    @property
+    def kind(self):
+        """Name of the method's model in a pipeline: resnet, freeznet, or stochastic."""
+        return PIPELINES[self.method][0]
 
     def schedule(self):
         """The method's schedule as a model's config takes it; None for a constant rate."""
-        if self.method in ("classic", "stochastic"):
+        if self.kind != "freeznet":
             return None
-        name, settings = res_batch.with_freezing(self.freezing())["schedule"]
-        return ("Annealed" if self.method == "annealed" else name), settings
+        settings = {
+            "iterations": self.freeze_iterations or self.iterations,
+            "learning_rate": self.learning_rate or res_batch.DEFAULTS["freeznet"]["learning_rate"],
+            "t_0": self.t_0,
+            "degree": degree_of(self.how_scale),
+            "scaled": self.scale_lr,
+            "finetune_rate": self.finetune_rate,
+        }
+        return ("Annealed" if self.method == "annealed" else "FreezeOut"), settings
+
+    def optimizer(self):
+        """The method's optimizer as a model's config takes it."""
+        name, settings = res_batch.DEFAULTS[self.kind]["optimizer"]
+        own = {"momentum": self.momentum}
+        if self.kind != "freeznet":
+            own["learning_rate"] = self.learning_rate
+        return name, {**settings, **{key: value for key, value in own.items() if value is not None}}
+
+    def config(self, data):
+        """The config of the method's model, but for its inputs."""
+        config = {
+            **self.model_options,
+            "optimizer": self.optimizer(),
+            "weight_decay": self.weight_decay,
+            "augment": self.augment,
+            "seed": self.seed,
+            "precision": self.precision,
+        }
+        if self.kind == "freeznet":
+            config["schedule"] = self.schedule()
+        if self.kind == "stochastic":
+            config["survival"] = self.survival
+        if self.normalize:
+            config["normalize"] = channel_statistics(data.train.images)
+        return config
 
 
-def run(experiment, data=None, on_iteration=None):
+def run(experiment, data=None, on_iteration=None, on_epoch=None):
     """Carry out an experiment: train in one pipeline, test in another.
 
     Parameters
@@ -78,6 +138,8 @@ def run(experiment, data=None, on_iteration=None):
         What `experiment.data` names, if it is loaded already.
     on_iteration : callable, optional
         Called with the history after every iteration.
+    on_epoch : callable, optional
+        Called with a dict after every epoch and at the end: see `_metrics`.
 
     Returns
     -------
@@ -96,15 +158,41 @@ def run(experiment, data=None, on_iteration=None):
     check(experiment, data)
     name, losses, pipeline = training_pipeline(experiment, data)
     history = History(experiment.method, experiment.seed)
-    for _ in range(experiment.iterations):
+    rows, reported = len(data.train.labels), 0
+    for iteration in range(1, experiment.iterations + 1):
         start = time.perf_counter()
         pipeline.next_batch(experiment.batch_size, n_epochs=None, shuffle=experiment.seed)
         seconds = time.perf_counter() - start
-        history.append(losses[-1], seconds, pipeline.m(name).frozen)
+        model = pipeline.m(name)
+        history.append(losses[-1], seconds, model.frozen)
         if on_iteration:
             on_iteration(history)
+        whole = iteration * experiment.batch_size // rows > reported * experiment.batch_size // rows
+        if on_epoch and (whole or iteration == experiment.iterations):
+            epoch = iteration * experiment.batch_size / rows
+            on_epoch(_metrics(epoch, history, reported, model, data.test))
+            reported = iteration
     history.accuracy = test_accuracy(name, pipeline, data.test)
-    return history, pipeline.m(name)
+    return history, model
+
+
+def _metrics(epoch, history, reported, model, split):
+    """What is known after an epoch; `reported` iterations are in earlier ones.
+
+    The loss of training is the mean since then; loss and error (in percent) of validation are those
+    of the network in inference mode; `active` counts blocks, `seconds` those of all training.
+    """
+    loss, accuracy = model.predict(split.images, split.labels, fetches=["loss", "output_accuracy"])
+    return {
+        "epoch": int(epoch),
+        "epochs": round(epoch, 4),
+        "iteration": len(history),
+        "train_loss": float(np.mean(history.loss[reported:])),
+        "val_loss": loss,
+        "val_err": 100 * (1 - accuracy),
+        "active": len(model.network.layers) - 1 - model.frozen,
+        "seconds": sum(history.seconds),
+    }
 
 
 def check(experiment, data):
@@ -128,17 +216,8 @@ def training_pipeline(experiment, data):
     pipeline : batchflow.Pipeline
     """
     losses = []
-    config = {
-        "model": experiment.model,
-        "seed": experiment.seed,
-        "classes": data.classes,
-        "precision": experiment.precision,
-    }
     kind, action = PIPELINES[experiment.method]
-    if kind == "freeznet":
-        config["schedule"] = experiment.schedule()
-    if kind == "stochastic":
-        config["survival"] = experiment.survival
+    config = {**experiment.config(data), "model": experiment.model, "classes": data.classes}
     dataset = Dataset(DatasetIndex(len(data.train.labels)), ResBatch)
     train = getattr(dataset.pipeline(config={kind: config}), action)
     return kind, losses, train(losses, data.train.images, data.train.labels)
@@ -157,8 +236,76 @@ def test_accuracy(name, training, split):
     return accuracies[0]
 
 
-def predicted_ratio(experiment, network):
-    """Time of a run over that of a classic one, as the FLOPs of its stages predict it."""
-    blocks = len(network.layers) - 1
-    schedule = make_schedule(experiment.schedule() or ("Constant", {"learning_rate": 1}), blocks)
-    return flops.predicted_ratio(flops.block_costs(network), schedule, experiment.iterations)
+def hold_out(data):
+    """The data with the last 5,000 training images in place of the test split.
+
+    Raises
+    ------
+    ValueError
+        If that leaves fewer to train on.
+    """
+    images, labels = data.train.images, data.train.labels
+    if len(labels) < 2 * HELD_OUT:
+        raise ValueError(
+            f"Validation takes {HELD_OUT:,} training images, and must leave as many: {data.name} "
+            f"has {len(labels):,}. Validate on the test split."
+        )
+    kept, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
+    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (kept, held)]
+    return Data(data.name, data.classes, *parts)
+
+
+def make_model(experiment, data):
+    """The untrained model of an experiment."""
+    shape = data.train.images.shape[1:]
+    inputs = {"images": {"shape": shape}, "labels": {"classes": data.classes}}
+    return MODELS[experiment.model]({**experiment.config(data), "inputs": inputs})
+
+
+def costs(experiments, data):
+    """What the blocks of each experiment's network cost, by the experiment's label.
+
+    Parameters
+    ----------
+    experiments : dict from str to Experiment
+    data : utils.Data
+
+    Returns
+    -------
+    dict from str to list of BlockCost
+    """
+    counted, labelled = [], {}
+    for label, one in experiments.items():
+        network = (one.model, one.model_options, one.kind == "stochastic" and one.survival)
+        known = [found for seen, found in counted if seen == network]
+        if not known:
+            known = [flops.block_costs(make_model(one, data).network)]
+            counted.append((network, known[0]))
+        labelled[label] = known[0]
+    return labelled
+
+
+def predicted_ratio(experiment, costs, iterations=None):
+    """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    costs : list of BlockCost
+        As from `batch.flops.block_costs`.
+    iterations : int, optional
+        Of the classic run; as many as the experiment's by default.
+    """
+    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
+    made = make_schedule(schedule, len(costs) - 1)
+    ratio = flops.predicted_ratio(costs, made, experiment.iterations)
+    return ratio * experiment.iterations / (iterations or experiment.iterations)
+
+
+def equal_time(experiment, costs):
+    """The experiment with as many iterations as take a classic run's time, by their FLOPs."""
+    longer = experiment
+    for _ in range(5):  # a schedule that ends with the run has nearly the same ratio however long
+        iterations = round(experiment.iterations / predicted_ratio(longer, costs))
+        longer = dataclasses.replace(longer, iterations=iterations)
+    return longer

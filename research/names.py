@@ -7,8 +7,14 @@ BASELINES = {
     "stochastic": "classic",
 }
 METHODS = tuple(BASELINES)
+HOW_SCALE = ("linear", "squared", "cubic")
 MODELS = (
     *("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("wideresnet", "densenet", "vgg"),
 )
-SUITES = ("step", "freezeout", "stochastic")
+SUITES = ("step", "freezeout", "stochastic", "networks")
+
+
+def kind(label):
+    """The method that the label of a run begins with, as in 'freezeout cubic, scaled, t_0 0.8'."""
+    return label.split(" ")[0]

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from research.compare import summarize
+from research.names import kind
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
@@ -42,20 +43,49 @@ def write_report(folder, histories, record):
             "Leading blocks that an iteration left out of its backward pass.",
         ),
     ]
+    tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])]
+    said = statements(summary)
+    if "claims" in record:
+        rows, said, figure = _study(folder, histories, record)
+        tables.insert(0, rows)
+        figures.insert(0, figure)
     page = _template().render(
         record=record,
-        columns=COLUMNS,
-        rows=[table_row(row) for _, row in summary.iterrows()],
-        statements=statements(summary),
+        tables=tables,
+        statements=said,
+        split="the held-out training images" if _validated(record) else "the whole test split",
         figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
     )
     (folder / "report.html").write_text(page)
 
 
+def _study(folder, histories, record):
+    """Table, statements and figure of a study of FreezeOut's claims, written to the folder too."""
+    from research import freezeout
+
+    claims = freezeout.claims(histories, record["claims"])
+    claims.to_csv(folder / "study.csv", index=False)
+    png = _png(freezeout.figure(claims))
+    (folder / "study.png").write_bytes(png)
+    cells = [
+        tuple(cell if isinstance(cell, str) else _number(cell, "{:.1f}") for cell in row)
+        for row in claims.itertuples(index=False)
+    ]
+    caption = (
+        "Error of each schedule relative to the matched baseline's, against the time it saves: "
+        "down is better, right is faster."
+    )
+    return (freezeout.COLUMNS, cells), freezeout.statements(claims), ("The claims", png, caption)
+
+
+def _validated(record):
+    return record["settings"].get("validate") == "val"
+
+
 COLUMNS = (
     "method",
     "seeds",
-    "test accuracy, %",
+    "accuracy, %",
     "seconds",
     "time / classic",
     "predicted",
@@ -99,7 +129,7 @@ def _verdict(row):
         return "one seed tells nothing about accuracy; run at least two."
     sign = "more" if row.difference >= 0 else "less"
     found = (
-        f"{abs(100 * row.difference):.2f} points {sign} test accuracy, 95 % interval "
+        f"{abs(100 * row.difference):.2f} points {sign} accuracy, 95 % interval "
         f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.seeds} seeds."
     )
     if np.isclose(row.ci_low, row.ci_high, rtol=0, atol=1e-9):
@@ -120,7 +150,7 @@ def loss_figure(histories):
 
 
 def accuracy_figure(histories):
-    """Test accuracy against time, a dot a run and a cross a method."""
+    """Accuracy against time, a dot a run and a cross a method."""
     figure, axis = _figure()
     for method, runs in _by_method(histories).items():
         seconds = [sum(run.seconds) for run in runs]
@@ -129,7 +159,7 @@ def accuracy_figure(histories):
         colour = dots.get_facecolor()[0, :3]
         axis.scatter(np.mean(seconds), np.mean(accuracies), marker="x", s=90, color=colour)
     axis.set_xlabel("Seconds of training")
-    axis.set_ylabel("Test accuracy, %")
+    axis.set_ylabel("Accuracy, %")
     axis.set_title("Accuracy and time")
     axis.legend()
     return figure
@@ -154,7 +184,7 @@ def _loss_caption(histories):
     dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
     return (
         f"Moving average (EWMA) over {WINDOW} iterations; {spread}"
-        f"{dropped if 'stochastic' in _by_method(histories) else ''}The scale is logarithmic."
+        f"{dropped if 'stochastic' in map(kind, _by_method(histories)) else ''}The scale is logarithmic."
     )
 
 

@@ -16,7 +16,9 @@ class ResultsError(RuntimeError):
 
 @contextlib.contextmanager
 def new_folder(out, kind, overwrite=False):
-    """A folder to write in that becomes `out` when all is done, and vanishes if it is not.
+    """A folder to write in that becomes `out` when all is done.
+
+    If that fails, the folder vanishes, unless it holds metrics: then it stays, as `out.partial`.
 
     Parameters
     ----------
@@ -34,19 +36,22 @@ def new_folder(out, kind, overwrite=False):
     Raises
     ------
     ResultsError
-        If `out` exists (with `overwrite`: holds something else than results), or can't be written.
+        If `out` or the metrics of an interrupted run exist (with `overwrite`: if `out` holds
+        something else than results), or if it can't be written.
     """
     target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     if target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.with_name(f"{target.name}.partial")
+    if _metrics(partial) and not overwrite:
+        raise ResultsError(
+            f"{partial} holds the metrics of an interrupted run: move them, or --overwrite them"
+        )
     try:
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-    except FileExistsError:
-        shutil.rmtree(partial)
-        partial.mkdir()
     except OSError as error:
         raise ResultsError(f"Can't write {target}: {error.strerror}") from error
     try:
@@ -55,10 +60,16 @@ def new_folder(out, kind, overwrite=False):
             shutil.rmtree(target)
         partial.rename(target)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        if not _metrics(partial):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
-def save(folder, histories, settings, environment, predicted):
+def _metrics(folder):
+    """Files of metrics in a folder that hold something."""
+    return [path for path in folder.glob("*.jsonl") if path.stat().st_size]
+
+
+def save(folder, histories, settings, environment, predicted, **more):
     """Write `results.csv`, `experiment.json` and, of a comparison, `summary.csv`.
 
     Parameters
@@ -70,12 +81,14 @@ def save(folder, histories, settings, environment, predicted):
     environment : dict
         As from `research.environment.describe`.
     predicted : dict
-        As from `research.compare.compare`.
+        Time of each method over that of a classic run, as the FLOPs predict it.
+    **more
+        For the record.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
     runs = [{"method": one.method, "seed": one.seed, "accuracy": one.accuracy} for one in histories]
-    write_record(folder, settings, environment, predicted_ratio=predicted, runs=runs)
+    write_record(folder, settings, environment, predicted_ratio=predicted, runs=runs, **more)
     if settings["command"] == "compare":
         summarize(histories, predicted).to_csv(folder / "summary.csv", index=False)
 

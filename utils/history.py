@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
@@ -45,6 +46,35 @@ class History:
         """The rows as a DataFrame with the columns of `results.csv`."""
         rows = zip(range(len(self)), self.loss, self.seconds, self.frozen)
         return pd.DataFrame([(self.method, self.seed, *row) for row in rows], columns=COLUMNS)
+
+
+def compiling_seconds(history):
+    """Seconds that compiling steps took in a run, told from the rows of its history.
+
+    A step is compiled in the first iteration, or where the number of frozen blocks changes: what
+    that iteration took beyond the median of the others in its stage (of its neighbours, where the
+    stage is too short to tell) was compilation.
+
+    Parameters
+    ----------
+    history : History
+
+    Returns
+    -------
+    float
+    """
+    seconds, frozen = np.asarray(history.seconds), np.asarray(history.frozen)
+    starts = np.flatnonzero(np.diff(frozen, prepend=-1))
+    usual = np.delete(seconds, starts)
+    total = 0.0
+    for start, stop in zip(starts, [*starts[1:], len(seconds)]):
+        others = seconds[start + 1 : stop]
+        if len(others) < 3:
+            place = start - np.searchsorted(starts, start)
+            others = usual[max(place - 3, 0) : place + 3]
+        if len(others):
+            total += max(seconds[start] - np.median(others), 0.0)
+    return float(total)
 
 
 def write_histories(histories, path):

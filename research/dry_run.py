@@ -1,0 +1,121 @@
+"""What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
+
+import numpy as np
+
+from batch import flops
+from batch.config import make_schedule
+from batch.published import calc_speedup
+from batch.schedules import FreezeOut, stages
+from research import experiment as experiments
+
+RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
+SLACK = 1.4  # of the memory that activations take over what they hold, as measured
+
+
+def describe(experiment, data):
+    """The text that `resbatch train --dry-run` prints."""
+    model = experiments.make_model(experiment, data)
+    costs = flops.block_costs(model.network)
+    schedule = make_schedule(
+        experiment.schedule() or ("Constant", {"learning_rate": 1}), len(costs) - 1
+    )
+    lines = [
+        *_network(experiment, model, costs),
+        *_run(experiment, data),
+        "",
+        *_blocks(experiment, model, costs, schedule, data),
+        "",
+        *_savings(experiment, costs, schedule),
+        f"memory: about {_memory(experiment, model, costs, data) / 1e9:.1f} GB",
+    ]
+    return "\n".join(lines)
+
+
+def published_estimate(experiment):
+    """The saving that FreezeOut's authors estimate for a DenseNet-BC; None for other networks."""
+    options = {**experiments.MODELS[experiment.model].DEFAULTS, **experiment.model_options}
+    if experiment.model != "densenet" or not options["bottleneck"]:
+        return None
+    network = options["growth_rate"], options["depth"]
+    return calc_speedup(*network, experiment.t_0, experiment.how_scale)
+
+
+def _network(experiment, model, costs):
+    options = {**model.DEFAULTS, **experiment.model_options}
+    named = ", ".join(f"{key} {value}" for key, value in options.items())
+    everything = (True,) * len(costs)
+    forward = flops.step_cost(costs, (False,) * len(costs))
+    return [
+        f"network: {experiment.model}{', ' if named else ''}{named}",
+        f"parameters: {_parameters(model.network):,} in {len(costs) - 1} blocks and a classifier",
+        f"FLOPs of an image: {2 * forward / 1e6:,.1f} M forward, "
+        f"{2 * flops.step_cost(costs, everything) / 1e6:,.1f} M in a training step "
+        "(2 a multiply-add; convolutions and matrix products)",
+    ]
+
+
+def _run(experiment, data):
+    rows = len(data.train.labels)
+    epochs = experiment.iterations * experiment.batch_size / rows
+    return [
+        f"run: {experiment.method}, {experiment.iterations:,} iterations of "
+        f"{experiment.batch_size}, {epochs:.4g} epochs of {rows:,} images of {data.name}",
+    ]
+
+
+def _blocks(experiment, model, costs, schedule, data):
+    """A line a block: its size and cost, when it stops, and what a step costs from then on."""
+    whole = flops.step_cost(costs, (True,) * len(costs), dropping=False)
+    ratios = {
+        stage.start: flops.step_cost(costs, stage.active) / whole
+        for stage in stages(schedule, experiment.iterations)
+    }
+    epoch = len(data.train.labels) / experiment.batch_size
+    lines = [
+        f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"
+    ]
+    ends = np.append(getattr(schedule, "last_iterations", []), [])
+    for number, (layer, cost) in enumerate(zip(model.network.layers, costs)):
+        line = f"{layer.name:<14}{_parameters(layer):>11,}{2 * cost.forward / 1e6:>9.2f}"
+        start = (
+            int(np.ceil(ends[min(number, len(ends) - 1)])) if len(ends) else experiment.iterations
+        )
+        if start < experiment.iterations and isinstance(schedule, FreezeOut):
+            ratio = ratios.get(start)
+            line += f"{start:>13,}{start / epoch:>8.2f}{'' if ratio is None else f'{ratio:.3f}':>8}"
+        else:
+            line += f"{'–':>13}"
+        lines.append(line)
+    return lines
+
+
+def _savings(experiment, costs, schedule):
+    saved = 1 - flops.predicted_ratio(costs, schedule, experiment.iterations)
+    lines = [f"predicted saving: {100 * saved:.1f} %"]
+    published = published_estimate(experiment) if experiment.method == "freezeout" else None
+    if published is not None:
+        lines.append(f"published estimate: {100 * published:.1f} %")
+    elif experiment.method == "freezeout":
+        lines.append("published estimate: none, it is for DenseNet-BC")
+    return lines
+
+
+def _memory(experiment, model, costs, data):
+    """Bytes that training takes at its peak, roughly.
+
+    Weights, their gradients and momenta; what all blocks hold for the backward pass of a batch, and
+    twice the most that one of them holds, for what it works with; the images, in the program and on
+    the device.
+    """
+    held = [cost.held for cost in costs]
+    images = sum(split.images.nbytes for split in (data.train, data.test))
+    return (
+        RUNTIME
+        + 3 * 4 * _parameters(model.network)
+        + SLACK * experiment.batch_size * (sum(held) + 2 * max(held))
+        + 2 * images
+    )
+
+
+def _parameters(layer):
+    return sum(int(np.prod(variable.shape)) for variable in layer.trainable_variables)

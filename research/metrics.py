@@ -1,0 +1,47 @@
+"""Metrics of a run while it goes on: one JSON object a line, safe on the disk after each epoch."""
+
+import json
+import os
+import pathlib
+
+
+class MetricsLog:
+    """Appends to a file; what is in it survives a crash, up to the last complete line.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+
+    def __call__(self, metrics):
+        """Write one line, and see it to the disk."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(metrics) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_metrics(path):
+    """The objects in a file that `MetricsLog` wrote; a last line that is not whole is left out."""
+    lines = pathlib.Path(path).read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def default_name(experiment, data_name, epochs=None):
+    """A name that tells the settings, in the manner of the program published with FreezeOut.
+
+    As in `densenet_k12L76_ice80_cubicTrue_seed0_epochs100_cifar100`: network, 100·t_0, spacing,
+    whether rates are scaled, seed, length, data. Methods without a schedule have their name there.
+    """
+    letters = {"growth_rate": "k", "widen_factor": "w", "depth": "L", "dropout": "drop"}
+    options = experiment.model_options
+    network = "".join(f"{short}{options[key]}" for key, short in letters.items() if key in options)
+    method = experiment.method
+    if method == "freezeout":
+        method = f"ice{100 * experiment.t_0:.0f}_{experiment.how_scale}{experiment.scale_lr}"
+    length = f"epochs{epochs}" if epochs else f"iterations{experiment.iterations}"
+    parts = (experiment.model, network, method, f"seed{experiment.seed}", length, data_name)
+    return "_".join(part for part in parts if part)
