@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.schedules import stages
+from batch.stages import stages
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ def plan_steps(costs, stages, batch_size):
     costs : list of BlockCost
         Of every block, the classifier included.
     stages : list of Stage
-        As from `batch.schedules.stages`.
+        As from `batch.stages.stages`.
     batch_size : int
         Images in an iteration.
 

@@ -4,7 +4,6 @@ A schedule is any callable that takes an iteration (0, 1, …) and returns an ar
 `(blocks,)`. The classifier is not counted; it follows the last block. NumPy only.
 """
 
-import dataclasses
 import math
 import numbers
 
@@ -206,48 +205,6 @@ class Constant:
     def get_config(self):
         """The arguments that make this schedule again."""
         return {"blocks": self.blocks, "learning_rate": self.learning_rate}
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """Iterations `start` … `stop` − 1 of a run, in which the same blocks are active.
-
-    `active` has a bool for each block and, last, the classifier.
-    """
-
-    start: int
-    stop: int
-    active: tuple
-
-    @property
-    def frozen(self):
-        """Leading frozen blocks, 0 … blocks."""
-        return leading_frozen(self.active[:-1])
-
-
-def stages(schedule, iterations):
-    """The stages that a schedule divides a run into.
-
-    Parameters
-    ----------
-    schedule : callable
-        From the iteration to the rates of the blocks.
-    iterations : int
-        Length of the run.
-
-    Returns
-    -------
-    list of Stage
-        In their order; an empty stage is left out.
-    """
-    found = []
-    for iteration in range(iterations):
-        rates = np.asarray(schedule(iteration)) > 0
-        active = (*rates.tolist(), bool(rates[-1]))
-        if not found or found[-1][1] != active:
-            found.append((iteration, active))
-    ends = [start for start, _ in found[1:]] + [iterations]
-    return [Stage(start, stop, active) for (start, active), stop in zip(found, ends)]
 
 
 def iterations_of(epochs, examples, batch_size):

@@ -20,7 +20,8 @@ from batch.networks.layers import takes_training
 from batch.optimizers import copies
 from batch.planning import plan_steps
 from batch.preprocessing import Preprocessing
-from batch.schedules import leading_frozen, stages
+from batch.schedules import leading_frozen
+from batch.stages import stages
 
 FEW = 8  # blocks; with no more than these, a step for every stage is always cheapest
 
@@ -57,6 +58,9 @@ class Trainer:
         the state there is.
     frozen : int
         Leading blocks that were frozen in the last step.
+    groups : list of (int, int), or None
+        `(first, last)`: stages with first … last leading frozen blocks that share a step, planned
+        in the first step (`batch.planning.plan_steps`) unless set before; `[]` for none.
     """
 
     def __init__(self, network, optimizer, schedule, loss, preprocessing=None, weight_decay=0.0):
@@ -72,7 +76,7 @@ class Trainer:
         self.frozen = 0
         self._last_loss = None
         self._compiled = {}
-        self._groups = None
+        self.groups = None
         self._blocks = [
             Block(layer, one, weight_decay) for layer, one in zip(network.layers, self.optimizers)
         ]
@@ -140,10 +144,10 @@ class Trainer:
 
     def _shared(self, active, batch_size):
         """The active blocks, None for those that a step decides on which several stages share."""
-        if self._groups is None:
-            self._groups = self._plan(batch_size)
+        if self.groups is None:
+            self.groups = self._plan(batch_size)
         frozen = leading_frozen(active[:-1])
-        for first, last in self._groups:
+        for first, last in self.groups:
             if first <= frozen <= last and all(active[frozen:]):
                 return (False,) * first + (None,) * (last - first) + active[last:]
         return active

@@ -5,11 +5,11 @@ Whatever is slow to import is imported by the command that needs it, so that `--
 
 import argparse
 import importlib
-import math
 import sys
 
-from research.names import HOW_SCALE, METHODS, MODELS, SUITES
-from research.recipes import MODEL_OPTIONS, STUDIES, settle
+from research.names import METHODS, SUITES
+from research.options import add_out, add_run_options, count
+from research.recipes import STUDIES, settle
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,30 +59,31 @@ def _add_compare(commands):
     compare = commands.add_parser(
         "compare", help="several methods on several seeds, to a table, figures and a report"
     )
-    _add_run_options(compare)
-    compare.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
-    compare.add_argument(
+    add_run_options(compare)
+    compare.add_argument("--seeds", type=count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
+    which = compare.add_mutually_exclusive_group()
+    which.add_argument(
         "--methods",
         type=_methods,
         metavar="LIST",
         help=f"comma-separated, of {', '.join(METHODS)} (default: all)",
+    )
+    which.add_argument(
+        "--study",
+        choices=STUDIES,
+        help="every schedule of the FreezeOut paper against its baseline, "
+        "at a size for two cores, or (freezeout-full) at the paper's",
     )
     compare.add_argument(
         "--equal-time",
         action="store_true",
         help="let each method train for as many iterations as take classic's time, by their FLOPs",
     )
-    compare.add_argument(
-        "--study",
-        choices=STUDIES,
-        help="in place of --methods: every schedule of the FreezeOut paper against its baseline, "
-        "at a size for two cores, or (freezeout-full) at the paper's",
-    )
 
 
 def _add_train(commands):
     train = commands.add_parser("train", help="one run, to its history and its weights")
-    _add_run_options(train)
+    add_run_options(train)
     train.add_argument("--method", choices=METHODS, default="classic", help="(default: classic)")
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
     train.add_argument(
@@ -113,7 +114,7 @@ def _add_report(commands):
         "report", help="figures and report again from saved results, without training"
     )
     report.add_argument("folders", nargs="+", metavar="DIR", help="of resbatch compare or train")
-    _add_out(report, "the folder itself if there is one, else a new one under runs/")
+    add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 
 def _add_others(commands):
@@ -122,7 +123,7 @@ def _add_others(commands):
     data.add_argument("--from", dest="source", metavar="FILE", help="an .npz to pack instead")
     data.add_argument("--out", default="MNIST_data", metavar="DIR", help="(default: MNIST_data)")
     reproduce = commands.add_parser("reproduce", help="run every notebook with nbconvert")
-    _add_out(reproduce, "a new one under runs/")
+    add_out(reproduce, "a new one under runs/")
     bench = commands.add_parser("bench", help="measure, side by side with peers")
     bench.add_argument(
         "suites",
@@ -131,164 +132,9 @@ def _add_others(commands):
         metavar="SUITE",
         help=f"of {', '.join(SUITES)} (default: all)",
     )
-    bench.add_argument("--repetitions", type=_count, default=50, help="(default: 50)")
-    bench.add_argument("--batch-size", type=_count, default=300, help="(default: 300)")
-    bench.add_argument("--threads", type=_count, metavar="N", help="(default: one a processor)")
-
-
-def _add_run_options(parser):
-    _add_network_options(parser.add_argument_group("network"))
-    _add_training_options(parser.add_argument_group("training"))
-    _add_schedule_options(parser.add_argument_group("methods"))
-    parser.add_argument(
-        "--data",
-        metavar="NAME|PATH",
-        help="digits, mnist, fashion_mnist, cifar10, cifar100, an .npz, or a folder with .blk "
-        "files (default: digits)",
-    )
-    parser.add_argument("--threads", type=_count, metavar="N", help="(default: one a processor)")
-    _add_out(parser, "a new one under runs/")
-
-
-def _add_network_options(group):
-    group.add_argument(
-        "--model",
-        choices=MODELS,
-        help="the small ResNet, or a published network (default: resnet)",
-    )
-    group.add_argument(
-        "--depth",
-        type=_depth,
-        metavar="L",
-        help="of densenet (default: 76), wideresnet (28), vgg (16, or D)",
-    )
-    group.add_argument("--growth-rate", type=_count, metavar="K", help="of densenet (default: 12)")
-    group.add_argument(
-        "--bottleneck",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="of densenet (default: yes)",
-    )
-    group.add_argument("--compression", type=_share, metavar="θ", help="of densenet (default: 0.5)")
-    group.add_argument(
-        "--widen-factor", type=_count, metavar="K", help="of wideresnet (default: 2)"
-    )
-    group.add_argument(
-        "--dropout", type=_probability, metavar="P", help="of wideresnet (default: 0)"
-    )
-    group.add_argument(
-        "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
-    )
-
-
-def _add_training_options(group):
-    published = ", ".join(MODEL_OPTIONS)
-    group.description = f"Defaults are those of the notebook; for {published}, the paper's (…)."
-    length = group.add_mutually_exclusive_group()
-    length.add_argument("--iterations", type=_count, metavar="N", help="(default: 150)")
-    length.add_argument("--epochs", type=_count, metavar="N", help="(default: – (100))")
-    group.add_argument("--batch-size", type=_count, metavar="N", help="(default: 300 (50))")
-    group.add_argument(
-        "--learning-rate", type=_positive, metavar="RATE", help="(default: the method's (0.1))"
-    )
-    group.add_argument(
-        "--momentum",
-        type=_probability,
-        metavar="M",
-        help="Nesterov's (default: the method's (0.9))",
-    )
-    group.add_argument(
-        "--weight-decay",
-        type=_not_negative,
-        metavar="λ",
-        help="L2, in the gradients of active blocks (default: 0 (1e-4))",
-    )
-    for name, what in (
-        ("augment", "crop with a margin of 4 pixels, and flip, at random"),
-        ("normalize", "mean and deviation of each channel"),
-    ):
-        group.add_argument(
-            f"--{name}",
-            action=argparse.BooleanOptionalAction,
-            default=None,
-            help=f"{what} (default: no (yes))",
-        )
-
-
-def _add_schedule_options(group):
-    group.description = "Schedules of freezeout and annealed, and stochastic depth."
-    group.add_argument(
-        "--t-0",
-        type=_share,
-        metavar="T0",
-        help="when the first block stops, as a share of the schedule, before --how-scale "
-        "(default: 0.6 (0.8))",
-    )
-    group.add_argument(
-        "--how-scale",
-        choices=HOW_SCALE,
-        help="spacing of the blocks' last iterations (default: linear (cubic))",
-    )
-    group.add_argument(
-        "--scale-lr",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="start each block at the learning rate divided by its share (default: no (yes))",
-    )
-    group.add_argument(
-        "--freeze-iterations",
-        type=_count,
-        metavar="N",
-        help="last iteration of the schedules (default: the run's last)",
-    )
-    group.add_argument(
-        "--survival",
-        type=_probability,
-        default=0.6,
-        metavar="P",
-        help="stochastic depth: probability that the last block's branch survives (default: 0.6)",
-    )
-
-
-def _add_out(parser, default):
-    parser.add_argument("--out", metavar="DIR", help=f"folder to write (default: {default})")
-    parser.add_argument("--overwrite", action="store_true", help="replace earlier results in --out")
-
-
-def _count(text):
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def _number(text, fits, expected):
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not fits(value):
-        raise argparse.ArgumentTypeError(f"must be a number {expected}, not {text!r}")
-    return value
-
-
-def _probability(text):
-    return _number(text, lambda value: 0 <= value <= 1, "from 0 to 1")
-
-
-def _share(text):
-    return _number(text, lambda value: 0 < value <= 1, "above 0, at most 1")
-
-
-def _positive(text):
-    return _number(text, lambda value: 0 < value < math.inf, "above 0")
-
-
-def _not_negative(text):
-    return _number(text, lambda value: 0 <= value < math.inf, "of 0 or more")
-
-
-def _depth(text):
-    return text.upper() if text.upper() in ("A", "B", "D", "E") else _count(text)
+    bench.add_argument("--repetitions", type=count, default=50, help="(default: 50)")
+    bench.add_argument("--batch-size", type=count, default=300, help="(default: 300)")
+    bench.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
 
 
 def _methods(text):

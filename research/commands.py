@@ -32,26 +32,24 @@ def compare(options):
 
 def _chosen(options, base, data):
     """The experiments of a comparison by their labels, and what is to be recorded of them."""
-    from research import experiment as experiments
+    from research import prediction
     from research.compare import of_methods
 
     if options.study:
         from research import freezeout
 
-        if options.methods:
-            raise ValueError("Give --methods or --study, not both.")
         named = freezeout.experiments(base)
-        costs = experiments.costs(named, data)
+        costs = prediction.costs(named, data)
         record = {"claims": freezeout.estimates(named, costs)}
     else:
         named = of_methods(base, options.methods or list(METHODS))
-        costs = experiments.costs(named, data)
+        costs = prediction.costs(named, data)
         record = {}
     if options.equal_time:
-        named = {label: experiments.equal_time(one, costs[label]) for label, one in named.items()}
+        named = {label: prediction.equal_time(one, costs[label]) for label, one in named.items()}
     record["iterations"] = {label: one.iterations for label, one in named.items()}
     record["predicted"] = {
-        label: experiments.predicted_ratio(one, costs[label], base.iterations)
+        label: prediction.predicted_ratio(one, costs[label], base.iterations)
         for label, one in named.items()
     }
     return named, record
@@ -65,20 +63,21 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite) as folder:
         data, threads = _prepare(options)
         from research import experiment as experiments
+        from research import prediction
         from research.compare import Progress
         from research.metrics import MetricsLog, default_name
 
         one = _one(options, data)
         experiments.check(one, data)
-        costs = experiments.costs({one.method: one}, data)[one.method]
+        costs = prediction.costs({one.method: one}, data)[one.method]
         if options.const_time:
-            one = experiments.equal_time(one, costs)
+            one = prediction.equal_time(one, costs)
         name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
         with Progress(one.iterations) as progress:
             log = MetricsLog(folder / f"{name}.jsonl")
             history, model = experiments.run(one, data, progress, log)
         settings = _settings(options, one, data, [one.method], [one.seed])
-        predicted = {one.method: experiments.predicted_ratio(one, costs)}
+        predicted = {one.method: prediction.predicted_ratio(one, costs)}
         results.save(folder, [history], settings, _environment(threads), predicted)
         model.network.save(folder / f"{options.save_weights or 'model'}.keras")
     split = "validation" if options.validate == "val" else "test"
@@ -92,12 +91,13 @@ def train(options):
 def _dry_run(options):
     data, _ = _prepare(options)
     from research import experiment as experiments
+    from research import prediction
     from research.dry_run import describe
 
     one = _one(options, data)
     experiments.check(one, data)
     if options.const_time:
-        one = experiments.equal_time(one, experiments.costs({one.method: one}, data)[one.method])
+        one = prediction.equal_time(one, prediction.costs({one.method: one}, data)[one.method])
     print(describe(one, data))
 
 

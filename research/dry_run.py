@@ -5,7 +5,8 @@ import numpy as np
 from batch import flops
 from batch.config import make_schedule
 from batch.published import calc_speedup
-from batch.schedules import FreezeOut, stages
+from batch.schedules import FreezeOut
+from batch.stages import stages
 from research import experiment as experiments
 
 RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take

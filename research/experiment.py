@@ -6,8 +6,7 @@ import time
 import numpy as np
 from batchflow import Dataset, DatasetIndex
 
-from batch import ResBatch, flops, res_batch
-from batch.config import make_schedule
+from batch import ResBatch, res_batch
 from batch.models import MODELS
 from batch.preprocessing import channel_statistics
 from batch.schedules import degree_of
@@ -260,52 +259,3 @@ def make_model(experiment, data):
     shape = data.train.images.shape[1:]
     inputs = {"images": {"shape": shape}, "labels": {"classes": data.classes}}
     return MODELS[experiment.model]({**experiment.config(data), "inputs": inputs})
-
-
-def costs(experiments, data):
-    """What the blocks of each experiment's network cost, by the experiment's label.
-
-    Parameters
-    ----------
-    experiments : dict from str to Experiment
-    data : utils.Data
-
-    Returns
-    -------
-    dict from str to list of BlockCost
-    """
-    counted, labelled = [], {}
-    for label, one in experiments.items():
-        network = (one.model, one.model_options, one.kind == "stochastic" and one.survival)
-        known = [found for seen, found in counted if seen == network]
-        if not known:
-            known = [flops.block_costs(make_model(one, data).network)]
-            counted.append((network, known[0]))
-        labelled[label] = known[0]
-    return labelled
-
-
-def predicted_ratio(experiment, costs, iterations=None):
-    """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    costs : list of BlockCost
-        As from `batch.flops.block_costs`.
-    iterations : int, optional
-        Of the classic run; as many as the experiment's by default.
-    """
-    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
-    made = make_schedule(schedule, len(costs) - 1)
-    ratio = flops.predicted_ratio(costs, made, experiment.iterations)
-    return ratio * experiment.iterations / (iterations or experiment.iterations)
-
-
-def equal_time(experiment, costs):
-    """The experiment with as many iterations as take a classic run's time, by their FLOPs."""
-    longer = experiment
-    for _ in range(5):  # a schedule that ends with the run has nearly the same ratio however long
-        iterations = round(experiment.iterations / predicted_ratio(longer, costs))
-        longer = dataclasses.replace(longer, iterations=iterations)
-    return longer

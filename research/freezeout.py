@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from research import experiment as runs
 from research.dry_run import published_estimate
 from research.names import HOW_SCALE
+from research.prediction import predicted_ratio
 from utils.history import compiling_seconds
 
 BASELINE = "annealed"
@@ -42,7 +42,7 @@ def estimates(named, costs):
     """Saving of each run that its FLOPs predict, and that FreezeOut's authors estimate."""
     return {
         label: {
-            "predicted": 1 - runs.predicted_ratio(one, costs[label]),
+            "predicted": 1 - predicted_ratio(one, costs[label]),
             "published": published_estimate(one) if one.method == "freezeout" else None,
         }
         for label, one in named.items()

@@ -73,6 +73,9 @@ def settle(options):
     study = STUDIES.get(getattr(options, "study", None), {})
     model = options.model or study.get("model", COMMON["model"])
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
+    known = {name for names in MODEL_OPTIONS.values() for name in names}
+    if model != study.get("model"):  # another network than the study's, with its own size
+        study = {name: value for name, value in study.items() if name not in known}
     if "iterations" in study:
         recipe.pop("epochs", None)
     defaults = {**COMMON, **recipe, **study}
@@ -82,7 +85,6 @@ def settle(options):
         if getattr(options, name, None) is None:
             setattr(options, name, value)
     allowed = MODEL_OPTIONS.get(options.model, ())
-    known = {name for names in MODEL_OPTIONS.values() for name in names}
     wrong = sorted(name for name in known - set(allowed) if getattr(options, name) is not None)
     if wrong:
         raise ValueError(

@@ -51,6 +51,7 @@ def write_report(folder, histories, record):
         figures.insert(0, figure)
     page = _template().render(
         record=record,
+        subject=_subject(record["settings"]),
         tables=tables,
         statements=said,
         split="the held-out training images" if _validated(record) else "the whole test split",
@@ -76,6 +77,13 @@ def _study(folder, histories, record):
         "down is better, right is faster."
     )
     return (freezeout.COLUMNS, cells), freezeout.statements(claims), ("The claims", png, caption)
+
+
+def _subject(settings):
+    """What was compared, for the title."""
+    if "study" in settings:
+        return f"the study '{settings['study']}'"
+    return ", ".join(settings["methods"])
 
 
 def _validated(record):
@@ -182,10 +190,10 @@ def _loss_caption(histories):
     seeds = max(len(runs) for runs in _by_method(histories).values())
     spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
     dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
-    return (
-        f"Moving average (EWMA) over {WINDOW} iterations; {spread}"
-        f"{dropped if 'stochastic' in map(kind, _by_method(histories)) else ''}The scale is logarithmic."
-    )
+    if "stochastic" not in map(kind, _by_method(histories)):
+        dropped = ""
+    average = f"Moving average (EWMA) over {WINDOW} iterations"
+    return f"{average}; {spread}{dropped}The scale is logarithmic."
 
 
 def _figure():

@@ -1,6 +1,6 @@
 import numpy as np
 
-from research.benchmarks import freezeout, step, stochastic
+from research.benchmarks import freezeout, networks, step, stochastic
 from research.benchmarks.timing import in_turn, milliseconds
 
 
@@ -47,3 +47,16 @@ def test_rows_of_the_stochastic_suite(monkeypatch):
         "0.202",
         "1.000",
     ]
+
+
+def test_rows_of_the_networks_suite(monkeypatch):
+    from batch import DenseNet
+
+    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet")}
+    monkeypatch.setattr(networks, "NETWORKS", small)
+    monkeypatch.setattr(networks, "STEPS", 1)
+    rows = networks.measure(1, 6)
+    assert all(len(row) == len(networks.COLUMNS) for row in rows)
+    assert [(row[2], row[3]) for row in rows] == [(0, 6), (2, 6), (3, 6), (4, 6)]
+    assert rows[0][5:8] == ("1.000", "1.000", "+0.000")
+    assert [row[6] for row in rows] == sorted((row[6] for row in rows), reverse=True)

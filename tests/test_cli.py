@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 
 from batch.models import MODELS
-from research import names
+from batch.schedules import DEGREES
+from research import experiment as experiments
+from research import freezeout, names, recipes
 from research.cli import main
 from research.experiment import Experiment
+from research.metrics import read_metrics
 from utils.blk import read_blk
 
 SUMMARY = (
@@ -19,6 +22,7 @@ SUMMARY = (
     "difference,ci_low,ci_high"
 )
 SMALL = ["--iterations", "4", "--batch-size", "40"]
+DENSE = ["--model", "densenet", "--depth", "10", "--growth-rate", "4", "--batch-size", "15"]
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +31,17 @@ def compared(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "compared"
     assert main(["compare", *SMALL, "--seeds", "2", "--out", str(out)]) == 0
     return out
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """The path of 60 small colour images."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(60) % 3
+    path = tmp_path / "colours.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
+    return str(path)
 
 
 def fails(capsys, status, *arguments):
@@ -118,6 +133,9 @@ def test_train_another_model_with_stochastic_depth(tmp_path):
 
 
 def test_names_for_the_command_line_are_those_of_the_package():
+    for model, options in recipes.MODEL_OPTIONS.items():
+        assert set(options) == set(MODELS[model].DEFAULTS)
+    assert set(names.HOW_SCALE) == set(DEGREES)
     assert tuple(MODELS) == names.MODELS
     assert Experiment().survival == 0.6
 
@@ -128,8 +146,9 @@ def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     for method in ("classic", "annealed", "stochastic"):
         out = tmp_path / method
         assert main(["train", *SMALL, *options, "--method", method, "--out", str(out)]) == 0
+        metrics = f"resnet_{method}_seed3_iterations4_digits_log.jsonl"
         names = sorted(path.name for path in out.iterdir())
-        assert names == ["experiment.json", "model.keras", "results.csv"]
+        assert names == ["experiment.json", "model.keras", metrics, "results.csv"]
         assert len(pd.read_csv(out / "results.csv")) == 4
         folders.append(str(out))
     network = keras.saving.load_model(tmp_path / "classic" / "model.keras")
@@ -145,6 +164,135 @@ def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     table = pd.read_csv(tmp_path / "twice" / "summary.csv")
     assert table.method.tolist() == ["classic: classic"]
     assert main(["report", folders[0]]) == 0
+    capsys.readouterr()
+
+
+def test_freezeout_as_published(colours, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--data", colours, *DENSE, "--method", "freezeout", "--epochs", "3"]
+    assert main(["train", *options, "--out", str(out)]) == 0
+    (path,) = out.glob("*.jsonl")
+    assert path.name == "densenet_k4L10_ice80_cubicTrue_seed0_epochs3_colours_log.jsonl"
+    lines = read_metrics(path)
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert set(lines[0]) >= {"train_loss", "val_loss", "val_err", "active", "seconds"}
+    assert [line["active"] for line in lines] == [6, 5, 1]
+    settings = json.loads((out / "experiment.json").read_text())["settings"]
+    expected = {"weight_decay": 1e-4, "learning_rate": 0.1, "momentum": 0.9, "t_0": 0.8}
+    expected |= {"how_scale": "cubic", "scale_lr": True, "augment": True, "normalize": True}
+    expected |= {"depth": 10, "growth_rate": 4, "iterations": 12, "batch_size": 15}
+    assert {name: settings[name] for name in expected} == expected
+    assert "test accuracy" in capsys.readouterr().out
+
+
+def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--t-0", "0.5", "--how-scale", "linear", "--no-scale-lr", "--no-augment"]
+    options += ["--const-time", "--save-weights", "mine", "--seed", "2"]
+    arguments = ["--data", colours, *DENSE, "--method", "freezeout", "--iterations", "12"]
+    assert main(["train", *arguments, *options, "--out", str(out)]) == 0
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["experiment.json", "mine.jsonl", "mine.keras", "results.csv"]
+    record = json.loads((out / "experiment.json").read_text())
+    settings = record["settings"]
+    assert 12 < settings["iterations"] == settings["freeze_iterations"] < 24
+    assert len(pd.read_csv(out / "results.csv")) == settings["iterations"]
+    assert (settings["scale_lr"], settings["augment"], settings["const_time"]) == (0, 0, 1)
+    capsys.readouterr()
+
+
+def test_a_dry_run_tells_what_a_run_will_take(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "densenet", "--depth", "76", "--growth-rate", "12", "--epochs", "1"]
+    assert main(["train", *options, "--method", "freezeout", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "published estimate: 17.8 %" in lines
+    (saving,) = (line for line in lines if line.startswith("predicted saving: "))
+    assert 15 < float(saving.split()[2]) < 25
+    assert any(line.startswith("parameters: 486,442 in 39 blocks") for line in lines)  # grey images
+    blocks = [line.split() for line in lines if line.startswith(("stem", "dense", "transition"))]
+    assert [block[0] for block in blocks[:2]] == ["stem", "dense0"]
+    assert blocks[0][3] == "14"  # 27 iterations · 0.8³, rounded up
+    assert blocks[-1][3] == "–"
+    assert any(line.startswith("memory: about 1.") for line in lines)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_other_methods_and_networks(colours, capsys):
+    arguments = ["train", "--data", colours, "--model", "vgg", "--depth", "a", "--iterations", "10"]
+    assert main([*arguments, "--method", "freezeout", "--dry-run", "--const-time"]) == 0
+    out = capsys.readouterr().out
+    assert "published estimate: none, it is for DenseNet-BC" in out
+    assert "run: freezeout, 12 iterations of 50" in out
+    assert main([*arguments, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "predicted saving: 0.0 %" in out
+    assert "published" not in out
+
+
+def test_metrics_survive_a_crash(colours, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    arguments = ["train", "--data", colours, *DENSE, "--epochs", "2", "--out", str(out)]
+
+    def crash(*_):
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiments, "test_accuracy", crash)
+        assert "power cut" in fails(capsys, 1, *arguments)
+    (path,) = (tmp_path / "out.partial").glob("*.jsonl")
+    assert [line["epoch"] for line in read_metrics(path)] == [1, 2]
+    path.write_text(path.read_text() + '{"epoch": 3, "train_')
+    assert len(read_metrics(path)) == 2
+    assert "the metrics of an interrupted run" in fails(capsys, 1, *arguments)
+    assert main([*arguments, "--overwrite"]) == 0
+    assert not (tmp_path / "out.partial").exists()
+    assert len(read_metrics(out / path.name)) == 2
+
+
+def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--how-scale", "cubic"]
+    methods = ["--methods", "classic,freezeout", "--equal-time"]
+    assert main(["compare", *options, *methods, "--out", str(out)]) == 0
+    record = json.loads((out / "experiment.json").read_text())
+    assert record["iterations"]["classic"] == 20
+    assert 22 <= record["iterations"]["freezeout"] <= 28
+    assert record["predicted_ratio"]["freezeout"] == pytest.approx(1, abs=0.05)
+    rows = pd.read_csv(out / "results.csv").groupby("method").iteration.count()
+    assert rows.to_dict() == record["iterations"]
+    capsys.readouterr()
+
+
+def test_the_study_of_freezeouts_claims(colours, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(freezeout, "HOW_SCALE", ("cubic",))
+    monkeypatch.setattr(freezeout, "STARTS", (0.5,))
+    out = tmp_path / "out"
+    options = ["--study", "freezeout", "--data", colours, *DENSE[2:], "--iterations", "6"]
+    assert main(["compare", *options, "--out", str(out)]) == 0
+    assert "schedules stay within 3 % relative error" in capsys.readouterr().out
+    names = {path.name for path in out.iterdir()}
+    assert {"study.csv", "study.png", "report.html", "summary.csv"} <= names
+    table = pd.read_csv(out / "study.csv")
+    assert table.schedule.tolist() == [
+        "annealed (nothing frozen)",
+        "cubic, scaled, t_0 0.5",
+        "cubic, unscaled, t_0 0.5",
+    ]
+    assert table["predicted saving, %"].iloc[1] > 30
+    assert table["published estimate, %"].iloc[1] == pytest.approx(35.9, abs=0.1)
+    assert pd.read_csv(out / "summary.csv").baseline.tolist()[1:] == ["annealed"] * 2
+    settings = json.loads((out / "experiment.json").read_text())["settings"]
+    assert (settings["study"], settings["model"], settings["depth"]) == (
+        "freezeout",
+        "densenet",
+        10,
+    )
+    before = (out / "study.csv").read_text()
+    (out / "study.png").unlink()
+    assert main(["report", str(out)]) == 0
+    assert (out / "study.png").exists()
+    assert (out / "study.csv").read_text() == before
     capsys.readouterr()
 
 
@@ -197,6 +345,16 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["compare", "--survival", "half"], "a number from 0 to 1, not 'half'"),
         (["compare", "--model", "resnet20"], "invalid choice: 'resnet20'"),
         (["train", "--precision", "float16"], "invalid choice: 'float16'"),
+        (["train", "--depth", "76"], "--model resnet has no option --depth; it has none"),
+        (["train", "--model", "vgg", "--growth-rate", "2"], "no option --growth-rate; it has --d"),
+        (["train", "--model", "vgg", "--depth", "C"], "whole number above 0, not 'C'"),
+        (["train", "--t-0", "0"], "a number above 0, at most 1, not '0'"),
+        (["train", "--how-scale", "quartic"], "invalid choice: 'quartic'"),
+        (["train", "--weight-decay", "-1"], "a number of 0 or more, not '-1'"),
+        (["train", "--learning-rate", "nan"], "a number above 0, not 'nan'"),
+        (["train", "--epochs", "2", "--iterations", "2"], "not allowed with"),
+        (["compare", "--study", "freezing"], "invalid choice: 'freezing'"),
+        (["compare", "--study", "freezeout", "--methods", "classic"], "not allowed with"),
         (["fly"], "invalid choice: 'fly'"),
         ([], "COMMAND"),
         (["report"], "DIR"),
@@ -211,6 +369,9 @@ def test_wrong_usage_is_status_2(arguments, message, capsys, tmp_path, monkeypat
 
 def test_failures_are_status_1_and_leave_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    assert "has 1,347" in fails(capsys, 1, "train", "--validate", "val", "--out", "out")
+    line = fails(capsys, 1, "train", "--model", "vgg", "--depth", "12", "--out", "out")
+    assert "one of A, B, D, E, or 11, 13, 16, 19. Received: 12" in line
     line = fails(capsys, 1, "compare", "--batch-size", "5000", "--out", "out")
     assert "5000 images, but digits has 1347" in line
     assert "no file" in fails(capsys, 1, "compare", "--data", "missing.npz", "--out", "out")

@@ -1,9 +1,16 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
+from batch.flops import block_costs
+from research import experiment as experiments
+from research import prediction
 from research.compare import paired_interval, summarize
-from research.experiment import Experiment, predicted_ratio, run
-from utils import History, load_data
+from research.experiment import Experiment, run
+from research.prediction import predicted_ratio
+from utils import Data, History, load_data
+from utils.data import Split
 
 
 def history(method, seed, accuracy, seconds):
@@ -93,9 +100,91 @@ def test_the_same_experiment_gives_the_same_bits():
     assert first.loss == second.loss
     assert first.accuracy == second.accuracy
     assert first.frozen == [0, 0, 0, 0, 1, 3]
-    assert 0.8 < predicted_ratio(one, model.network) < 1
+    assert 0.8 < predicted_ratio(one, block_costs(model.network)) < 1
 
 
 def test_a_batch_above_the_data_is_refused():
     with pytest.raises(ValueError, match="1348 images, but digits has 1347"):
         run(Experiment(batch_size=1348), load_data("digits"))
+
+
+@pytest.mark.parametrize("method", ["classic", "freezeout", "stochastic"])
+def test_equal_time_spends_the_predicted_saving_on_more_iterations(method):
+    data = load_data("digits")
+    one = Experiment(method=method, iterations=1000, how_scale="cubic")
+    costs = prediction.costs({method: one}, data)[method]
+    longer = prediction.equal_time(one, costs)
+    assert (longer.iterations > 1000) == (method != "classic")
+    assert predicted_ratio(longer, costs, 1000) == pytest.approx(1, abs=2e-3)
+    assert dataclasses.replace(longer, iterations=1000) == one
+
+
+def test_networks_are_counted_once_for_all_who_share_them(monkeypatch):
+    made = []
+    original = experiments.make_model
+    monkeypatch.setattr(
+        prediction, "make_model", lambda one, data: made.append(one) or original(one, data)
+    )
+    named = {method: Experiment(method=method) for method in ("classic", "freezeout", "stochastic")}
+    costs = prediction.costs(named, load_data("digits"))
+    assert len(made) == 2
+    assert costs["classic"] is costs["freezeout"]
+    assert costs["stochastic"][-2].dropped is not None
+
+
+def test_the_recipe_reaches_the_model():
+    data = load_data("digits")
+    one = Experiment(
+        method="annealed",
+        learning_rate=0.2,
+        momentum=0.7,
+        weight_decay=1e-3,
+        augment=True,
+        normalize=True,
+        scale_lr=True,
+        t_0=0.8,
+        how_scale="squared",
+    )
+    trainer = experiments.make_model(one, data).trainer
+    assert trainer.schedule.get_config() == {
+        **{"blocks": 5, "iterations": 150, "learning_rate": 0.2, "t_0": 0.8, "degree": 2},
+        **{"scaled": True, "finetune_rate": 1e-2},
+    }
+    assert trainer.optimizers[0].momentum == 0.7
+    assert trainer.preprocessing.mean == pytest.approx([(data.train.images / 255).mean()])
+    assert trainer.preprocessing.augments
+    classic = experiments.make_model(dataclasses.replace(one, method="classic"), data).trainer
+    assert classic.rates().tolist() == [0.2] * 5
+    defaults = experiments.make_model(Experiment(), data).trainer
+    assert (defaults.rates()[0], defaults.optimizers[0].momentum) == (0.03, 0.8)
+
+
+def test_validation_takes_the_last_5000_training_images():
+    images = np.zeros((10_001, 2, 2, 1), np.uint8)
+    images[-5000:] = 7
+    labels = np.arange(10_001) % 3
+    data = Data("many", 3, Split(images, labels), Split(images[:5], labels[:5]))
+    held = experiments.hold_out(data)
+    assert len(held.train.labels) == 5001
+    assert held.test.images.shape == (5000, 2, 2, 1)
+    assert (held.test.images == 7).all()
+    assert not (held.train.images == 7).any()
+    np.testing.assert_array_equal(held.test.labels, labels[-5000:])
+    with pytest.raises(ValueError, match=r"digits has 1,347\. Validate on the test split"):
+        experiments.hold_out(load_data("digits"))
+
+
+def test_metrics_come_after_every_epoch_and_at_the_end():
+    data = load_data("digits")
+    found = []
+    one = Experiment(method="freezeout", iterations=5, batch_size=600)
+    history, model = run(one, data, on_epoch=found.append)
+    assert [(one["iteration"], one["epoch"]) for one in found] == [(3, 1), (5, 2)]
+    assert found[1]["epochs"] == pytest.approx(3000 / 1347, abs=1e-4)
+    assert found[0]["train_loss"] == pytest.approx(np.mean(history.loss[:3]))
+    assert found[1]["train_loss"] == pytest.approx(np.mean(history.loss[3:]))
+    assert found[1]["val_err"] == pytest.approx(100 * (1 - history.accuracy))
+    loss = model.predict(data.test.images, data.test.labels, fetches="loss")
+    assert found[1]["val_loss"] == pytest.approx(loss)
+    assert [one["active"] for one in found] == [5, 5 - history.frozen[-1]]
+    assert found[1]["seconds"] == pytest.approx(sum(history.seconds))

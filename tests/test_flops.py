@@ -101,3 +101,13 @@ def test_stochastic_depth_costs_what_survives(costs, mode):
         + dropping[2].expected().input_gradient
         - costs[0].forward
     )
+
+
+def test_products_and_what_is_held_for_the_backward_pass(costs):
+    assert [cost.products for cost in costs] == [1, 4, 3, 4, 3, 1]
+    # The classifier: its average, 256 numbers, and 10 logits, in float32.
+    assert costs[-1].held == 4 * (256 + 10)
+    # The second block: the convolutions' outputs, the two activations between them, and the sum
+    # after its ReLU; 7×7 images.
+    channels = 32 + 32 + 128 + 32 + 32 + 128
+    assert 4 * 49 * channels <= costs[2].held <= 4 * 49 * (channels + 128)

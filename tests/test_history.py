@@ -1,7 +1,7 @@
 import pytest
 
 from utils import History
-from utils.history import COLUMNS, read_histories, write_histories
+from utils.history import COLUMNS, compiling_seconds, read_histories, write_histories
 
 
 def history(method="classic", seed=0):
@@ -28,3 +28,24 @@ def test_files_without_the_columns_or_rows_are_refused(tmp_path):
     path.write_text(",".join(COLUMNS) + "\n")
     with pytest.raises(ValueError, match="has none"):
         read_histories(path)
+
+
+def timed(seconds, frozen):
+    return History("freezeout", 0, [1.0] * len(seconds), seconds, frozen)
+
+
+def test_compiling_is_what_the_first_iterations_of_stages_take_longer():
+    seconds = [5.0, 1.0, 1.1, 0.9, 1.0, 2.5, 0.5, 0.6, 0.4]
+    one = timed(seconds, [0, 0, 0, 0, 0, 2, 2, 2, 2])
+    assert compiling_seconds(one) == pytest.approx(5.0 - 1.0 + 2.5 - 0.5)
+
+
+def test_stages_too_short_to_tell_are_held_against_their_neighbours():
+    seconds = [1.0] * 5 + [3.0] + [1.0] + [0.9] * 5
+    one = timed(seconds, [0] * 5 + [1] * 2 + [2] * 5)
+    assert compiling_seconds(one) == pytest.approx(2.0, abs=0.11)
+
+
+def test_runs_of_an_iteration_tell_nothing_of_compiling():
+    assert compiling_seconds(timed([4.0], [0])) == 0
+    assert compiling_seconds(timed([4.0, 1.0], [0, 0])) == 3

@@ -3,7 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from batch.schedules import Annealed, Constant, FreezeOut, leading_frozen
+from batch.schedules import (
+    Annealed,
+    Constant,
+    FreezeOut,
+    degree_of,
+    iterations_of,
+    leading_frozen,
+    not_negative,
+)
+from batch.stages import Stage, stages
 
 
 def test_last_iterations_of_the_study():
@@ -94,3 +103,46 @@ def test_bad_parameters_are_refused_with_what_was_received(name, value):
     settings = {"blocks": 5, "iterations": 300, "learning_rate": 0.06, name: value}
     with pytest.raises(ValueError, match=rf"{name} must be .* Received: {value!r}"):
         FreezeOut(**settings)
+
+
+def test_schedules_in_epochs_have_the_iterations_that_the_data_take():
+    made = FreezeOut.from_epochs(4, 3, examples=1347, batch_size=50, how_scale="squared", t_0=0.5)
+    assert made.iterations == math.ceil(3 * 1347 / 50) == 81
+    by_hand = FreezeOut(4, 81, 0.1, t_0=0.5, degree=2, scaled=True)
+    assert made.get_config() == by_hand.get_config()
+    unscaled = FreezeOut.from_epochs(4, 1, 10, 1, 0.2, "linear", scale_lr=False)
+    assert unscaled(0).tolist() == [0.2] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [((0, 10, 1), "epochs"), ((1, 0, 1), "examples"), ((1, 10, 0.5), "batch_size")],
+)
+def test_epochs_of_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"{message} must be"):
+        iterations_of(*arguments)
+
+
+def test_spacings_by_name():
+    assert [degree_of(name) for name in ("linear", "squared", "cubic")] == [1, 2, 3]
+    with pytest.raises(ValueError, match=r"linear, squared, cubic\. Received: 'quartic'"):
+        degree_of("quartic")
+
+
+def test_stages_of_a_run():
+    schedule = FreezeOut(3, 10, 0.1, t_0=0.5, degree=1, scaled=False)  # stops at 5, 7.5, 10
+    assert stages(schedule, 12) == [
+        Stage(0, 5, (True, True, True, True)),
+        Stage(5, 8, (False, True, True, True)),
+        Stage(8, 10, (False, False, True, True)),
+        Stage(10, 12, (False, False, False, False)),
+    ]
+    assert [stage.frozen for stage in stages(schedule, 12)] == [0, 1, 2, 3]
+    assert stages(Constant(2, 0.1), 7) == [Stage(0, 7, (True, True, True))]
+
+
+def test_numbers_of_zero_or_more():
+    assert [not_negative("it", value) for value in (0, 1e-4)] == [0.0, 1e-4]
+    for value in (-1, math.nan, True, False, "0"):
+        with pytest.raises(ValueError, match="it must be a finite number, 0 or more"):
+            not_negative("it", value)

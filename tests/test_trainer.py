@@ -8,8 +8,10 @@ from tensorflow.python.eager import context
 
 from batch import Constant, FreezeOut, ResNet, TrainingError
 from batch.losses import cross_entropy
+from batch.networks.densenet import densenet
 from batch.networks.layers import takes_training
 from batch.optimizers import FusedSGD
+from batch.preprocessing import Preprocessing
 from batch.trainer import Trainer
 from utils import load_data
 
@@ -257,3 +259,80 @@ def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed
     trainer.step(*placed)
     for variable, ours, gradient in zip(variables, trainer.network.trainable_variables, clipped):
         np.testing.assert_allclose(variable - gradient, ours, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture
+def many():
+    """A function that makes a trainer of a DenseNet of 9 blocks, more than a few."""
+
+    def make_trainer(groups, iterations=24):
+        network = densenet((8, 8, 1), 3, depth=22, growth_rate=2)
+        blocks = len(network.layers) - 1
+        schedule = FreezeOut(blocks, iterations, 0.1, t_0=0.3, degree=2)
+        optimizer = FusedSGD(0.1, momentum=0.9, nesterov=True)
+        augmented = Preprocessing(pad=1, flip=True)
+        trainer = Trainer(network, optimizer, schedule, cross_entropy, augmented, 1e-3)
+        trainer.groups = groups
+        return trainer
+
+    return make_trainer
+
+
+def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed):
+    own, shared = many([]), many([(0, 3), (4, 11)])
+    for _ in range(26):
+        before = [state(shared, block) for block in range(len(shared.network.layers))]
+        losses = [trainer.step(*placed)[0] for trainer in (own, shared)]
+        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        assert own.frozen == shared.frozen
+        after = [state(shared, block) for block in range(len(shared.network.layers))]
+        assert all(map(same, before[: shared.frozen], after[: shared.frozen]))
+    for one, two in zip(own.network.weights, shared.network.weights):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert len(shared._compiled) == 3  # the two shared ones, and everything frozen
+    assert len(own._compiled) == own.blocks + 1
+
+
+def test_many_short_stages_share_a_step(many, placed):
+    trainer = many(None)
+    for _ in range(24):
+        trainer.step(*placed)
+    assert trainer.frozen == trainer.blocks - 1
+    assert len(trainer._compiled) == 1
+
+
+def test_a_schedule_that_can_go_anywhere_is_not_planned(make, placed):
+    trainer = make(Fixed(0.1, 0.1, 0.1))
+    trainer.step(*placed)
+    assert trainer.groups == []
+
+
+def test_weight_decay_adds_to_the_gradients_of_active_blocks(blocks, placed):
+    def trained(weight_decay, rates=(1.0, 1.0, 1.0)):
+        network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
+        start = [variable.numpy() for variable in network.trainable_variables]
+        trainer = Trainer(
+            network, FusedSGD(1.0), Fixed(*rates), cross_entropy, weight_decay=weight_decay
+        )
+        loss, _ = trainer.step(*placed)
+        return loss, start, [variable.numpy() for variable in network.trainable_variables]
+
+    loss, start, plain = trained(0.0)
+    decayed_loss, _, decayed = trained(0.01)
+    assert loss == decayed_loss
+    for weight, without, with_decay in zip(start, plain, decayed):
+        np.testing.assert_allclose(without - 0.01 * weight, with_decay, atol=1e-6)
+    _, start, frozen = trained(0.01, (0.0, 1.0, 1.0))
+    changed = [not np.array_equal(*pair) for pair in zip(start, frozen)]
+    assert changed == [False] * 3 + [True] * (len(changed) - 3)
+
+
+def test_images_are_augmented_by_iteration(make, examples):
+    images, labels = examples
+    images, labels = tf.constant(images), tf.constant(labels, tf.int64)
+    trainer = make(Fixed(0, 0, 0))  # the same weights in every step
+    trainer.preprocessing = Preprocessing(pad=2, flip=True, seed=1)
+    losses = [trainer.step(images, labels, np.arange(30))[0] for _ in range(2)]
+    assert losses[0] != losses[1]
+    trainer.iteration = 0
+    assert trainer.step(images, labels, np.arange(30))[0] == losses[0]

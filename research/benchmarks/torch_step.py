@@ -6,10 +6,10 @@ from torch import nn
 from batch.runtime import set_threads
 
 
-def torch_step(images, labels, batch_size, sgd):
-    """A function that makes one training step on a random batch."""
+def torch_step(images, labels, batch_size, sgd, network=None):
+    """A function that makes one training step of a network, the small ResNet, on a random batch."""
     torch.set_num_threads(set_threads())
-    network = network_like_ours().to(memory_format=torch.channels_last)
+    network = (network or network_like_ours()).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=sgd["learning_rate"],
