@@ -99,6 +99,7 @@ def _add_train(commands):
     )
     train.add_argument(
         "--save-weights",
+        type=_file_name,
         metavar="NAME",
         help="names the weights and the metrics (default: model.keras, and after the settings)",
     )
@@ -145,6 +146,12 @@ def _methods(text):
             f"must be different names of {', '.join(METHODS)}, not {text!r}"
         )
     return names
+
+
+def _file_name(text):
+    if not text or set(text) & set("/\\\0"):
+        raise argparse.ArgumentTypeError(f"must be a file name without a folder, not {text!r}")
+    return text
 
 
 def _suite(text):

@@ -10,7 +10,7 @@ from research import results
 from research.names import METHODS, kind
 
 # Settings in which folders may differ and still be compared.
-FREE = ("command", "methods", "seeds", "survival", "label")
+FREE = ("command", "methods", "seeds", "survival")
 
 
 def compare(options):
@@ -62,6 +62,7 @@ def train(options):
         return
     with results.new_folder(options.out, "train", options.overwrite) as folder:
         data, threads = _prepare(options)
+        from batch import flops
         from research import experiment as experiments
         from research import prediction
         from research.compare import Progress
@@ -69,14 +70,14 @@ def train(options):
 
         one = _one(options, data)
         experiments.check(one, data)
-        costs = prediction.costs({one.method: one}, data)[one.method]
         if options.const_time:
-            one = prediction.equal_time(one, costs)
+            one = _as_long_as_classic(one, data)
         name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
         with Progress(one.iterations) as progress:
             log = MetricsLog(folder / f"{name}.jsonl")
             history, model = experiments.run(one, data, progress, log)
         settings = _settings(options, one, data, [one.method], [one.seed])
+        costs = flops.block_costs(model.network)
         predicted = {one.method: prediction.predicted_ratio(one, costs)}
         results.save(folder, [history], settings, _environment(threads), predicted)
         model.network.save(folder / f"{options.save_weights or 'model'}.keras")
@@ -91,14 +92,19 @@ def train(options):
 def _dry_run(options):
     data, _ = _prepare(options)
     from research import experiment as experiments
-    from research import prediction
     from research.dry_run import describe
 
     one = _one(options, data)
     experiments.check(one, data)
     if options.const_time:
-        one = prediction.equal_time(one, prediction.costs({one.method: one}, data)[one.method])
+        one = _as_long_as_classic(one, data)
     print(describe(one, data))
+
+
+def _as_long_as_classic(one, data):
+    from research import prediction
+
+    return prediction.equal_time(one, prediction.costs({one.method: one}, data)[one.method])
 
 
 def _one(options, data):
@@ -115,7 +121,12 @@ def report(options):
     histories, record = _together(options.folders, loaded)
     with results.new_folder(options.out, "report", options.overwrite) as folder:
         results.save(
-            folder, histories, record["settings"], record["environment"], record["predicted_ratio"]
+            folder,
+            histories,
+            record["settings"],
+            record["environment"],
+            record["predicted_ratio"],
+            **({"claims": record["claims"]} if "claims" in record else {}),
         )
         table = _report(folder, histories, record)
     print(table)
@@ -274,6 +285,9 @@ def _together(folders, loaded):
     if matched and survivals:
         settings["survival"] = survivals.pop()
     record = {**records[0], "settings": settings, "predicted_ratio": predicted}
+    if len(loaded) > 1:  # a study's claims are about its own runs
+        record.pop("claims", None)
+        settings.pop("study", None)
     return merged, record
 
 

@@ -3,11 +3,10 @@
 import numpy as np
 
 from batch import flops
-from batch.config import make_schedule
 from batch.published import calc_speedup
-from batch.schedules import FreezeOut
 from batch.stages import stages
 from research import experiment as experiments
+from research.prediction import predicted_ratio
 
 RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
 SLACK = 1.4  # of the memory that activations take over what they hold, as measured
@@ -17,16 +16,14 @@ def describe(experiment, data):
     """The text that `resbatch train --dry-run` prints."""
     model = experiments.make_model(experiment, data)
     costs = flops.block_costs(model.network)
-    schedule = make_schedule(
-        experiment.schedule() or ("Constant", {"learning_rate": 1}), len(costs) - 1
-    )
+    run = stages(model.trainer.schedule, experiment.iterations)
     lines = [
         *_network(experiment, model, costs),
-        *_run(experiment, data),
+        _run(experiment, data),
         "",
-        *_blocks(experiment, model, costs, schedule, data),
+        *_blocks(model.network, costs, run, len(data.train.labels) / experiment.batch_size),
         "",
-        *_savings(experiment, costs, schedule),
+        *_savings(experiment, costs),
         f"memory: about {_memory(experiment, model, costs, data) / 1e9:.1f} GB",
     ]
     return "\n".join(lines)
@@ -58,46 +55,36 @@ def _network(experiment, model, costs):
 def _run(experiment, data):
     rows = len(data.train.labels)
     epochs = experiment.iterations * experiment.batch_size / rows
-    return [
+    return (
         f"run: {experiment.method}, {experiment.iterations:,} iterations of "
-        f"{experiment.batch_size}, {epochs:.4g} epochs of {rows:,} images of {data.name}",
-    ]
+        f"{experiment.batch_size}, {epochs:.4g} epochs of {rows:,} images of {data.name}"
+    )
 
 
-def _blocks(experiment, model, costs, schedule, data):
+def _blocks(network, costs, run, epoch):
     """A line a block: its size and cost, when it stops, and what a step costs from then on."""
     whole = flops.step_cost(costs, (True,) * len(costs), dropping=False)
-    ratios = {
-        stage.start: flops.step_cost(costs, stage.active) / whole
-        for stage in stages(schedule, experiment.iterations)
-    }
-    epoch = len(data.train.labels) / experiment.batch_size
     lines = [
         f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"
     ]
-    ends = np.append(getattr(schedule, "last_iterations", []), [])
-    for number, (layer, cost) in enumerate(zip(model.network.layers, costs)):
+    for block, (layer, cost) in enumerate(zip(network.layers, costs)):
         line = f"{layer.name:<14}{_parameters(layer):>11,}{2 * cost.forward / 1e6:>9.2f}"
-        start = (
-            int(np.ceil(ends[min(number, len(ends) - 1)])) if len(ends) else experiment.iterations
-        )
-        if start < experiment.iterations and isinstance(schedule, FreezeOut):
-            ratio = ratios.get(start)
-            line += f"{start:>13,}{start / epoch:>8.2f}{'' if ratio is None else f'{ratio:.3f}':>8}"
-        else:
-            line += f"{'–':>13}"
-        lines.append(line)
+        stop = next((stage for stage in run if not stage.active[block]), None)
+        if stop is None:
+            lines.append(f"{line}{'–':>13}")
+            continue
+        ratio = flops.step_cost(costs, stop.active) / whole
+        lines.append(f"{line}{stop.start:>13,}{stop.start / epoch:>8.2f}{ratio:>8.3f}")
     return lines
 
 
-def _savings(experiment, costs, schedule):
-    saved = 1 - flops.predicted_ratio(costs, schedule, experiment.iterations)
+def _savings(experiment, costs):
+    saved = 1 - predicted_ratio(experiment, costs)
     lines = [f"predicted saving: {100 * saved:.1f} %"]
-    published = published_estimate(experiment) if experiment.method == "freezeout" else None
-    if published is not None:
-        lines.append(f"published estimate: {100 * published:.1f} %")
-    elif experiment.method == "freezeout":
-        lines.append("published estimate: none, it is for DenseNet-BC")
+    if experiment.method == "freezeout":
+        published = published_estimate(experiment)
+        told = "none, it is for DenseNet-BC" if published is None else f"{100 * published:.1f} %"
+        lines.append(f"published estimate: {told}")
     return lines
 
 
