@@ -26,6 +26,9 @@ SUMMARY = [
 ]
 
 
+TURN = 10  # iterations
+
+
 class Progress(tqdm):
     """A bar over the iterations of one run or several: loss, rate, time left.
 
@@ -53,8 +56,9 @@ class Progress(tqdm):
 def compare(experiments_, seeds, data, quiet=False):
     """Carry out every experiment on every seed.
 
-    They take turns within a seed, and a short run that is thrown away goes first, so that what the
-    machine does meanwhile, and TensorFlow's first steps, are nobody's advantage.
+    Within a seed they take turns of a few iterations, so that what else the machine does meets them
+    all alike. A short run that is thrown away goes first: TensorFlow's first steps are nobody's
+    disadvantage.
 
     Parameters
     ----------
@@ -78,10 +82,16 @@ def compare(experiments_, seeds, data, quiet=False):
     total = len(seeds) * sum(one.iterations for one in experiments_.values())
     with Progress(total, quiet) as progress:
         for seed in seeds:
-            for label, one in experiments_.items():
-                seeded = dataclasses.replace(one, seed=seed)
-                history, _ = experiments.run(seeded, data, progress)
-                histories.append(dataclasses.replace(history, method=label))
+            runs = {
+                label: experiments.Run(dataclasses.replace(one, seed=seed), data, progress)
+                for label, one in experiments_.items()
+            }
+            while not all(one.done for one in runs.values()):
+                for one in runs.values():
+                    one.advance(TURN)
+            histories += [
+                dataclasses.replace(one.history, method=label) for label, one in runs.items()
+            ]
     return histories
 
 

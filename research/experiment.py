@@ -127,64 +127,114 @@ class Experiment:
         return config
 
 
-def run(experiment, data=None, on_iteration=None, on_epoch=None):
-    """Carry out an experiment: train in one pipeline, test in another.
+class Run:
+    """An experiment under way: trained in one pipeline, as far as it is told to go.
 
     Parameters
     ----------
     experiment : Experiment
-    data : utils.Data, optional
-        What `experiment.data` names, if it is loaded already.
+    data : utils.Data
     on_iteration : callable, optional
         Called with the history after every iteration.
     on_epoch : callable, optional
         Called with a dict after every epoch and at the end: see `_metrics`.
+
+    Attributes
+    ----------
+    history : History
+        Its accuracy is known once the run is done.
+
+    Raises
+    ------
+    ValueError
+        If the batch is larger than the training split.
+    """
+
+    def __init__(self, experiment, data, on_iteration=None, on_epoch=None):
+        check(experiment, data)
+        self.experiment = experiment
+        self.data = data
+        self.history = History(experiment.method, experiment.seed)
+        self._callbacks = on_iteration, on_epoch
+        self._name, self._losses, self._pipeline = training_pipeline(experiment, data)
+        self._reported = 0  # iterations in the epochs that were reported
+
+    @property
+    def model(self):
+        """The model, once there was an iteration."""
+        return self._pipeline.m(self._name)
+
+    @property
+    def done(self):
+        """Whether all iterations are made."""
+        return len(self.history) >= self.experiment.iterations
+
+    def advance(self, iterations):
+        """Make so many iterations, or those that are left; after the last, test.
+
+        Raises
+        ------
+        TrainingError
+            If the loss is not finite.
+        """
+        for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
+            self._iterate()
+        if self.done and self.history.accuracy is None:
+            self.history.accuracy = test_accuracy(self._name, self._pipeline, self.data.test)
+
+    def _iterate(self):
+        on_iteration, on_epoch = self._callbacks
+        start = time.perf_counter()
+        self._pipeline.next_batch(
+            self.experiment.batch_size, n_epochs=None, shuffle=self.experiment.seed
+        )
+        self.history.append(self._losses[-1], time.perf_counter() - start, self.model.frozen)
+        if on_iteration:
+            on_iteration(self.history)
+        if on_epoch and (
+            self._epochs(len(self.history)) > self._epochs(self._reported) or self.done
+        ):
+            on_epoch(_metrics(self.history, self._reported, self.model, self.experiment, self.data))
+            self._reported = len(self.history)
+
+    def _epochs(self, iterations):
+        return iterations * self.experiment.batch_size // len(self.data.train.labels)
+
+
+def run(experiment, data=None, on_iteration=None, on_epoch=None):
+    """Carry out an experiment.
+
+    Parameters
+    ----------
+    experiment, on_iteration, on_epoch
+        As for `Run`.
+    data : utils.Data, optional
+        What `experiment.data` names, if it is loaded already.
 
     Returns
     -------
     history : History
     model : TFModel
         The trained model.
-
-    Raises
-    ------
-    ValueError
-        If the batch is larger than the training split.
-    TrainingError
-        If the loss is not finite.
     """
-    data = data or load_data(experiment.data)
-    check(experiment, data)
-    name, losses, pipeline = training_pipeline(experiment, data)
-    history = History(experiment.method, experiment.seed)
-    rows, reported = len(data.train.labels), 0
-    for iteration in range(1, experiment.iterations + 1):
-        start = time.perf_counter()
-        pipeline.next_batch(experiment.batch_size, n_epochs=None, shuffle=experiment.seed)
-        seconds = time.perf_counter() - start
-        model = pipeline.m(name)
-        history.append(losses[-1], seconds, model.frozen)
-        if on_iteration:
-            on_iteration(history)
-        whole = iteration * experiment.batch_size // rows > reported * experiment.batch_size // rows
-        if on_epoch and (whole or iteration == experiment.iterations):
-            epoch = iteration * experiment.batch_size / rows
-            on_epoch(_metrics(epoch, history, reported, model, data.test))
-            reported = iteration
-    history.accuracy = test_accuracy(name, pipeline, data.test)
-    return history, model
+    one = Run(experiment, data or load_data(experiment.data), on_iteration, on_epoch)
+    one.advance(experiment.iterations)
+    return one.history, one.model
 
 
-def _metrics(epoch, history, reported, model, split):
+def _metrics(history, reported, model, experiment, data):
     """What is known after an epoch; `reported` iterations are in earlier ones.
 
     The loss of training is the mean since then; loss and error (in percent) of validation are those
     of the network in inference mode; `active` counts blocks, `seconds` those of all training.
     """
-    loss, accuracy = model.predict(split.images, split.labels, fetches=["loss", "output_accuracy"])
+    epochs = len(history) * experiment.batch_size / len(data.train.labels)
+    loss, accuracy = model.predict(
+        data.test.images, data.test.labels, fetches=["loss", "output_accuracy"]
+    )
     return {
-        "epoch": int(epoch),
-        "epochs": round(epoch, 4),
+        "epoch": int(epochs),
+        "epochs": round(epochs, 4),
         "iteration": len(history),
         "train_loss": float(np.mean(history.loss[reported:])),
         "val_loss": loss,

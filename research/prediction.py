@@ -50,7 +50,9 @@ def predicted_ratio(experiment, costs, iterations=None):
 def equal_time(experiment, costs):
     """The experiment with as many iterations as take a classic run's time, by their FLOPs."""
     longer = experiment
-    for _ in range(5):  # a schedule that ends with the run has nearly the same ratio however long
+    for _ in range(50):  # at once where the schedule ends with the run, slower where it does not
         iterations = round(experiment.iterations / predicted_ratio(longer, costs))
+        if iterations == longer.iterations:
+            break
         longer = dataclasses.replace(longer, iterations=iterations)
     return longer

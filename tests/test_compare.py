@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from batch.flops import block_costs
+from research import compare as comparing
 from research import experiment as experiments
 from research import prediction
 from research.compare import paired_interval, summarize
@@ -117,6 +118,39 @@ def test_equal_time_spends_the_predicted_saving_on_more_iterations(method):
     assert (longer.iterations > 1000) == (method != "classic")
     assert predicted_ratio(longer, costs, 1000) == pytest.approx(1, abs=2e-3)
     assert dataclasses.replace(longer, iterations=1000) == one
+
+
+def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
+    data = load_data("digits")
+    base = Experiment(iterations=5, batch_size=50)
+    named = {method: dataclasses.replace(base, method=method) for method in ("classic", "annealed")}
+    named["annealed"] = dataclasses.replace(named["annealed"], iterations=3)
+    monkeypatch.setattr(comparing, "TURN", 2)
+    order = []
+    original = experiments.Run.advance
+
+    def advance(self, iterations):
+        order.append((self.experiment.method, len(self.history)))
+        original(self, iterations)
+
+    monkeypatch.setattr(experiments.Run, "advance", advance)
+    histories = comparing.compare(named, [3], data, quiet=True)
+    assert order[1:5] == [("classic", 0), ("annealed", 0), ("classic", 2), ("annealed", 2)]
+    alone = run(dataclasses.replace(named["annealed"], seed=3), data)[0]
+    assert [len(history) for history in histories] == [5, 3]
+    assert (histories[1].loss, histories[1].accuracy) == (alone.loss, alone.accuracy)
+
+
+@pytest.mark.parametrize("finetune_rate", [0.01, None])
+def test_equal_time_where_the_schedule_ends_before_the_run(finetune_rate):
+    data = load_data("digits")
+    one = Experiment(
+        method="freezeout", iterations=400, freeze_iterations=300, finetune_rate=finetune_rate
+    )
+    costs = prediction.costs({"it": one}, data)["it"]
+    longer = prediction.equal_time(one, costs)
+    assert longer.iterations > 410
+    assert predicted_ratio(longer, costs, 400) == pytest.approx(1, abs=3e-3)
 
 
 def test_networks_are_counted_once_for_all_who_share_them(monkeypatch):
