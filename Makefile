@@ -16,7 +16,7 @@ compare: $(READY)
 	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 300 --seeds 2
 
 test: lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -161,7 +161,7 @@ def _counted(outputs, weights, own):
         tensor.ref(): tensor for op in whole - ahead for tensor in op.inputs if tensor.op in ahead
     }
     read[outputs.ref()] = outputs
-    held = [tensor for tensor in read.values() if tensor.op.type not in _NOT_HELD]
+    held = [tensor for tensor in read.values() if not _is_given(tensor.op)]
     return BlockCost(
         forward=forward,
         weight_gradient=own_weights,
@@ -170,6 +170,12 @@ def _counted(outputs, weights, own):
         products=len(_products(ahead)),
         held=sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in held),
     )
+
+
+def _is_given(op):
+    """Whether what it gives is an input, which others hold, or a weight, in whatever precision."""
+    op = op.inputs[0].op if op.type == "Cast" else op
+    return op.type in ("Placeholder", "ReadVariableOp", "Const")
 
 
 def _needed(tensors):
@@ -191,8 +197,6 @@ def _products(ops):
 def _convolution(outputs, kernel):
     return int(np.prod(outputs[:3]) * np.prod(kernel))
 
-
-_NOT_HELD = ("Placeholder", "ReadVariableOp", "Const")  # inputs, which others hold, and weights
 
 _COUNT = {
     "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),

@@ -84,23 +84,31 @@ def restore(trainer, state):
     ValueError
         If the slots belong to another optimizer.
     """
-    slots = _slots(trainer)
-    if set(slots) | {"iteration"} != set(state):
+    variables = _variables(trainer)
+    if set(variables) | {"iteration"} != set(state):
         raise ValueError(
             f"The file holds slots of another optimizer than {type(trainer.optimizers[0]).__name__}"
         )
-    for block, optimizer in enumerate(trainer.optimizers):
-        for slot, variable in enumerate(optimizer.variables):
-            variable.assign(state[f"{block}/{slot}"])
+    for name, variable in variables.items():
+        variable.assign(state[name])
     trainer.iteration = int(state["iteration"])
 
 
 def _slots(trainer):
-    return {
-        f"{block}/{slot}": variable.numpy()
+    return {name: variable.numpy() for name, variable in _variables(trainer).items()}
+
+
+def _variables(trainer):
+    """What is not in the file of the network: optimizers' slots, and states of Keras' dropout."""
+    network = trainer.network
+    saved = {id(variable) for variable in network.weights}
+    random = [variable for variable in network.variables if id(variable) not in saved]
+    slots = {
+        f"{block}/{slot}": variable
         for block, optimizer in enumerate(trainer.optimizers)
         for slot, variable in enumerate(optimizer.variables)
     }
+    return {**slots, **{f"random/{place}": variable for place, variable in enumerate(random)}}
 
 
 def _is_plain(value):

@@ -87,6 +87,8 @@ def make_preprocessing(normalize, augment, channels, seed=0):
     """
     statistics = {}
     if normalize:
+        if not isinstance(normalize, dict):
+            raise ValueError(f"'normalize' must be a dict. Received: {normalize!r}")
         check_keys(normalize, ("mean", "std"), "'normalize'")
         statistics = {key: _numbers(key, normalize.get(key), channels) for key in ("mean", "std")}
         if min(statistics["std"]) <= 0:
@@ -115,12 +117,11 @@ def channel_statistics(images):
     dict
         `mean` and `std`, lists of a float for each channel, of pixels divided by 255.
     """
-    counts = np.array(
-        [
-            np.bincount(images[..., channel].ravel(), minlength=256)
-            for channel in range(images.shape[-1])
-        ]
-    )
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1000):  # counting takes eight times the memory
+        for channel, count in enumerate(counts):
+            pixels = images[start : start + 1000, ..., channel]
+            count += np.bincount(pixels.ravel(), minlength=256)
     values = np.arange(256) / 255
     mean = counts @ values / counts.sum(axis=1)
     variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)

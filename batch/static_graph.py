@@ -22,7 +22,8 @@ class StaticGraph(tf.Module):
         Whose network, optimizers, schedule, loss and preprocessing the graph holds. The schedule is
         written into the graph, so it must be a pure function of the iteration.
     iterations : int
-        Length of the run; at later iterations, the rates of the last one hold.
+        How far the schedule is written into the graph; the rates at that iteration hold from there
+        on.
     conditionals : {'blocks', 'stages'}
         A conditional around each block that freezes, which needs leading blocks to freeze first; or
         `tf.switch_case` over the stages, with a whole step in each branch: the graph then grows
@@ -53,7 +54,7 @@ class StaticGraph(tf.Module):
                 f"conditionals must be {' or '.join(CONDITIONALS)}. Received: {conditionals!r}"
             )
         self._trainer = trainer
-        self._stages = stages(trainer.schedule, iterations)
+        self._stages = stages(trainer.schedule, iterations + 1)
         self._conditionals = conditionals
         self._dtype = tf.as_dtype(dtype)
         if conditionals == "blocks" and not all(map(_leading, self._stages)):
@@ -61,7 +62,7 @@ class StaticGraph(tf.Module):
                 "Conditionals around blocks need a schedule that freezes leading blocks first: use "
                 "conditionals='stages'."
             )
-        rates = np.array([trainer.schedule(iteration) for iteration in range(iterations)])
+        rates = np.array([trainer.schedule(iteration) for iteration in range(iterations + 1)])
         self._rates = np.concatenate([rates, rates[:, -1:]], axis=1).astype(np.float32)
         optimizers = [one for optimizer in trainer.optimizers for one in optimizer.variables]
         # A SavedModel holds the variables that it finds in attributes.

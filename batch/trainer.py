@@ -23,7 +23,7 @@ from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen
 from batch.stages import stages
 
-FEW = 8  # blocks; with no more than these, a step for every stage is always cheapest
+FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
 
 class TrainingError(RuntimeError):
@@ -48,8 +48,9 @@ class Trainer:
         What happens to images before the first block; scaling alone by default.
     weight_decay : float
         λ of an L2 penalty ½λ‖w‖², whose gradient λ·w is added to that of every trainable variable
-        of the active blocks, as PyTorch's optimizers do it: after clipping, scales and offsets of
-        normalizations included. It is in no reported loss, and never moves a frozen block.
+        of the active blocks, as PyTorch's optimizers do it: after clipping to a `global_clipnorm`,
+        scales and offsets of normalizations included. It is in no reported loss, and never moves a
+        frozen block.
 
     Attributes
     ----------

@@ -9,17 +9,19 @@ import pandas as pd
 from research import results
 from research.names import METHODS, kind
 
-# Settings in which folders may differ and still be compared.
-FREE = ("command", "methods", "seeds", "survival")
+FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
+OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "finetune_rate")  # settings of freezeout alone
 
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
+        from research import experiment as experiments
         from research.compare import compare as compare_all
 
         base = _experiment(options, data)
+        experiments.check(base, data)
         named, record = _chosen(options, base, data)
         seeds = range(options.seeds)
         histories = compare_all(named, seeds, data)
@@ -32,19 +34,12 @@ def compare(options):
 
 def _chosen(options, base, data):
     """The experiments of a comparison by their labels, and what is to be recorded of them."""
-    from research import prediction
+    from research import freezeout, prediction
     from research.compare import of_methods
 
-    if options.study:
-        from research import freezeout
-
-        named = freezeout.experiments(base)
-        costs = prediction.costs(named, data)
-        record = {"claims": freezeout.estimates(named, costs)}
-    else:
-        named = of_methods(base, options.methods or list(METHODS))
-        costs = prediction.costs(named, data)
-        record = {}
+    named = freezeout.experiments(base) if options.study else of_methods(base, options.methods)
+    costs = prediction.costs(named, data)
+    record = {"claims": freezeout.estimates(named, costs)} if options.study else {}
     if options.equal_time:
         named = {label: prediction.equal_time(one, costs[label]) for label, one in named.items()}
     record["iterations"] = {label: one.iterations for label, one in named.items()}
@@ -64,22 +59,20 @@ def train(options):
         data, threads = _prepare(options)
         from batch import flops
         from research import experiment as experiments
-        from research import prediction
         from research.compare import Progress
         from research.metrics import MetricsLog, default_name
+        from research.prediction import predicted_ratio
 
-        one = _one(options, data)
-        experiments.check(one, data)
-        if options.const_time:
-            one = _as_long_as_classic(one, data)
-        name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
+        base, one = _one(options, data)
+        name = options.save_weights or default_name(base, data.name, options.epochs) + "_log"
         with Progress(one.iterations) as progress:
             log = MetricsLog(folder / f"{name}.jsonl")
             history, model = experiments.run(one, data, progress, log)
-        settings = _settings(options, one, data, [one.method], [one.seed])
+        settings = _settings(options, base, data, [one.method], [one.seed])
         costs = flops.block_costs(model.network)
-        predicted = {one.method: prediction.predicted_ratio(one, costs)}
-        results.save(folder, [history], settings, _environment(threads), predicted)
+        predicted = {one.method: predicted_ratio(one, costs, base.iterations)}
+        made = {one.method: one.iterations}
+        results.save(folder, [history], settings, _environment(threads), predicted, iterations=made)
         model.network.save(folder / f"{options.save_weights or 'model'}.keras")
     split = "validation" if options.validate == "val" else "test"
     print(
@@ -91,24 +84,23 @@ def train(options):
 
 def _dry_run(options):
     data, _ = _prepare(options)
-    from research import experiment as experiments
     from research.dry_run import describe
 
-    one = _one(options, data)
-    experiments.check(one, data)
-    if options.const_time:
-        one = _as_long_as_classic(one, data)
+    _, one = _one(options, data)
     print(describe(one, data))
 
 
-def _as_long_as_classic(one, data):
+def _one(options, data):
+    """The experiment of a single run, and the same with `--const-time`."""
+    from research import experiment as experiments
     from research import prediction
 
-    return prediction.equal_time(one, prediction.costs({one.method: one}, data)[one.method])
-
-
-def _one(options, data):
-    return _experiment(options, data, method=options.method, seed=options.seed)
+    base = _experiment(options, data, method=options.method, seed=options.seed)
+    experiments.check(base, data)
+    if not options.const_time:
+        return base, base
+    costs = prediction.costs({base.method: base}, data)[base.method]
+    return base, prediction.equal_time(base, costs)
 
 
 def report(options):
@@ -204,24 +196,25 @@ def _settings(options, experiment, data, methods, seeds):
     """What it takes to run it again; what the methods have no use for is left out."""
     settings = dataclasses.asdict(experiment)
     kinds = {kind(method) for method in methods}
-    if "stochastic" not in kinds:
-        settings.pop("survival")
-    for name in ("method", "seed"):
-        settings.pop(name)
-    options_of_model = settings.pop("model_options")
-    extra = {
-        name: getattr(options, name, None)
-        for name in ("validate", "const_time", "equal_time", "study")
+    unused = ["data", "method", "seed", "model_options"]
+    unused += [] if "stochastic" in kinds else ["survival"]
+    unused += [] if "freezeout" in kinds and not getattr(options, "study", None) else OF_SCHEDULES
+    settings = {
+        name: value
+        for name, value in {**settings, **experiment.model_options}.items()
+        if name not in unused and value is not None
     }
+    choices = ("validate", "const_time", "equal_time", "study")
+    chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
+    if not chosen.keys() & {"const_time", "equal_time"}:  # else runs and schedules are longer
+        settings.setdefault("freeze_iterations", experiment.iterations)
     return {
         "command": options.command,
-        **{name: value for name, value in extra.items() if value},
+        **chosen,
         "data": str(options.data),
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
-        **{name: value for name, value in settings.items() if value is not None and name != "data"},
-        **options_of_model,
-        "freeze_iterations": experiment.freeze_iterations or experiment.iterations,
+        **settings,
         "methods": list(methods),
         "seeds": list(seeds),
     }
@@ -245,7 +238,11 @@ def _report(folder, histories, record):
 
         claims = freezeout.claims(histories, record["claims"])
         return "\n".join(
-            [claims.round(1).to_string(index=False), "", *freezeout.statements(claims)]
+            [
+                claims.round(1).to_string(index=False),
+                "",
+                *freezeout.statements(claims, len(record["settings"]["seeds"])),
+            ]
         )
     rows = [reports.table_row(row) for _, row in summary.iterrows()]
     table = pd.DataFrame(rows, columns=reports.COLUMNS).to_string(index=False)
@@ -258,32 +255,25 @@ def _together(folders, loaded):
     Otherwise every folder's methods are named after it, and nothing is compared but in figures.
     """
     records = [record for _, record in loaded]
-    common = [
-        {key: value for key, value in record["settings"].items() if key not in FREE}
-        for record in records
-    ]
-    survivals = {record["settings"].get("survival") for record in records} - {None}
+    settings, differing = {}, False
+    for record in records:
+        for name, value in record["settings"].items():
+            differing |= name not in FREE and settings.setdefault(name, value) != value
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
-    matched = (
-        all(settings == common[0] for settings in common)
-        and len(survivals) <= 1
-        and len(set(runs)) == len(runs)
-    )
+    matched = not differing and len(set(runs)) == len(runs)
     merged, predicted = [], {}
     for folder, (histories, record) in zip(folders, loaded):
         prefix = "" if matched else f"{pathlib.Path(folder).name}: "
         merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
         predicted |= {prefix + name: ratio for name, ratio in record["predicted_ratio"].items()}
     if matched:
-        merged.sort(key=lambda one: (one.seed, METHODS.index(kind(one.method))))
-    settings = {
-        **records[0]["settings"],
+        order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
+        merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
+    settings |= {
         "command": "compare",
         "methods": list(dict.fromkeys(one.method for one in merged)),
         "seeds": sorted({one.seed for one in merged}),
     }
-    if matched and survivals:
-        settings["survival"] = survivals.pop()
     record = {**records[0], "settings": settings, "predicted_ratio": predicted}
     if len(loaded) > 1:  # a study's claims are about its own runs
         record.pop("claims", None)

@@ -43,7 +43,12 @@ class Progress(tqdm):
     def __init__(self, iterations, quiet=False):
         interval = 0.5 if sys.stderr.isatty() else 15  # seconds; log files get a line a while
         super().__init__(
-            total=iterations, disable=quiet, unit="it", dynamic_ncols=True, mininterval=interval
+            total=iterations,
+            disable=quiet,
+            unit="it",
+            dynamic_ncols=True,
+            mininterval=interval,
+            delay=1,
         )
 
     def __call__(self, history):

@@ -3,10 +3,9 @@
 import numpy as np
 
 from batch import flops
-from batch.published import calc_speedup
 from batch.stages import stages
 from research import experiment as experiments
-from research.prediction import predicted_ratio
+from research.prediction import predicted_ratio, published_estimate
 
 RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
 SLACK = 1.4  # of the memory that activations take over what they hold, as measured
@@ -27,15 +26,6 @@ def describe(experiment, data):
         f"memory: about {_memory(experiment, model, costs, data) / 1e9:.1f} GB",
     ]
     return "\n".join(lines)
-
-
-def published_estimate(experiment):
-    """The saving that FreezeOut's authors estimate for a DenseNet-BC; None for other networks."""
-    options = {**experiments.MODELS[experiment.model].DEFAULTS, **experiment.model_options}
-    if experiment.model != "densenet" or not options["bottleneck"]:
-        return None
-    network = options["growth_rate"], options["depth"]
-    return calc_speedup(*network, experiment.t_0, experiment.how_scale)
 
 
 def _network(experiment, model, costs):

@@ -4,6 +4,8 @@ import dataclasses
 
 from batch import flops
 from batch.config import make_schedule
+from batch.models import MODELS
+from batch.published import calc_speedup
 from research.experiment import make_model
 
 
@@ -19,14 +21,13 @@ def costs(experiments, data):
     -------
     dict from str to list of BlockCost
     """
-    counted, labelled = [], {}
+    counted, labelled = {}, {}
     for label, one in experiments.items():
-        network = (one.model, one.model_options, one.kind == "stochastic" and one.survival)
-        known = [found for seen, found in counted if seen == network]
-        if not known:
-            known = [flops.block_costs(make_model(one, data).network)]
-            counted.append((network, known[0]))
-        labelled[label] = known[0]
+        survival = one.survival if one.kind == "stochastic" else None
+        network = (one.model, tuple(sorted(one.model_options.items())), survival)
+        if network not in counted:
+            counted[network] = flops.block_costs(make_model(one, data).network)
+        labelled[label] = counted[network]
     return labelled
 
 
@@ -41,18 +42,35 @@ def predicted_ratio(experiment, costs, iterations=None):
     iterations : int, optional
         Of the classic run; as many as the experiment's by default.
     """
-    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
-    made = make_schedule(schedule, len(costs) - 1)
-    ratio = flops.predicted_ratio(costs, made, experiment.iterations)
-    return ratio * experiment.iterations / (iterations or experiment.iterations)
+    length = experiment.iterations / (iterations or experiment.iterations)
+    return _ratio(experiment, costs) * length
 
 
 def equal_time(experiment, costs):
-    """The experiment with as many iterations as take a classic run's time, by their FLOPs."""
+    """The experiment with as many iterations as take a classic run's time, by their FLOPs.
+
+    A schedule that ends before the run ends as much later as the run is longer.
+    """
     longer = experiment
-    for _ in range(50):  # at once where the schedule ends with the run, slower where it does not
-        iterations = round(experiment.iterations / predicted_ratio(longer, costs))
-        if iterations == longer.iterations:
-            break
-        longer = dataclasses.replace(longer, iterations=iterations)
+    for _ in range(3):  # stretched, a schedule saves nearly the same share
+        iterations = round(experiment.iterations / _ratio(longer, costs))
+        freeze = experiment.freeze_iterations
+        if freeze:
+            freeze = round(freeze * iterations / experiment.iterations)
+        longer = dataclasses.replace(longer, iterations=iterations, freeze_iterations=freeze)
     return longer
+
+
+def published_estimate(experiment):
+    """The saving that FreezeOut's authors estimate for a DenseNet-BC; None for other networks."""
+    options = {**MODELS[experiment.model].DEFAULTS, **experiment.model_options}
+    if experiment.model != "densenet" or not options["bottleneck"] or options["compression"] != 0.5:
+        return None
+    network = options["growth_rate"], options["depth"]
+    return calc_speedup(*network, experiment.t_0, experiment.how_scale)
+
+
+def _ratio(experiment, costs):
+    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
+    made = make_schedule(schedule, len(costs) - 1)
+    return flops.predicted_ratio(costs, made, experiment.iterations)

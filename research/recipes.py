@@ -3,6 +3,8 @@
 Plain values, so that the command line can read them without starting TensorFlow.
 """
 
+from research.names import METHODS
+
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
     "iterations": 150,
     "batch_size": 300,
@@ -54,6 +56,7 @@ STUDIES = {
         "seeds": 3,
     },
 }
+NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3}
 
 
@@ -68,8 +71,9 @@ def settle(options):
     Raises
     ------
     ValueError
-        If an option is not one of the network's.
+        If options contradict each other, or one is not one of the network's.
     """
+    _refuse_with_study(options)
     study = STUDIES.get(getattr(options, "study", None), {})
     model = options.model or study.get("model", COMMON["model"])
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
@@ -91,9 +95,36 @@ def settle(options):
             f"--model {options.model} has no option {', '.join(map(_flag, wrong))}; it has "
             f"{', '.join(map(_flag, allowed)) or 'none'}"
         )
+    if isinstance(options.depth, str) and options.model != "vgg":
+        raise ValueError(f"--depth of {options.model} must be a number, not {options.depth!r}")
+    _settle_methods(options)
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
+
+
+def _settle_methods(options):
+    """All methods that the network can be trained by, where none were asked for."""
+    possible = [name for name in METHODS if name != "stochastic" or _is_residual(options.model)]
+    asked = [options.method] if "method" in options else options.methods or possible
+    if not set(asked) <= set(possible):
+        raise ValueError(f"--model {options.model} has no residual branches: nothing stochastic")
+    options.methods = asked
+
+
+def _is_residual(model):
+    return model not in NOT_RESIDUAL
+
+
+def _refuse_with_study(options):
+    if getattr(options, "study", None) is None:
+        return
+    given = [
+        name for name in ("t_0", "how_scale", "scale_lr") if getattr(options, name) is not None
+    ]
+    given += ["equal_time"] * options.equal_time
+    if given:
+        raise ValueError(f"--study has its own schedules and lengths: no {_flag(given[0])}")
 
 
 def _flag(name):

@@ -76,7 +76,11 @@ def _study(folder, histories, record):
         "Error of each schedule relative to the matched baseline's, against the time it saves: "
         "down is better, right is faster."
     )
-    return (freezeout.COLUMNS, cells), freezeout.statements(claims), ("The claims", png, caption)
+    return (
+        (freezeout.COLUMNS, cells),
+        freezeout.statements(claims, len(record["settings"]["seeds"])),
+        ("The claims", png, caption),
+    )
 
 
 def _subject(settings):

@@ -9,6 +9,8 @@ import shutil
 from research.compare import summarize
 from utils.history import read_histories, write_histories
 
+WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb")  # what commands write
+
 
 class ResultsError(RuntimeError):
     """A folder that can't be written, or that holds no results."""
@@ -26,7 +28,7 @@ def new_folder(out, kind, overwrite=False):
         By default a new folder under `runs/`, named after `kind` and the time.
     kind : str
     overwrite : bool
-        Replace a folder of earlier results.
+        Replace a folder of earlier results, and what an interrupted run left.
 
     Yields
     ------
@@ -36,8 +38,8 @@ def new_folder(out, kind, overwrite=False):
     Raises
     ------
     ResultsError
-        If `out` or the metrics of an interrupted run exist (with `overwrite`: if `out` holds
-        something else than results), or if it can't be written.
+        If `out` or `out.partial` exist (with `overwrite`: hold something else than results), or
+        can't be written.
     """
     target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     if target.exists() and not overwrite:
@@ -45,13 +47,11 @@ def new_folder(out, kind, overwrite=False):
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
     partial = target.with_name(f"{target.name}.partial")
-    if _metrics(partial) and not overwrite:
-        raise ResultsError(
-            f"{partial} holds the metrics of an interrupted run: move them, or --overwrite them"
-        )
+    earlier = target.with_name(f".{partial.name}")
+    if partial.exists() and any(_entries(partial)):
+        _set_aside(partial, earlier, overwrite)
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        partial.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ResultsError(f"Can't write {target}: {error.strerror}") from error
     try:
@@ -60,11 +60,26 @@ def new_folder(out, kind, overwrite=False):
             shutil.rmtree(target)
         partial.rename(target)
     finally:
-        if not _metrics(partial):
-            shutil.rmtree(partial, ignore_errors=True)
+        if partial.exists() and not _logs(partial):
+            shutil.rmtree(partial)
+            if earlier.exists():
+                earlier.rename(partial)
+        shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _metrics(folder):
+def _set_aside(partial, earlier, overwrite):
+    """Move what an interrupted run left, until a new run has something to put in its place."""
+    if not overwrite:
+        raise ResultsError(
+            f"{partial} holds what an interrupted run left: move it, or --overwrite it"
+        )
+    if any(path.is_dir() or path.suffix not in WRITTEN for path in _entries(partial)):
+        raise ResultsError(f"{partial} holds something else than results, so it is left alone")
+    shutil.rmtree(earlier, ignore_errors=True)
+    partial.rename(earlier)
+
+
+def _logs(folder):
     """Files of metrics in a folder that hold something."""
     return [path for path in folder.glob("*.jsonl") if path.stat().st_size]
 

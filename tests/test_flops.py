@@ -111,3 +111,14 @@ def test_products_and_what_is_held_for_the_backward_pass(costs):
     # after its ReLU; 7×7 images.
     channels = 32 + 32 + 128 + 32 + 32 + 128
     assert 4 * 49 * channels <= costs[2].held <= 4 * 49 * (channels + 128)
+
+
+def test_in_bfloat16_half_is_held_and_no_weights():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        halved = block_costs(small_resnet((28, 28, 1), 10))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    whole = block_costs(small_resnet((28, 28, 1), 10))
+    for less, more in zip(halved[:-1], whole[:-1]):
+        assert 0.45 * more.held < less.held < 0.7 * more.held

@@ -44,15 +44,17 @@ def test_claims_are_measured_without_compiling(table):
     assert table["predicted saving, %"].tolist() == pytest.approx([0, 20, 41])
     assert table["compiling, s"].tolist() == pytest.approx([10, 10, 10])
     assert table["error, %"].tolist() == pytest.approx([10, 10.2, 12])
+    assert table["its deviation"].isna().all()
     assert table["relative error, %"].tolist() == pytest.approx([0, 2, 20])
     assert np.isnan(table["published estimate, %"].iloc[2])
 
 
 def test_statements_say_how_the_claims_fared(table):
-    first, second = freezeout.statements(table)
+    first, second = freezeout.statements(table, 2)
     assert first.endswith("differ by 1.5 points on average, 2.0 at most.")
     assert second.startswith("1 of 2 schedules stay within 3 % relative error")
     assert second.endswith("cubic, scaled, t_0 0.8 saves most, 22.0 %.")
+    assert freezeout.statements(table, 1)[1].startswith("With one seed, what errors differ by may")
 
 
 def test_the_figure_joins_what_was_predicted_and_measured(table):

@@ -84,7 +84,8 @@ def test_augment_as_a_word_is_the_usual_one():
 @pytest.mark.parametrize(
     ("normalize", "augment", "message"),
     [
-        ({"mean": [0.5]}, None, "'std' must have 3 finite numbers. Received: None"),
+        ({"mean": [0.5] * 3}, None, "'std' must have 3 finite numbers. Received: None"),
+        (True, None, "'normalize' must be a dict. Received: True"),
         ({"mean": [0.5], "std": [1, 1, 1]}, None, r"'mean' must have 3 .* Received: \[0.5\]"),
         ({"mean": [0, 0, 0], "std": [1, 0, 1]}, None, "'std' must be above 0"),
         ({"average": [0, 0, 0]}, None, "Unknown key in the config of 'normalize': average"),

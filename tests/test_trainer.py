@@ -10,6 +10,8 @@ from batch import Constant, FreezeOut, ResNet, TrainingError
 from batch.losses import cross_entropy
 from batch.networks.densenet import densenet
 from batch.networks.layers import takes_training
+from batch.networks.stochastic_depth import with_stochastic_depth
+from batch.networks.wide_resnet import wide_resnet
 from batch.optimizers import FusedSGD
 from batch.preprocessing import Preprocessing
 from batch.trainer import Trainer
@@ -263,12 +265,13 @@ def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed
 
 @pytest.fixture
 def many():
-    """A function that makes a trainer of a DenseNet of 9 blocks, more than a few."""
+    """A function that makes a trainer of a network that freezes over some iterations."""
 
-    def make_trainer(groups, iterations=24):
-        network = densenet((8, 8, 1), 3, depth=22, growth_rate=2)
-        blocks = len(network.layers) - 1
-        schedule = FreezeOut(blocks, iterations, 0.1, t_0=0.3, degree=2)
+    def make_trainer(layers, groups, iterations=12, finetune_rate=None):
+        network = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+        schedule = FreezeOut(
+            len(layers) - 1, iterations, 0.05, t_0=0.3, degree=2, finetune_rate=finetune_rate
+        )
         optimizer = FusedSGD(0.1, momentum=0.9, nesterov=True)
         augmented = Preprocessing(pad=1, flip=True)
         trainer = Trainer(network, optimizer, schedule, cross_entropy, augmented, 1e-3)
@@ -278,26 +281,40 @@ def many():
     return make_trainer
 
 
-def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed):
-    own, shared = many([]), many([(0, 3), (4, 11)])
-    for _ in range(26):
+def dense_layers():
+    return densenet((8, 8, 1), 3, depth=10, growth_rate=2).layers
+
+
+def dropping_layers():
+    return with_stochastic_depth(wide_resnet((8, 8, 1), 3, 10, 1).layers, 0.5, rule="uniform")
+
+
+@pytest.mark.parametrize(
+    ("layers", "groups"),
+    [(dense_layers, [(0, 2), (3, 5)]), (dropping_layers, [(0, 3)])],
+)
+def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, layers, groups):
+    own, shared = (many(layers(), given, finetune_rate=0.01) for given in ([], groups))
+    for _ in range(14):  # the last two wake everything up again
         before = [state(shared, block) for block in range(len(shared.network.layers))]
         losses = [trainer.step(*placed)[0] for trainer in (own, shared)]
-        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
         assert own.frozen == shared.frozen
         after = [state(shared, block) for block in range(len(shared.network.layers))]
         assert all(map(same, before[: shared.frozen], after[: shared.frozen]))
     for one, two in zip(own.network.weights, shared.network.weights):
-        np.testing.assert_allclose(one, two, atol=1e-5)
-    assert len(shared._compiled) == 3  # the two shared ones, and everything frozen
-    assert len(own._compiled) == own.blocks + 1
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
+    assert len(shared._compiled) == len(groups)
+    assert len(own._compiled) == own.blocks
 
 
 def test_many_short_stages_share_a_step(many, placed):
-    trainer = many(None)
-    for _ in range(24):
+    trainer = many(densenet((8, 8, 1), 3, depth=16, growth_rate=2).layers, None)
+    for _ in range(12):
         trainer.step(*placed)
-    assert trainer.frozen == trainer.blocks - 1
+    assert trainer.blocks == 9
+    assert trainer.frozen == 8
+    assert trainer.groups == [(0, 8)]
     assert len(trainer._compiled) == 1
 
 

@@ -23,7 +23,7 @@ class History:
     frozen : list of int
         Leading frozen blocks in each iteration.
     accuracy : float or None
-        Share of the test images whose class is right after the last iteration.
+        Share of the test (or held-out) images whose class is right after the last iteration.
     """
 
     method: str = ""
@@ -51,9 +51,9 @@ class History:
 def compiling_seconds(history):
     """Seconds that compiling steps took in a run, told from the rows of its history.
 
-    A step is compiled in the first iteration, or where the number of frozen blocks changes: what
-    that iteration took beyond the median of the others in its stage (of its neighbours, where the
-    stage is too short to tell) was compilation.
+    A step is compiled in the first iteration, or where the number of frozen blocks changes. If that
+    iteration took much longer than the median of the others in its stage (of its neighbours,
+    where the stage is too short to tell), what it took beyond that was compilation.
 
     Parameters
     ----------
@@ -72,8 +72,9 @@ def compiling_seconds(history):
         if len(others) < 3:
             place = start - np.searchsorted(starts, start)
             others = usual[max(place - 3, 0) : place + 3]
-        if len(others):
-            total += max(seconds[start] - np.median(others), 0.0)
+        beyond = seconds[start] - np.median(others) if len(others) else 0.0
+        if beyond > 0.2 * seconds[start]:  # less is noise
+            total += beyond
     return float(total)
 
 

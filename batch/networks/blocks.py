@@ -7,7 +7,7 @@ from batch.networks.layers import batch_norm, convolution
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
 
-@keras.saving.register_keras_serializable(package="resbatch")
+@keras.saving.register_keras_serializable(package="resbatch", name="Stem")  # its name in files
 class ConvolutionBlock(keras.layers.Layer):
     """Convolution, batch normalization, ReLU, max-pooling: a stem, or a block of a VGG network.
 
@@ -18,8 +18,9 @@ class ConvolutionBlock(keras.layers.Layer):
     kernel_size, strides : int
         Of the convolution.
     pool_size : int
-        Window of the max-pooling, whose stride is 2; 1 for none. A window of 2 that stands over the
-        edge of the image counts what is inside.
+        Window of the max-pooling, whose stride is 2; 1 for none.
+    pool_padding : {'valid', 'same'}
+        Of the max-pooling: 'same' pools what is left at the edge of an odd image too.
     symmetric : bool
         Pad the convolution on both sides alike.
     use_bias : bool
@@ -36,6 +37,7 @@ class ConvolutionBlock(keras.layers.Layer):
         kernel_size=3,
         strides=1,
         pool_size=1,
+        pool_padding="valid",
         symmetric=False,
         use_bias=False,
         epsilon=1e-3,
@@ -48,6 +50,7 @@ class ConvolutionBlock(keras.layers.Layer):
             "kernel_size": kernel_size,
             "strides": strides,
             "pool_size": pool_size,
+            "pool_padding": pool_padding,
             "symmetric": symmetric,
             "use_bias": use_bias,
             "epsilon": epsilon,
@@ -61,10 +64,9 @@ class ConvolutionBlock(keras.layers.Layer):
         # After ReLU, padding with zeros is as good as with minus infinity.
         margin = (pool_size - 1) // 2
         self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
-        padding = "same" if pool_size == 2 else "valid"
-        self.pool = (
-            keras.layers.MaxPooling2D(pool_size, 2, padding, dtype=dtype) if pool_size > 1 else None
-        )
+        self.pool = None
+        if pool_size > 1:
+            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
 
     def build(self, input_shape):
         self.convolution.build(input_shape)

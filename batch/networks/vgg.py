@@ -53,6 +53,7 @@ def vgg(input_shape, classes, depth="D", seed=0):
             block = ConvolutionBlock(
                 channels,
                 pool_size=2 if place == count - 1 else 1,
+                pool_padding="same",
                 epsilon=1e-5,
                 seed=seeds[len(blocks)],
                 name=f"block{len(blocks)}",

@@ -16,7 +16,7 @@ COLUMNS = ("frozen", "step, ms", "ratio", "FLOPs ratio", "difference", "entry, s
 FRESH = 3
 
 
-class Stage:
+class StageByHand:
     """A schedule whose number of leading frozen blocks is set by hand."""
 
     def __init__(self, blocks):
@@ -61,7 +61,7 @@ def _fresh_trainer():
         {
             "inputs": {"images": {"shape": (28, 28, 1), "classes": 10}},
             "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True}),
-            "schedule": Stage(blocks),
+            "schedule": StageByHand(blocks),
         }
     ).trainer
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet, flops
-from research.benchmarks.freezeout import Stage
+from research.benchmarks.freezeout import StageByHand
 from research.benchmarks.timing import in_turn, milliseconds
 
 COLUMNS = (
@@ -69,7 +69,7 @@ def _trainer(model, options):
     inputs = {"images": {"shape": (32, 32, 3), "classes": 10}}
     optimizer = ("SGD", {"momentum": 0.9, "nesterov": True})
     trainer = model({"inputs": inputs, "optimizer": optimizer, **options}).trainer
-    trainer.schedule = Stage(trainer.blocks)
+    trainer.schedule = StageByHand(trainer.blocks)
     return trainer
 
 
