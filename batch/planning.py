@@ -15,7 +15,7 @@ from batch.flops import step_cost
 # Measured with DenseNet, Wide ResNet and VGG on two cores of an AMD EPYC.
 COMPILING = 0.015  # seconds for each convolution or matrix product of the network
 COMPILING_CONDITIONAL = 0.13  # seconds for each one in a conditional
-SLOWER = 0.02  # a shared step's time beyond that of a step of one's own
+SLOWER = 0.03  # a shared step's time beyond that of a step of one's own: 2 to 4 %
 SPEED = 5e10  # multiply-adds a second
 
 

@@ -37,7 +37,7 @@ MODEL_OPTIONS = {  # that a network's config may have
     "vgg": ("depth",),
 }
 STUDIES = {
-    # DenseNet-BC on a part of CIFAR-10: 13 runs in 40 minutes on two cores.
+    # DenseNet-BC on a part of CIFAR-10: 13 runs in 30 minutes on two cores.
     "freezeout": {
         "data": "cifar10",
         "model": "densenet",
@@ -46,7 +46,7 @@ STUDIES = {
         "iterations": 600,
         "seeds": 1,
     },
-    # The network, data and length of the paper: days on two cores.
+    # The network, data and length of the paper: weeks on two cores.
     "freezeout-full": {
         "data": "cifar100",
         "model": "densenet",

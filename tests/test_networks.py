@@ -114,11 +114,11 @@ def test_pre_activation_blocks_share_the_first_normalization_where_they_project(
 def test_dropout_stands_between_the_convolutions_and_follows_its_seed():
     inputs = np.random.default_rng(0).normal(size=(2, 4, 4, 4)).astype(np.float32)
     first, second = (PreActivationBlock(4, dropout=0.5, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(first(inputs), PreActivationBlock(4, seed=3)(inputs))
     outputs = [block(inputs, training=True).numpy() for block in (first, second)]
     np.testing.assert_array_equal(*outputs)
     assert not np.array_equal(first(inputs, training=True), outputs[0])
     assert first.dropout.rate == 0.5
-    np.testing.assert_array_equal(first(inputs), PreActivationBlock(4, seed=3)(inputs))
 
 
 def test_a_dropped_pre_activation_branch_leaves_the_projected_shortcut():

@@ -308,14 +308,13 @@ def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, lay
     assert len(own._compiled) == own.blocks
 
 
-def test_many_short_stages_share_a_step(many, placed):
+def test_short_stages_of_many_blocks_share_steps(many, placed):
     trainer = many(densenet((8, 8, 1), 3, depth=16, growth_rate=2).layers, None)
     for _ in range(12):
         trainer.step(*placed)
     assert trainer.blocks == 9
     assert trainer.frozen == 8
-    assert trainer.groups == [(0, 8)]
-    assert len(trainer._compiled) == 1
+    assert len(trainer._compiled) == len(trainer.groups) < 8
 
 
 def test_a_schedule_that_can_go_anywhere_is_not_planned(make, placed):
