@@ -155,6 +155,7 @@ def loss_figure(histories):
     """EWMA of the training loss of every method, mean and spread over seeds."""
     figure, axis = _figure()
     compare_curves(_curves(histories, "loss"), WINDOW, axis)
+    _legend(axis)
     axis.set_ylabel(f"Training loss (EWMA over {WINDOW})")
     axis.set_yscale("log")
     axis.set_title("Training loss")
@@ -173,7 +174,7 @@ def accuracy_figure(histories):
     axis.set_xlabel("Seconds of training")
     axis.set_ylabel("Accuracy, %")
     axis.set_title("Accuracy and time")
-    axis.legend()
+    _legend(axis)
     return figure
 
 
@@ -186,7 +187,7 @@ def frozen_figure(histories):
     axis.set_ylabel("Frozen blocks")
     axis.yaxis.get_major_locator().set_params(integer=True)
     axis.set_title("Frozen blocks")
-    axis.legend()
+    _legend(axis)
     return figure
 
 
@@ -205,6 +206,14 @@ def _figure():
     axis = figure.subplots()
     axis.grid(alpha=0.3)
     return figure, axis
+
+
+def _legend(axis):
+    """A legend, beside the axis where it would cover it."""
+    if len(axis.get_legend_handles_labels()[1]) > 6:
+        axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))
+    else:
+        axis.legend()
 
 
 def _png(figure):
