@@ -58,7 +58,7 @@ class Progress(tqdm):
         self.update()
 
 
-def compare(experiments_, seeds, data, quiet=False):
+def compare(named, seeds, data, quiet=False):
     """Carry out every experiment on every seed.
 
     Within a seed they take turns of a few iterations, so that what else the machine does meets them
@@ -67,7 +67,7 @@ def compare(experiments_, seeds, data, quiet=False):
 
     Parameters
     ----------
-    experiments_ : dict from str to Experiment
+    named : dict from str to Experiment
         By their labels, which are the methods of the histories.
     seeds : sequence of int
     data : utils.Data
@@ -79,17 +79,17 @@ def compare(experiments_, seeds, data, quiet=False):
     list of History
         Grouped by seed, in the order of the experiments.
     """
-    for one in experiments_.values():
+    for one in named.values():
         experiments.check(one, data)
-    first = next(iter(experiments_.values()))
+    first = next(iter(named.values()))
     experiments.run(dataclasses.replace(first, iterations=2, freeze_iterations=None), data)
     histories = []
-    total = len(seeds) * sum(one.iterations for one in experiments_.values())
+    total = len(seeds) * sum(one.iterations for one in named.values())
     with Progress(total, quiet) as progress:
         for seed in seeds:
             runs = {
                 label: experiments.Run(dataclasses.replace(one, seed=seed), data, progress)
-                for label, one in experiments_.items()
+                for label, one in named.items()
             }
             while not all(one.done for one in runs.values()):
                 for one in runs.values():

@@ -3,11 +3,10 @@ import pytest
 import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet
-from batch.networks.blocks import PreActivationBlock
 from batch.networks.densenet import DenseLayer, Transition, densenet
 from batch.networks.stochastic_depth import with_stochastic_depth
 from batch.networks.vgg import vgg
-from batch.networks.wide_resnet import wide_resnet
+from batch.networks.wide_resnet import PreActivationBlock, wide_resnet
 
 SHAPE = (32, 32, 3)
 

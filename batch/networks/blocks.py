@@ -1,4 +1,4 @@
-"""What networks are made of: convolution blocks, residual blocks of two kinds, classifier."""
+"""What networks are made of: convolution block, residual block, classifier."""
 
 import keras
 
@@ -181,89 +181,6 @@ class ResidualBlock(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         return self.activation(self.branch(inputs, training) + self.shortcut(inputs, training))
-
-    def get_config(self):
-        return {**super().get_config(), **self.config}
-
-
-@keras.saving.register_keras_serializable(package="resbatch")
-class PreActivationBlock(keras.layers.Layer):
-    """Batch normalization and ReLU before each of two 3×3 convolutions, added to the input.
-
-    The block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), with dropout between
-    the convolutions.
-
-    Parameters
-    ----------
-    filters : int
-        Channels of the output. Where they differ from the input's, or `strides` from 1, a 1×1
-        convolution carries the shortcut; then branch and shortcut share the first normalization.
-    strides : int
-        Of the first convolution and the shortcut.
-    dropout : float
-        Share of the features that are dropped between the convolutions in training.
-    epsilon : float
-        Of the batch normalizations.
-    seed : int, optional
-        Makes the initial weights reproducible, and what is dropped.
-    """
-
-    def __init__(self, filters, strides=1, dropout=0.0, epsilon=1e-5, seed=None, **kwargs):
-        super().__init__(**kwargs)
-        self.config = {
-            "filters": filters,
-            "strides": strides,
-            "dropout": dropout,
-            "epsilon": epsilon,
-            "seed": seed,
-        }
-        dtype = self.dtype_policy
-        self.normalizations = [batch_norm(dtype, epsilon) for _ in range(2)]
-        self.convolutions = [
-            convolution(filters, 3, stride, None if seed is None else seed + place, dtype)
-            for place, stride in enumerate((strides, 1))
-        ]
-        self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=dtype) if dropout else None
-        self.projection = None
-
-    def build(self, input_shape):
-        shape = input_shape
-        for norm, conv in zip(self.normalizations, self.convolutions):
-            norm.build(shape)
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
-        if tuple(shape[1:]) != tuple(input_shape[1:]):
-            filters, strides, seed = (self.config[key] for key in ("filters", "strides", "seed"))
-            seed = None if seed is None else seed + 2
-            self.projection = convolution(filters, 1, strides, seed, self.dtype_policy)
-            self.projection.build(input_shape)
-
-    def entry(self, inputs, training=None):
-        """What branch and shortcut take: normalized where the shortcut is a convolution."""
-        return inputs if self.projection is None else self._activated(0, inputs, training)
-
-    def branch(self, inputs, training=None):
-        """What is added to the shortcut."""
-        outputs = self._activated(0, inputs, training) if self.projection is None else inputs
-        outputs = self._activated(1, self.convolutions[0](outputs), training)
-        if self.dropout is not None:
-            outputs = self.dropout(outputs, training=training)
-        return self.convolutions[1](outputs)
-
-    def shortcut(self, inputs, training=None):
-        """The input, projected where the branch changes its shape."""
-        return inputs if self.projection is None else self.projection(inputs)
-
-    def activation(self, outputs):
-        """The sum of branch and shortcut, as it is."""
-        return outputs
-
-    def call(self, inputs, training=None):
-        inputs = self.entry(inputs, training)
-        return self.branch(inputs, training) + self.shortcut(inputs, training)
-
-    def _activated(self, place, inputs, training):
-        return keras.ops.relu(self.normalizations[place](inputs, training=training))
 
     def get_config(self):
         return {**super().get_config(), **self.config}
