@@ -37,7 +37,7 @@ def plan_steps(costs, stages, batch_size):
         `(first, last)`: a step for every stage with first … last leading frozen blocks. Stages in
         which other than leading blocks are frozen, or all are, are in none of them.
     """
-    leading = [stage for stage in stages if _freezes_leading(stage)]
+    leading = [stage for stage in stages if stage.leading]
     if any(one.frozen >= two.frozen for one, two in itertools.pairwise(leading)):
         return []  # blocks that learn again: to each its own
     seconds = [_seconds(costs, stage, batch_size) for stage in leading]
@@ -51,10 +51,6 @@ def plan_steps(costs, stages, batch_size):
             choices.append((cost + shared, [*groups, (first, last)]))
         best.append(min(choices))
     return best[-1][1]
-
-
-def _freezes_leading(stage):
-    return any(stage.active) and all(stage.active[stage.frozen :])
 
 
 def _seconds(costs, stage, batch_size):

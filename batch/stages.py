@@ -23,6 +23,11 @@ class Stage:
         """Leading frozen blocks, 0 … blocks."""
         return leading_frozen(self.active[:-1])
 
+    @property
+    def leading(self):
+        """Whether some blocks are active, and only leading ones frozen."""
+        return all(self.active[self.frozen :])
+
 
 def stages(schedule, iterations):
     """The stages that a schedule divides a run into.

@@ -57,7 +57,9 @@ class StaticGraph(tf.Module):
         self._stages = stages(trainer.schedule, iterations + 1)
         self._conditionals = conditionals
         self._dtype = tf.as_dtype(dtype)
-        if conditionals == "blocks" and not all(map(_leading, self._stages)):
+        if conditionals == "blocks" and not all(
+            stage.leading or not any(stage.active) for stage in self._stages
+        ):
             raise ValueError(
                 "Conditionals around blocks need a schedule that freezes leading blocks first: use "
                 "conditionals='stages'."
@@ -112,7 +114,3 @@ class StaticGraph(tf.Module):
         """Logits in inference mode, shape (n, classes)."""
         features = self._trainer.preprocessing.inference(images)
         return tf.cast(self._trainer.network(features, training=False), tf.float32)
-
-
-def _leading(stage):
-    return all(stage.active[stage.frozen :]) or not any(stage.active)

@@ -42,8 +42,10 @@ def predicted_ratio(experiment, costs, iterations=None):
     iterations : int, optional
         Of the classic run; as many as the experiment's by default.
     """
-    length = experiment.iterations / (iterations or experiment.iterations)
-    return _ratio(experiment, costs) * length
+    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
+    made = make_schedule(schedule, len(costs) - 1)
+    ratio = flops.predicted_ratio(costs, made, experiment.iterations)
+    return ratio * experiment.iterations / (iterations or experiment.iterations)
 
 
 def equal_time(experiment, costs):
@@ -53,7 +55,7 @@ def equal_time(experiment, costs):
     """
     longer = experiment
     for _ in range(3):  # stretched, a schedule saves nearly the same share
-        iterations = round(experiment.iterations / _ratio(longer, costs))
+        iterations = round(experiment.iterations / predicted_ratio(longer, costs))
         freeze = experiment.freeze_iterations
         if freeze:
             freeze = round(freeze * iterations / experiment.iterations)
@@ -68,9 +70,3 @@ def published_estimate(experiment):
         return None
     network = options["growth_rate"], options["depth"]
     return calc_speedup(*network, experiment.t_0, experiment.how_scale)
-
-
-def _ratio(experiment, costs):
-    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
-    made = make_schedule(schedule, len(costs) - 1)
-    return flops.predicted_ratio(costs, made, experiment.iterations)
