@@ -30,7 +30,7 @@ from batch.models import (  # noqa: E402
 from batch.networks.layers import FusedBatchNormalization  # noqa: E402
 from batch.networks.stochastic_depth import StochasticDepth  # noqa: E402
 from batch.res_batch import ResBatch, openset  # noqa: E402
-from batch.schedules import Annealed, Constant, FreezeOut  # noqa: E402
+from batch.schedules import Annealed, Constant, FreezeOut, MultiStep  # noqa: E402
 from batch.tf_model import TFModel  # noqa: E402
 from batch.trainer import TrainingError  # noqa: E402
 from utils import ax_draw  # noqa: E402
@@ -42,6 +42,7 @@ __all__ = [
     "DenseNet",
     "FreezeOut",
     "FusedBatchNormalization",
+    "MultiStep",
     "ResBatch",
     "ResNet",
     "ResNet18",

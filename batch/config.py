@@ -8,9 +8,13 @@ from batch import schedules
 from batch.optimizers import fused
 
 SCHEDULES = {
-    "FreezeOut": schedules.FreezeOut,
-    "Annealed": schedules.Annealed,
-    "Constant": schedules.Constant,
+    one.__name__: one
+    for one in (
+        schedules.FreezeOut,
+        schedules.Annealed,
+        schedules.Constant,
+        schedules.MultiStep,
+    )
 }
 
 

@@ -32,6 +32,8 @@ class BlockCost:
         What it takes more to have the gradient of its input too.
     products : int
         Convolutions and matrix products of its forward pass.
+    parameters : int
+        Its trainable weights.
     held : int
         Bytes that it keeps from its forward pass for its backward pass, its output included.
     dropped : BlockCost, optional
@@ -46,6 +48,7 @@ class BlockCost:
     inner_gradient: float
     input_gradient: float
     products: int = 0
+    parameters: int = 0
     held: int = 0
     dropped: "BlockCost | None" = None
     survival: float = 1.0
@@ -147,7 +150,8 @@ def _traced(forward, variables, entry):
         counted.append(_counted(outputs, [one for one in weights if one is not None], own))
 
     tf.function(both_passes, autograph=False).get_concrete_function(entry)
-    return counted[0]
+    parameters = sum(variable.shape.num_elements() for variable in variables)
+    return dataclasses.replace(counted[0], parameters=parameters)
 
 
 def _counted(outputs, weights, own):

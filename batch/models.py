@@ -73,12 +73,12 @@ class StochasticResNet(PublishedResNet):
 
 
 class WideResNet(TFModel):
-    """A Wide ResNet; the config may have `depth`, `widen_factor` and `dropout`.
+    """A Wide ResNet; the config may have `depth`, `widen_factor`, `dropout` and `block`.
 
     See `batch.networks.wide_resnet.wide_resnet`.
     """
 
-    DEFAULTS: ClassVar = {"depth": 28, "widen_factor": 2, "dropout": 0.0}
+    DEFAULTS: ClassVar = {"depth": 28, "widen_factor": 2, "dropout": 0.0, "block": "B(3,3)"}
 
     def make_network(self, shape, classes, seed, **options):
         """The stem, the residual blocks and the classifier."""

@@ -56,7 +56,8 @@ class TFModel(BaseModel):
           `global_clipnorm` is the norm over all active blocks.
         - `learning_rate`: constant, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
-          `(name, arguments)` with FreezeOut, Annealed or Constant; in place of `learning_rate`.
+          `(name, arguments)` with FreezeOut, Annealed, MultiStep or Constant; in place of
+          `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
           a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
           classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.

@@ -34,12 +34,14 @@ def compare(options):
 
 def _chosen(options, base, data):
     """The experiments of a comparison by their labels, and what is to be recorded of them."""
-    from research import freezeout, prediction
+    from research import prediction
     from research.compare import of_methods
+    from research.studies import load_study
 
-    named = freezeout.experiments(base) if options.study else of_methods(base, options.methods)
+    study = load_study(options.study) if options.study else None
+    named = study.experiments(base) if study else of_methods(base, options.methods)
     costs = prediction.costs(named, data)
-    record = {"claims": freezeout.estimates(named, costs)} if options.study else {}
+    record = {"study": study.facts(named, costs)} if study else {}
     if options.equal_time:
         named = {label: prediction.equal_time(one, costs[label]) for label, one in named.items()}
     record["iterations"] = {label: one.iterations for label, one in named.items()}
@@ -118,7 +120,7 @@ def report(options):
             record["settings"],
             record["environment"],
             record["predicted_ratio"],
-            **({"claims": record["claims"]} if "claims" in record else {}),
+            **({"study": record["study"]} if "study" in record else {}),
         )
         table = _report(folder, histories, record)
     print(table)
@@ -198,6 +200,7 @@ def _settings(options, experiment, data, methods, seeds):
     kinds = {kind(method) for method in methods}
     unused = ["data", "method", "seed", "model_options"]
     unused += [] if "stochastic" in kinds else ["survival"]
+    unused += [] if experiment.milestones else ["milestones", "gamma"]
     unused += [] if "freezeout" in kinds and not getattr(options, "study", None) else OF_SCHEDULES
     settings = {
         name: value
@@ -229,21 +232,16 @@ def _environment(threads=None):
 def _report(folder, histories, record):
     """Write figures and page; the summary as text."""
     from research import report as reports
+    from research import studies
     from research.compare import summarize
 
     reports.write_report(folder, histories, record)
     summary = summarize(histories, record["predicted_ratio"])
-    if "claims" in record:
-        from research import freezeout
-
-        claims = freezeout.claims(histories, record["claims"])
-        return "\n".join(
-            [
-                claims.round(1).to_string(index=False),
-                "",
-                *freezeout.statements(claims, len(record["settings"]["seeds"])),
-            ]
-        )
+    if "study" in record:
+        study = studies.load_study(record["settings"]["study"])
+        table = study.table(histories, record["study"])
+        said = study.statements(table, len(record["settings"]["seeds"]))
+        return "\n".join([studies.texts(study, table).to_string(index=False), "", *said])
     rows = [reports.table_row(row) for _, row in summary.iterrows()]
     table = pd.DataFrame(rows, columns=reports.COLUMNS).to_string(index=False)
     return "\n".join([table, "", *reports.statements(summary)])
@@ -275,8 +273,8 @@ def _together(folders, loaded):
         "seeds": sorted({one.seed for one in merged}),
     }
     record = {**records[0], "settings": settings, "predicted_ratio": predicted}
-    if len(loaded) > 1:  # a study's claims are about its own runs
-        record.pop("claims", None)
+    if len(loaded) > 1:  # a study is about its own runs
+        record.pop("study", None)
         settings.pop("study", None)
     return merged, record
 

@@ -1,7 +1,5 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
-import numpy as np
-
 from batch import flops
 from batch.stages import stages
 from research import experiment as experiments
@@ -23,7 +21,7 @@ def describe(experiment, data):
         *_blocks(model.network, costs, run, len(data.train.labels) / experiment.batch_size),
         "",
         *_savings(experiment, costs),
-        f"memory: about {_memory(experiment, model, costs, data) / 1e9:.1f} GB",
+        f"memory: about {_memory(experiment, costs, data) / 1e9:.1f} GB",
     ]
     return "\n".join(lines)
 
@@ -35,7 +33,7 @@ def _network(experiment, model, costs):
     forward = flops.step_cost(costs, (False,) * len(costs))
     return [
         f"network: {experiment.model}{', ' if named else ''}{named}",
-        f"parameters: {_parameters(model.network):,} in {len(costs) - 1} blocks and a classifier",
+        f"parameters: {_parameters(costs):,} in {len(costs) - 1} blocks and a classifier",
         f"FLOPs of an image: {2 * forward / 1e6:,.1f} M forward, "
         f"{2 * flops.step_cost(costs, everything) / 1e6:,.1f} M in a training step "
         "(2 a multiply-add; convolutions and matrix products)",
@@ -58,7 +56,7 @@ def _blocks(network, costs, run, epoch):
         f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"
     ]
     for block, (layer, cost) in enumerate(zip(network.layers, costs)):
-        line = f"{layer.name:<14}{_parameters(layer):>11,}{2 * cost.forward / 1e6:>9.2f}"
+        line = f"{layer.name:<14}{cost.parameters:>11,}{2 * cost.forward / 1e6:>9.2f}"
         stop = next((stage for stage in run if not stage.active[block]), None)
         if stop is None:
             lines.append(f"{line}{'–':>13}")
@@ -78,7 +76,7 @@ def _savings(experiment, costs):
     return lines
 
 
-def _memory(experiment, model, costs, data):
+def _memory(experiment, costs, data):
     """Bytes that training takes at its peak, roughly.
 
     Weights, their gradients and momenta; what all blocks hold for the backward pass of a batch, and
@@ -89,11 +87,11 @@ def _memory(experiment, model, costs, data):
     images = sum(split.images.nbytes for split in (data.train, data.test))
     return (
         RUNTIME
-        + 3 * 4 * _parameters(model.network)
+        + 3 * 4 * _parameters(costs)
         + SLACK * experiment.batch_size * (sum(held) + 2 * max(held))
         + 2 * images
     )
 
 
-def _parameters(layer):
-    return sum(int(np.prod(variable.shape)) for variable in layer.trainable_variables)
+def _parameters(costs):
+    return sum(cost.parameters for cost in costs)

@@ -54,6 +54,9 @@ class Experiment:
         Of all blocks after the schedules' last iteration.
     freeze_iterations : int, optional
         Last iteration of the schedules; the run's last by default.
+    milestones, gamma : sequence of float, float
+        Shares of the run at which the constant rate of classic and stochastic is multiplied by
+        gamma, as for `batch.MultiStep`; none by default.
     survival : float
         Of the last residual block's branch under stochastic depth.
     augment, normalize : bool
@@ -76,6 +79,8 @@ class Experiment:
     scale_lr: bool = NOTEBOOK["scale_lr"]
     finetune_rate: float | None = NOTEBOOK["finetune_rate"]
     freeze_iterations: int | None = None
+    milestones: tuple = NOTEBOOK["milestones"]
+    gamma: float = NOTEBOOK["gamma"]
     survival: float = res_batch.DEFAULTS["stochastic"]["survival"]
     augment: bool = NOTEBOOK["augment"]
     normalize: bool = NOTEBOOK["normalize"]
@@ -89,7 +94,7 @@ class Experiment:
     def schedule(self):
         """The method's schedule as a model's config takes it; None for a constant rate."""
         if self.kind != "freeznet":
-            return None
+            return self._milestones() if self.milestones else None
         settings = {
             "iterations": self.freeze_iterations or self.iterations,
             "learning_rate": self.learning_rate or res_batch.DEFAULTS["freeznet"]["learning_rate"],
@@ -99,6 +104,15 @@ class Experiment:
             "finetune_rate": self.finetune_rate,
         }
         return ("Annealed" if self.method == "annealed" else "FreezeOut"), settings
+
+    def _milestones(self):
+        _, settings = self.optimizer()
+        return "MultiStep", {
+            "iterations": self.iterations,
+            "learning_rate": settings["learning_rate"],
+            "milestones": self.milestones,
+            "gamma": self.gamma,
+        }
 
     def optimizer(self):
         """The method's optimizer as a model's config takes it."""
@@ -118,7 +132,7 @@ class Experiment:
             "seed": self.seed,
             "precision": self.precision,
         }
-        if self.kind == "freeznet":
+        if self.schedule():
             config["schedule"] = self.schedule()
         if self.kind == "stochastic":
             config["survival"] = self.survival

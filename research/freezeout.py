@@ -19,6 +19,12 @@ from utils.history import compiling_seconds
 
 BASELINE = "annealed"
 STARTS = (0.5, 0.8)  # t_0
+TITLE = "The claims"
+CAPTION = (
+    "Error of each schedule relative to the matched baseline's, against the time it saves: down is "
+    "better, right is faster."
+)
+DECIMALS = {}
 ENVELOPE = 3  # percent of relative error that the paper claims to stay within
 COLUMNS = (
     *("schedule", "predicted saving, %", "published estimate, %", "measured saving, %"),
@@ -37,7 +43,7 @@ def experiments(base):
     return named
 
 
-def estimates(named, costs):
+def facts(named, costs):
     """Saving of each run that its FLOPs predict, and that FreezeOut's authors estimate."""
     return {
         label: {
@@ -48,14 +54,14 @@ def estimates(named, costs):
     }
 
 
-def claims(histories, estimated):
+def table(histories, facts):
     """A row a schedule: saving predicted, estimated and measured, error, and what it costs.
 
     Parameters
     ----------
     histories : list of History
-    estimated : dict
-        From `estimates`.
+    facts : dict
+        From `facts`.
 
     Returns
     -------
@@ -71,11 +77,11 @@ def claims(histories, estimated):
     rows = []
     for label, found in by_label.items():
         frozen = f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1]
-        published = estimated[label]["published"]
+        published = facts[label]["published"]
         rows.append(
             (
                 frozen,
-                100 * estimated[label]["predicted"],
+                100 * facts[label]["predicted"],
                 np.nan if published is None else 100 * published,
                 100 * (1 - _seconds(found) / usual),
                 _compiling(found),

@@ -12,7 +12,8 @@ MODELS = (
     *("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("wideresnet", "densenet", "vgg"),
 )
-SUITES = ("step", "freezeout", "stochastic", "networks")
+BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
+SUITES = ("step", "freezeout", "stochastic", "networks", "wide")
 
 
 def kind(label):

@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from research.names import HOW_SCALE, MODELS
+from research.names import BLOCKS, HOW_SCALE, MODELS
 from research.recipes import MODEL_OPTIONS
 
 
@@ -46,6 +46,7 @@ def _add_network_options(group):
     group.add_argument(
         "--dropout", type=_probability, metavar="P", help="of wideresnet (default: 0)"
     )
+    group.add_argument("--block", choices=BLOCKS, help="of wideresnet (default: B(3,3))")
     group.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
     )
@@ -112,6 +113,14 @@ def _add_schedule_options(group):
         help="last iteration of the schedules (default: the run's last)",
     )
     group.add_argument(
+        "--milestones",
+        type=_milestones,
+        metavar="LIST",
+        help="of classic and stochastic: comma-separated shares of the run at which the rate is "
+        "multiplied by --gamma (default: none)",
+    )
+    group.add_argument("--gamma", type=_positive, metavar="G", help="(default: 0.2)")
+    group.add_argument(
         "--survival",
         type=_probability,
         default=0.6,
@@ -149,6 +158,10 @@ def _probability(text):
 
 def _share(text):
     return _number(text, lambda value: 0 < value <= 1, "above 0, at most 1")
+
+
+def _milestones(text):
+    return tuple(_share(part) for part in text.split(",")) if text else ()
 
 
 def _positive(text):

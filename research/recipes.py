@@ -15,6 +15,8 @@ NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the met
     "how_scale": "linear",
     "scale_lr": False,
     "finetune_rate": 1e-2,
+    "milestones": (),
+    "gamma": 0.2,
     "augment": False,
     "normalize": False,
 }
@@ -28,13 +30,22 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "how_scale": "cubic",
     "scale_lr": True,
     "finetune_rate": None,
+    "milestones": (),
+    "gamma": 0.2,
     "augment": True,
     "normalize": True,
 }
 MODEL_OPTIONS = {  # that a network's config may have
     "densenet": ("depth", "growth_rate", "bottleneck", "compression"),
-    "wideresnet": ("depth", "widen_factor", "dropout"),
+    "wideresnet": ("depth", "widen_factor", "dropout", "block"),
     "vgg": ("depth",),
+}
+WIDE = {  # Zagoruyko and Komodakis, Wide Residual Networks, 2016, section 3
+    "data": "cifar10",
+    "model": "wideresnet",
+    "weight_decay": 5e-4,
+    "milestones": (0.3, 0.6, 0.8),
+    "gamma": 0.2,
 }
 STUDIES = {
     # DenseNet-BC on a part of CIFAR-10: 13 runs in 30 minutes on two cores.
@@ -55,6 +66,14 @@ STUDIES = {
         "epochs": 100,
         "seeds": 3,
     },
+    # Widths 1 to 4 and all types of blocks on a part of CIFAR-10: 27 runs in 40 minutes.
+    "wide-resnet": {**WIDE, "depth": 16, "iterations": 300, "batch_size": 64, "seeds": 3},
+    # Depths, length and seeds of the paper: months on two cores.
+    "wide-resnet-full": {**WIDE, "depth": 28, "epochs": 200, "batch_size": 128, "seeds": 5},
+}
+FIXED = {  # options that a study's runs differ in, by its module
+    "freezeout": ("t_0", "how_scale", "scale_lr"),
+    "wide_resnet": ("model", "block", "widen_factor"),
 }
 NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3}
@@ -119,12 +138,16 @@ def _is_residual(model):
 def _refuse_with_study(options):
     if getattr(options, "study", None) is None:
         return
-    given = [
-        name for name in ("t_0", "how_scale", "scale_lr") if getattr(options, name) is not None
-    ]
+    fixed = FIXED[study_module(options.study)]
+    given = [name for name in fixed if getattr(options, name) is not None]
     given += ["equal_time"] * options.equal_time
     if given:
-        raise ValueError(f"--study has its own schedules and lengths: no {_flag(given[0])}")
+        raise ValueError(f"--study {options.study} has runs of its own: no {_flag(given[0])}")
+
+
+def study_module(study):
+    """Name of the module in `research` that a study is carried out by."""
+    return study.removesuffix("-full").replace("-", "_")
 
 
 def _flag(name):

@@ -8,6 +8,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
+from research import studies
 from research.compare import summarize
 from research.names import kind
 from utils.plots import compare_curves
@@ -45,7 +46,7 @@ def write_report(folder, histories, record):
     ]
     tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])]
     said = statements(summary)
-    if "claims" in record:
+    if "study" in record:
         rows, said, figure = _study(folder, histories, record)
         tables.insert(0, rows)
         figures.insert(0, figure)
@@ -61,26 +62,15 @@ def write_report(folder, histories, record):
 
 
 def _study(folder, histories, record):
-    """Table, statements and figure of a study of FreezeOut's claims, written to the folder too."""
-    from research import freezeout
-
-    claims = freezeout.claims(histories, record["claims"])
-    claims.to_csv(folder / "study.csv", index=False)
-    png = _png(freezeout.figure(claims))
+    """Table, statements and figure of a study, written to the folder too."""
+    study = studies.load_study(record["settings"]["study"])
+    table = study.table(histories, record["study"])
+    table.to_csv(folder / "study.csv", index=False)
+    png = _png(study.figure(table))
     (folder / "study.png").write_bytes(png)
-    cells = [
-        tuple(cell if isinstance(cell, str) else _number(cell, "{:.1f}") for cell in row)
-        for row in claims.itertuples(index=False)
-    ]
-    caption = (
-        "Error of each schedule relative to the matched baseline's, against the time it saves: "
-        "down is better, right is faster."
-    )
-    return (
-        (freezeout.COLUMNS, cells),
-        freezeout.statements(claims, len(record["settings"]["seeds"])),
-        ("The claims", png, caption),
-    )
+    cells = studies.texts(study, table).to_numpy().tolist()
+    said = study.statements(table, len(record["settings"]["seeds"]))
+    return (table.columns, cells), said, (study.TITLE, png, study.CAPTION)
 
 
 def _subject(settings):

@@ -23,7 +23,7 @@ def table():
         labels[0]: {"predicted": 0.2, "published": 0.178},
         labels[1]: {"predicted": 0.41, "published": None},
     }
-    return freezeout.claims(histories, estimated)
+    return freezeout.table(histories, estimated)
 
 
 def test_all_schedules_of_the_paper_and_one_baseline():

@@ -1,47 +1,75 @@
 """Wide residual networks: few pre-activation blocks with many channels."""
 
+import re
+
 import keras
 
 from batch.networks.blocks import Classifier
 from batch.networks.layers import batch_norm, convolution, make_seeds, sequence
 
+BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their convolutions
+    f"B({','.join(map(str, sizes))})": sizes
+    for sizes in ((3, 3), (3, 1), (1, 3), (1, 3, 1), (3, 1, 1), (3, 1, 3))
+}
+
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class PreActivationBlock(keras.layers.Layer):
-    """Batch normalization and ReLU before each of two 3×3 convolutions, added to the input.
+    """Batch normalization and ReLU before each of two or three convolutions, added to the input.
 
-    The block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), with dropout between
-    the convolutions.
+    The block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), or another B(M),
+    where M are the kernel sizes; with dropout between the convolutions.
 
     Parameters
     ----------
     filters : int
-        Channels of the output. Where they differ from the input's, or `strides` from 1, a 1×1
-        convolution carries the shortcut; then branch and shortcut share the first normalization.
+        Channels of every convolution. Where they differ from the input's, or `strides` from 1, a
+        1×1 convolution carries the shortcut; then branch and shortcut share the first
+        normalization.
+    kernel_sizes : sequence of int
+        Of the convolutions.
     strides : int
-        Of the first convolution and the shortcut.
+        Of the first 3×3 convolution and the shortcut. The paper does not say which convolution of
+        a B(1,3) has it; a 1×1 with a stride would not look at three pixels in four.
     dropout : float
-        Share of the features that are dropped between the convolutions in training.
+        Share of the features that are dropped before the last convolution in training.
     epsilon : float
         Of the batch normalizations.
     seed : int, optional
         Makes the initial weights reproducible, and what is dropped.
     """
 
-    def __init__(self, filters, strides=1, dropout=0.0, epsilon=1e-5, seed=None, **kwargs):
+    def __init__(
+        self,
+        filters,
+        strides=1,
+        dropout=0.0,
+        epsilon=1e-5,
+        seed=None,
+        kernel_sizes=(3, 3),
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.config = {
             "filters": filters,
+            "kernel_sizes": list(kernel_sizes),
             "strides": strides,
             "dropout": dropout,
             "epsilon": epsilon,
             "seed": seed,
         }
         dtype = self.dtype_policy
-        self.normalizations = [batch_norm(dtype, epsilon) for _ in range(2)]
+        strided = list(kernel_sizes).index(3)
+        self.normalizations = [batch_norm(dtype, epsilon) for _ in kernel_sizes]
         self.convolutions = [
-            convolution(filters, 3, stride, None if seed is None else seed + place, dtype)
-            for place, stride in enumerate((strides, 1))
+            convolution(
+                filters,
+                size,
+                strides if place == strided else 1,
+                None if seed is None else seed + place,
+                dtype,
+            )
+            for place, size in enumerate(kernel_sizes)
         ]
         self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=dtype) if dropout else None
         self.projection = None
@@ -54,7 +82,7 @@ class PreActivationBlock(keras.layers.Layer):
             shape = conv.compute_output_shape(shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
             filters, strides, seed = (self.config[key] for key in ("filters", "strides", "seed"))
-            seed = None if seed is None else seed + 2
+            seed = None if seed is None else seed + len(self.convolutions)
             self.projection = convolution(filters, 1, strides, seed, self.dtype_policy)
             self.projection.build(input_shape)
 
@@ -65,10 +93,11 @@ class PreActivationBlock(keras.layers.Layer):
     def branch(self, inputs, training=None):
         """What is added to the shortcut."""
         outputs = self._activated(0, inputs, training) if self.projection is None else inputs
-        outputs = self._activated(1, self.convolutions[0](outputs), training)
+        for place, conv in enumerate(self.convolutions[:-1], 1):
+            outputs = self._activated(place, conv(outputs), training)
         if self.dropout is not None:
             outputs = self.dropout(outputs, training=training)
-        return self.convolutions[1](outputs)
+        return self.convolutions[-1](outputs)
 
     def shortcut(self, inputs, training=None):
         """The input, projected where the branch changes its shape."""
@@ -89,7 +118,9 @@ class PreActivationBlock(keras.layers.Layer):
         return {**super().get_config(), **self.config}
 
 
-def wide_resnet(input_shape, classes, depth=28, widen_factor=2, dropout=0.0, seed=0):
+def wide_resnet(
+    input_shape, classes, depth=28, widen_factor=2, dropout=0.0, block="B(3,3)", seed=0
+):
     """A Wide ResNet: a stem of 16 channels and three groups of (depth − 4)/6 blocks.
 
     Parameters
@@ -99,11 +130,14 @@ def wide_resnet(input_shape, classes, depth=28, widen_factor=2, dropout=0.0, see
     classes : int
         Number of classes.
     depth : int
-        6n + 4: convolutions on the way through the network, stem and shortcuts included.
+        6n + 4: convolutions on the way through a network of B(3,3), stem and shortcuts included;
+        with any type of block, there are n of them in a group.
     widen_factor : int
         k: the groups have 16k, 32k and 64k channels.
     dropout : float
         Between the convolutions of a block.
+    block : str
+        Type of the blocks, one of `BLOCKS`.
     seed : int
         Of the initial weights, and of what is dropped.
 
@@ -120,6 +154,9 @@ def wide_resnet(input_shape, classes, depth=28, widen_factor=2, dropout=0.0, see
         raise ValueError(f"depth must be 6n + 4, as 16, 28 or 40. Received: {depth!r}")
     if widen_factor < 1:
         raise ValueError(f"widen_factor must be 1 or more. Received: {widen_factor!r}")
+    kernel_sizes = BLOCKS.get(re.sub(r"\s", "", str(block)))
+    if kernel_sizes is None:
+        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. Received: {block!r}")
     count = (depth - 4) // 6
     seeds = make_seeds(seed, 3 * count + 2)
     blocks = [
@@ -127,6 +164,7 @@ def wide_resnet(input_shape, classes, depth=28, widen_factor=2, dropout=0.0, see
             16 * widen_factor * 2**group,
             strides=2 if group and not place else 1,
             dropout=dropout,
+            kernel_sizes=kernel_sizes,
             seed=seeds[group * count + place + 1],
             name=f"block{group * count + place}",
         )

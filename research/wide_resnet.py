@@ -1,0 +1,183 @@
+"""What width and the type of the blocks buy a Wide ResNet, and what they cost.
+
+Zagoruyko and Komodakis, Wide Residual Networks, 2016: widths in section 3, types of blocks in table
+2, each the median of five runs. `resbatch compare --study wide-resnet` runs both at a size for two
+cores, `--study wide-resnet-full` at the paper's (`research.recipes.STUDIES`).
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from batch import flops
+
+METHOD = "classic"
+WIDTHS = (1, 2, 3, 4)
+TYPES = {  # the paper's table 2, k = 2: blocks in a group, and test error on CIFAR-10 in percent
+    "B(1,3,1)": (6, 6.06),
+    "B(3,1)": (6, 5.78),
+    "B(1,3)": (6, 6.42),
+    "B(3,1,1)": (6, 5.86),
+    "B(3,3)": (4, 5.73),
+    "B(3,1,3)": (3, 5.78),
+}
+BASIC = "B(3,3)"
+TYPES_WIDTH = 2
+COLUMNS = (
+    *("network", "parameters, M", "MFLOPs a step", "seconds a step", "accuracy, %"),
+    *("its deviation", "median error, %", "lowest", "highest", "in the paper, %"),
+)
+DECIMALS = {
+    "parameters, M": 2,
+    "seconds a step": 3,
+    "accuracy, %": 2,
+    "its deviation": 2,
+    "in the paper, %": 2,
+}
+TITLE = "What width and blocks cost, and what they buy"
+CAPTION = (
+    "Median error over the seeds, from the lowest to the highest: down is better, left is cheaper. "
+    "The line joins widths 1 to 4; the other points are types of blocks, k = 2."
+)
+
+
+def experiments(base):
+    """Widths 1 to 4 at the base's depth, and every type of block at k = 2, by their labels.
+
+    The types have depths in the paper's proportion, so that they have about as many parameters.
+    """
+    depth = base.model_options["depth"]
+    networks = [(depth, width, BASIC) for width in WIDTHS]
+    networks += [(_depth(block, depth), TYPES_WIDTH, block) for block in TYPES if block != BASIC]
+    return {
+        _label(*network): dataclasses.replace(
+            base,
+            method=METHOD,
+            model_options={
+                **base.model_options,
+                **dict(zip(("depth", "widen_factor", "block"), network)),
+            },
+        )
+        for network in networks
+    }
+
+
+def facts(named, costs):
+    """Parameters of each network, FLOPs of its training step for an image, and the paper's error.
+
+    The paper's is that of the same type of block, k = 2, after 200 epochs.
+    """
+    return {
+        label: {
+            "parameters": sum(cost.parameters for cost in costs[label]),
+            "flops": 2 * flops.step_cost(costs[label], (True,) * len(costs[label])),
+            "width": one.model_options["widen_factor"],
+            "block": one.model_options["block"],
+        }
+        for label, one in named.items()
+    }
+
+
+def table(histories, facts):
+    """A row a network: what it costs, and its accuracy and error.
+
+    Parameters
+    ----------
+    histories : list of History
+    facts : dict
+        From `facts`.
+
+    Returns
+    -------
+    DataFrame
+        FLOPs are those of a training step for one image, in millions; seconds a step the median of
+        all iterations; accuracy the mean over seeds, with its deviation in points.
+    """
+    rows = []
+    for label, known in facts.items():
+        runs = [one for one in histories if one.method == label]
+        accuracies = 100 * np.array([one.accuracy for one in runs])
+        errors = 100 - accuracies
+        in_paper = TYPES[known["block"]][1] if known["width"] == TYPES_WIDTH else np.nan
+        rows.append(
+            (
+                label.removeprefix(f"{METHOD} "),
+                known["parameters"] / 1e6,
+                known["flops"] / 1e6,
+                np.median([seconds for one in runs for seconds in one.seconds]),
+                accuracies.mean(),
+                accuracies.std(ddof=1) if len(runs) > 1 else np.nan,
+                *(np.median(errors), errors.min(), errors.max(), in_paper),
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def statements(table, seeds):
+    """What the rows say about width and blocks, a text each."""
+    widths, types = _widths(table), _types(table)
+    thin, wide = widths.iloc[0], widths.iloc[-1]
+    best = types.loc[types["median error, %"].idxmin()]
+    basic = types[types["network"].str.endswith(f"-{TYPES_WIDTH}")].iloc[0]
+    chance = "With one seed, what errors differ by may be chance. " if seeds == 1 else ""
+    return [
+        f"{chance}From {thin['network']} to {wide['network']}, the median error goes from "
+        f"{thin['median error, %']:.1f} to {wide['median error, %']:.1f} %, for "
+        f"{wide['seconds a step'] / thin['seconds a step']:.1f} times the time of a step, "
+        f"{wide['MFLOPs a step'] / thin['MFLOPs a step']:.1f} times the FLOPs and "
+        f"{wide['parameters, M'] / thin['parameters, M']:.1f} times the parameters.",
+        f"Of the types of blocks at k = {TYPES_WIDTH}, {best['network']} has the lowest median "
+        f"error, {best['median error, %']:.1f} %; {basic['network']}, of {BASIC}, has "
+        f"{basic['median error, %']:.1f} %. The types lie "
+        f"{types['median error, %'].max() - types['median error, %'].min():.1f} points apart, "
+        f"seeds of one of them up to {(types['highest'] - types['lowest']).max():.1f}.",
+    ]
+
+
+def figure(table):
+    """Median error against parameters, and against the time of a step."""
+    made = Figure(figsize=(10, 4.8), layout="constrained")
+    panels = made.subplots(1, 2, sharey=True)
+    widths, types = _widths(table), _types(table)
+    others = types[~types["network"].isin(widths["network"])]
+    for axis, column in zip(panels, ("parameters, M", "seconds a step")):
+        axis.grid(alpha=0.3)
+        _draw(axis, widths, column, "C0", "o-", "widths, B(3,3)")
+        _draw(axis, others, column, "C1", "s", f"types of blocks, k = {TYPES_WIDTH}")
+        axis.set_xscale("log")
+        axis.set_xlabel(column.capitalize().replace(", m", ", millions"))
+    panels[0].set_ylabel("Median error, %")
+    panels[0].legend()
+    made.suptitle(TITLE)
+    return made
+
+
+def _draw(axis, rows, column, colour, style, label):
+    error = rows["median error, %"]
+    spread = [error - rows["lowest"], rows["highest"] - error]
+    axis.errorbar(rows[column], error, spread, fmt=style, color=colour, label=label, capsize=3)
+    for row in rows.to_dict("records"):
+        name = row["network"].split(" ")[-1]
+        place = row[column], row["median error, %"]
+        axis.annotate(name, place, (5, 5), textcoords="offset points", fontsize=8)
+
+
+def _widths(table):
+    return table[table["network"].str.startswith("WRN") & ~table["network"].str.contains(" ")]
+
+
+def _types(table):
+    return table[table["in the paper, %"].notna()]
+
+
+def _depth(block, base_depth):
+    """Depth of a network of such blocks beside one of B(3,3) of the base's depth."""
+    blocks = TYPES[block][0] * (base_depth - 4) // 6 / TYPES[BASIC][0]
+    return 6 * max(int(blocks + 0.5), 1) + 4
+
+
+def _label(depth, width, block):
+    name = f"{METHOD} WRN-{depth}-{width}"
+    return name if block == BASIC else f"{name} {block}"
