@@ -1,20 +1,23 @@
 """What a model can be asked for: logits, loss, and what is made of them."""
 
+import re
+
 import tensorflow as tf
 
 OPERATIONS = {
-    "prob": lambda logits, labels: tf.nn.softmax(logits).numpy(),
-    "proba": lambda logits, labels: tf.nn.softmax(logits).numpy(),
-    "labels": lambda logits, labels: tf.argmax(logits, axis=-1).numpy(),
-    "accuracy": lambda logits, labels: float(
-        tf.reduce_mean(tf.cast(tf.argmax(logits, axis=-1) == labels(), tf.float64))
+    "prob": lambda logits, examples: tf.nn.softmax(logits).numpy(),
+    "proba": lambda logits, examples: tf.nn.softmax(logits).numpy(),
+    "labels": lambda logits, examples: tf.argmax(logits, axis=-1).numpy(),
+    "accuracy": lambda logits, examples: examples.mean(
+        _numbers(tf.argmax(logits, axis=-1) == examples.chosen())
     ),
 }
-NEED_LABELS = {"output_accuracy", "loss"}
+TOP = re.compile(r"output_top_([1-9]\d*)")  # the share whose class is among the k likeliest
+NEED_LABELS = re.compile(rf"output_accuracy|loss|{TOP.pattern}")
 
 
 def make_fetches(output=None):
-    """What a fetch gives, by its name: functions of logits and of a callable to class numbers.
+    """What a fetch gives, by its name: functions of logits and examples, as for `fetch`.
 
     Parameters
     ----------
@@ -49,10 +52,10 @@ def make_fetches(output=None):
                 f"Received: {operation!r}"
             )
     named = {f"output_{name}": operation for name, operation in operations.items()}
-    return {"predictions": lambda logits, labels: logits.numpy(), **named}
+    return {"predictions": lambda logits, examples: logits.numpy(), **named}
 
 
-def fetch(names, fetches, logits, labels, loss):
+def fetch(names, fetches, logits, examples, loss):
     """The value of one fetch, or a list of several.
 
     Parameters
@@ -62,27 +65,42 @@ def fetch(names, fetches, logits, labels, loss):
     fetches : dict
         From `make_fetches`.
     logits : tensor, shape (n, classes)
-    labels, loss : callable
-        Without arguments, to the class numbers, shape `(n,)`, and to the mean loss; called where a
-        fetch needs them.
+    examples : Examples
+        Their labels and weights.
+    loss : callable
+        Without arguments, to the mean loss; called where it is fetched.
     """
-    values = [
-        loss() if name == "loss" else fetches[name](logits, labels) for name in _as_list(names)
-    ]
+
+    def value(name):
+        if name == "loss":
+            return loss()
+        top = TOP.fullmatch(name)
+        if top:
+            among = tf.math.in_top_k(examples.chosen(), logits, int(top[1]))
+            return examples.mean(_numbers(among))
+        return fetches[name](logits, examples)
+
+    values = [value(name) for name in _as_list(names)]
     return values[0] if isinstance(names, str) else values
 
 
 def check_fetches(names, fetches, with_labels=True):
     """Refuse fetches that there are not, or that need labels where there are none."""
     known = {"loss", *fetches}
-    unknown = [str(name) for name in _as_list(names) if name not in known]
+    names = _as_list(names)
+    unknown = [str(name) for name in names if name not in known and not TOP.fullmatch(str(name))]
     if unknown:
         raise ValueError(
-            f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}"
+            f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}, and "
+            "output_top_5 with any number"
         )
-    needing = [name for name in _as_list(names) if name in NEED_LABELS]
+    needing = [name for name in names if NEED_LABELS.fullmatch(name)]
     if needing and not with_labels:
         raise ValueError(f"These fetches need labels: {', '.join(needing)}")
+
+
+def _numbers(right):
+    return tf.cast(right, tf.float64)
 
 
 def _as_list(names):
@@ -90,7 +108,7 @@ def _as_list(names):
 
 
 def _applied(operation):
-    def apply(logits, labels):
+    def apply(logits, examples):
         value = operation(logits)
         return value.numpy() if isinstance(value, tf.Tensor) else value
 

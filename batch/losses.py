@@ -26,6 +26,30 @@ def cross_entropy(labels, logits):
     return -tf.reduce_sum(chosen * tf.nn.log_softmax(logits), axis=-1)
 
 
+def weighted_mean(values, weights=None):
+    """Mean over examples: Σ wᵢ·vᵢ / Σ wᵢ; 0 where all weights are 0.
+
+    Parameters
+    ----------
+    values : tensor, shape (n,)
+    weights : tensor, shape (n,), optional
+        Without them, all examples count alike.
+
+    Raises
+    ------
+    ValueError
+        If there are weights, and not a value for each.
+    """
+    if weights is None:
+        return tf.reduce_mean(values)
+    if values.shape.rank != 1:
+        raise ValueError(
+            f"With loss_weights, the loss must give one value an example. Received: {values.shape}"
+        )
+    weights = tf.cast(weights, values.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * values), tf.reduce_sum(weights))
+
+
 CROSS_ENTROPIES = {
     "softmax_cross_entropy",
     "sparse_softmax_cross_entropy",

@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 from batchflow import Batch, Dataset, action
 
 from batch import arrays
@@ -26,7 +27,7 @@ DEFAULTS = {
     },
     "stochastic": {**CLASSIC, "survival": 0.6},
 }
-ACTIONS = ("train_res", "train_freez", "train_stochastic", "test")
+ACTIONS = ("train_res", "train_freez", "train_stochastic", "test", "add_loss_weights")
 FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")
 
 
@@ -72,7 +73,15 @@ class ResBatch(Batch):
         Batch.pipeline.fset(self, value)
 
     @action(no_eval="save_to")
-    def train_res(self, loss=None, images=None, labels=None, name="resnet", save_to=None):
+    def train_res(
+        self,
+        loss=None,
+        images=None,
+        labels=None,
+        name="resnet",
+        save_to=None,
+        loss_weights=None,
+    ):
         """Train a classic ResNet on this batch: constant rate 0.03, momentum 0.8 by default.
 
         Parameters
@@ -87,56 +96,105 @@ class ResBatch(Batch):
             Name of the model.
         save_to : named expression, optional
             Where to store the loss.
+        loss_weights : array, shape (N,), optional
+            How much each example counts, 0 or more: the loss of a batch is Σ wᵢ·lᵢ / Σ wᵢ. By
+            default those that `add_loss_weights` gave the batch, or all alike.
         """
-        return self._train("resnet", name, loss, images, labels, save_to)
+        return self._train("resnet", name, loss, (images, labels, loss_weights), save_to)
 
     @action(no_eval="save_to")
-    def train_freez(self, loss=None, images=None, labels=None, name="freeznet", save_to=None):
+    def train_freez(
+        self,
+        loss=None,
+        images=None,
+        labels=None,
+        name="freeznet",
+        save_to=None,
+        loss_weights=None,
+    ):
         """Train a ResNet with FreezeOut on this batch; the arguments are those of `train_res`."""
-        return self._train("freeznet", name, loss, images, labels, save_to)
+        return self._train("freeznet", name, loss, (images, labels, loss_weights), save_to)
 
     @action(no_eval="save_to")
     def train_stochastic(
-        self, loss=None, images=None, labels=None, name="stochastic", save_to=None
+        self,
+        loss=None,
+        images=None,
+        labels=None,
+        name="stochastic",
+        save_to=None,
+        loss_weights=None,
     ):
         """Train a ResNet with stochastic depth on this batch: survival falls from 1 to 0.6.
 
         The arguments are those of `train_res`.
         """
-        return self._train("stochastic", name, loss, images, labels, save_to)
+        return self._train("stochastic", name, loss, (images, labels, loss_weights), save_to)
 
     @action(no_eval="save_to")
-    def test(self, name, accuracies=None, images=None, labels=None, save_to=None):
+    def test(
+        self, name, accuracies=None, images=None, labels=None, save_to=None, loss_weights=None
+    ):
         """The accuracy of a model on this batch; `accuracies` gets it appended.
 
         The other arguments are those of `train_res`.
         """
-        images, labels, rows = self._examples(images, labels)
+        *examples, rows, weights = self._examples(images, labels, loss_weights)
         model = self.pipeline.m(name, batch=self)
-        accuracy = model.predict(images, labels, fetches="output_accuracy", rows=rows)
+        accuracy = model.predict(
+            *examples, fetches="output_accuracy", rows=rows, loss_weights=weights
+        )
         return self._deliver(accuracy, accuracies, save_to)
 
-    def _train(self, kind, name, losses, images, labels, save_to):
-        images, labels, rows = self._examples(images, labels)
+    @action
+    def add_loss_weights(self, weights=None, id_to_mask=None):
+        """Give each example of the batch a weight in the loss, as the component `loss_weights`.
+
+        Parameters
+        ----------
+        weights : array, shape (N,), optional
+            Of all examples of the dataset, 0 or more; 1 by default.
+        id_to_mask : int, optional
+            Examples of this class get weight 0.
+        """
+        chosen = (
+            np.ones(len(self), np.float32) if weights is None else np.asarray(weights)[self.indices]
+        )
+        if id_to_mask is not None:
+            if self.labels is None:
+                raise ValueError("id_to_mask needs labels, and the batch has none.")
+            numbers = self.labels if self.labels.ndim == 1 else np.argmax(self.labels, axis=-1)
+            chosen = np.where(numbers == id_to_mask, 0, chosen)
+        self.add_components("loss_weights", chosen)
+        return self
+
+    def _train(self, kind, name, losses, examples, save_to):
+        images, labels, rows, weights = self._examples(*examples)
         models = self.pipeline.models
         with _making:
             if models.get(name) is None:
                 model = self._new_model(kind, name, images, labels, rows is None)
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        return self._deliver(model.train(images, labels, rows=rows), losses, save_to)
+        loss = model.train(images, labels, rows=rows, loss_weights=weights)
+        return self._deliver(loss, losses, save_to)
 
-    def _examples(self, images, labels):
+    def _examples(self, images, labels, loss_weights):
+        """Images, labels, the rows of them that are meant, and the weights of these rows."""
         if (images is None) != (labels is None):
             raise ValueError("Give both images and labels, or neither.")
+        if loss_weights is None:
+            weights = getattr(self, "loss_weights", None)
+        else:
+            weights = np.asarray(loss_weights)[self.indices]
         if images is not None:
-            return images, labels, self.indices
+            return images, labels, self.indices, weights
         if self.images is None or self.labels is None:
             raise ValueError(
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
                 "preloaded=(images, labels)."
             )
-        return self.images, self.labels, None
+        return self.images, self.labels, None, weights
 
     def _new_model(self, kind, name, images, labels, from_components):
         config = dict(DEFAULTS[kind])

@@ -93,7 +93,7 @@ class StaticGraph(tf.Module):
 
         def step(active):
             rows = tf.range(tf.shape(images)[0])
-            loss, _ = self._trainer.trained(images, labels, rows, rates, iteration, active)
+            loss, _ = self._trainer.trained(active, images, labels, rows, rates, iteration)
             return loss
 
         if self._conditionals == "blocks":

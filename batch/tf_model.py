@@ -4,13 +4,11 @@ import functools
 import threading
 from typing import ClassVar
 
-import numpy as np
-import tensorflow as tf
 from batchflow.models.base import BaseModel
 
-from batch import arrays
 from batch import config as configs
 from batch.assembly import STOCHASTIC, assemble, copied
+from batch.examples import place_examples
 from batch.fetches import check_fetches, fetch, make_fetches
 from batch.inference import Inference
 from batch.inputs import read_inputs
@@ -138,7 +136,14 @@ class TFModel(BaseModel):
 
     @exclusive
     def train(
-        self, images=None, labels=None, indices=None, fetches="loss", feed_dict=None, rows=None
+        self,
+        images=None,
+        labels=None,
+        indices=None,
+        fetches="loss",
+        feed_dict=None,
+        rows=None,
+        loss_weights=None,
     ):
         """One training step.
 
@@ -155,9 +160,12 @@ class TFModel(BaseModel):
         fetches : str or sequence of str
             What to return, as in `predict`; of the network in training mode, before the update.
         feed_dict : dict, optional
-            Images, labels and indices by their names in the config's `inputs`, instead.
+            Images and labels by their names in the config's `inputs`, indices and loss_weights,
+            instead.
         rows : array_like of int, shape (n,), optional
             The rows to train on; all by default.
+        loss_weights : array_like, shape (n,), optional
+            How much each of these rows counts, 0 or more: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
 
         Returns
         -------
@@ -171,13 +179,17 @@ class TFModel(BaseModel):
         TrainingError
             If the loss is not finite.
         """
-        images, labels, indices = self._fed(images, labels, indices, feed_dict)
-        if labels is None:
+        feed = self.inputs.read_feed(
+            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
+        )
+        if feed["labels"] is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
-        images, labels, rows = self._place(images, labels, indices, rows)
-        loss, logits = self.trainer.step(images, labels, rows)
-        return fetch(fetches, self.fetches, logits, lambda: tf.gather(labels, rows), lambda: loss)
+        examples = place_examples(self.inputs, feed, rows)
+        loss, logits = self.trainer.step(
+            examples.images, examples.labels, examples.rows, examples.weights
+        )
+        return fetch(fetches, self.fetches, logits, examples, lambda: loss)
 
     @exclusive
     def predict(
@@ -188,6 +200,7 @@ class TFModel(BaseModel):
         fetches="predictions",
         feed_dict=None,
         rows=None,
+        loss_weights=None,
     ):
         """What the network says in inference mode.
 
@@ -196,12 +209,15 @@ class TFModel(BaseModel):
         images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
-            As in `train`; only `output_accuracy` and `loss` need them.
+            As in `train`; only shares and `loss` need them.
+        loss_weights : array_like, optional
+            As in `train`; shares and `loss` are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
             - `output_accuracy`: share of the images whose class is right
+            - `output_top_5`, or another number: share whose class is among the 5 likeliest
             - `loss`: mean loss
             - `output_` and the name of a callable of the config's `output/ops`
 
@@ -210,19 +226,19 @@ class TFModel(BaseModel):
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
-        images, labels, indices = self._fed(images, labels, indices, feed_dict)
-        check_fetches(fetches, self.fetches, with_labels=labels is not None)
-        given = labels if labels is not None else np.zeros(len(images), np.int64)
-        images, given, rows = self._place(images, given, indices, rows)
-        logits = self.inference(images, rows)
-
-        def chosen():
-            return tf.gather(given, rows)
-
-        def mean_loss():
-            return float(tf.reduce_mean(self.loss(chosen(), logits)))
-
-        return fetch(fetches, self.fetches, logits, chosen, mean_loss)
+        feed = self.inputs.read_feed(
+            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
+        )
+        check_fetches(fetches, self.fetches, with_labels=feed["labels"] is not None)
+        examples = place_examples(self.inputs, feed, rows)
+        logits = self.inference(examples.images, examples.rows)
+        return fetch(
+            fetches,
+            self.fetches,
+            logits,
+            examples,
+            lambda: examples.mean(self.loss(examples.chosen(), logits)),
+        )
 
     @exclusive
     def save(self, path):
@@ -305,27 +321,6 @@ class TFModel(BaseModel):
         if own:
             return KerasRates(blocks, rate)
         return Constant(blocks, self.config.get("learning_rate", rate))
-
-    def _fed(self, images, labels, indices, feed_dict):
-        if feed_dict is None:
-            feed_dict = {"images": images, "labels": labels, "indices": indices}
-        elif images is not None or labels is not None or indices is not None:
-            raise ValueError("Give a feed_dict, or images and labels, not both.")
-        return self.inputs.read_feed(feed_dict)
-
-    def _place(self, images, labels, indices, rows):
-        shape = arrays.image_shape(images)
-        if shape != self.inputs.shape:
-            raise ValueError(
-                f"The network takes images of shape {self.inputs.shape}. Received: {shape}"
-            )
-        if indices is not None and np.shape(indices) != (len(images),):
-            raise ValueError(
-                f"indices must be an example's number for each of the {len(images)} images. "
-                f"Received: shape {np.shape(indices)}"
-            )
-        images, labels = arrays.place(images, labels, self.classes)
-        return images, labels, arrays.row_numbers(rows, len(images))
 
     def _open(self, path, config):
         network, saved, left_out, state = read_model(path)

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch.flops import block_costs
+from batch.losses import weighted_mean
 from batch.networks.layers import takes_training
 from batch.optimizers import copies
 from batch.planning import plan_steps
@@ -81,7 +82,7 @@ class Trainer:
         self._blocks = [
             Block(layer, one, weight_decay) for layer, one in zip(network.layers, self.optimizers)
         ]
-        self._loss = _compiled_loss(loss, network.outputs[0])
+        self._losses = _compiled_losses(loss, network.outputs[0])
 
     @property
     def blocks(self):
@@ -98,7 +99,7 @@ class Trainer:
             )
         return rates
 
-    def step(self, images, labels, indices):
+    def step(self, images, labels, indices, weights=None):
         """Train on some examples.
 
         Parameters
@@ -108,11 +109,13 @@ class Trainer:
         labels : tensor, shape (N,), int64
         indices : array_like of int, shape (n,)
             Which rows to train on.
+        weights : array_like, shape (n,), optional
+            How much each of these examples counts: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
 
         Returns
         -------
         loss : float
-            The mean loss over these rows, before the update.
+            The (weighted) mean loss over these rows, before the update.
         logits : tensor, shape (n, classes)
             What the network gave for them, in training mode.
 
@@ -124,10 +127,15 @@ class Trainer:
         rates = self.rates()
         with_classifier = np.append(rates, rates[-1])
         active = self._shared(tuple(bool(rate > 0) for rate in with_classifier), len(indices))
-        step = self.compiled_step(images, active)
-        indices = tf.constant(np.asarray(indices, dtype=np.int64))
-        with_classifier = tf.constant(with_classifier, tf.float32)
-        loss, logits = step(images, labels, indices, with_classifier, tf.constant(self.iteration))
+        step = self.compiled_step(images, active, weights is not None)
+        arguments = [
+            tf.constant(np.asarray(indices, dtype=np.int64)),
+            tf.constant(with_classifier, tf.float32),
+            tf.constant(self.iteration),
+        ]
+        if weights is not None:
+            arguments.append(tf.constant(weights, tf.float32))
+        loss, logits = step(images, labels, *arguments)
         loss = float(loss)
         self._check(loss, rates)
         self.frozen = leading_frozen(rates)
@@ -160,7 +168,7 @@ class Trainer:
         run = stages(self.schedule, int(np.ceil(np.max(ends))))
         return plan_steps(block_costs(self.network), run, batch_size) if len(run) > 1 else []
 
-    def compiled_step(self, images, active):
+    def compiled_step(self, images, active, weighted=False):
         """The step for a set of active blocks, compiled when first asked for.
 
         Parameters
@@ -170,25 +178,29 @@ class Trainer:
         active : tuple of bool or None
             One for each block, the classifier included. None: active where its rate is above 0,
             and frozen where it is 0, in which case all blocks before it must be frozen too.
+        weighted : bool
+            Whether it takes the weights of the examples too.
 
         Returns
         -------
         callable
-            From images, labels, indices, rates `(blocks + 1,)` and iteration to loss and logits.
+            From images, labels, indices, rates `(blocks + 1,)`, iteration and, if `weighted`,
+            weights `(n,)` to loss and logits.
         """
-        key = (images.dtype, active)
+        key = (images.dtype, active, weighted)
         if key not in self._compiled:
             rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
             iteration = tf.TensorSpec((), tf.int32)
-            function = tf.function(lambda *args: self.trained(*args, active), autograph=False)
+            weights = [tf.TensorSpec((None,), tf.float32)] * weighted
+            function = tf.function(lambda *args: self.trained(active, *args), autograph=False)
             self._compiled[key] = function.get_concrete_function(
-                rows, whole, whole, rates, iteration
+                rows, whole, whole, rates, iteration, *weights
             )
         return self._compiled[key]
 
-    def trained(self, images, labels, indices, rates, iteration, active):
+    def trained(self, active, images, labels, indices, rates, iteration, weights=None):
         """What `compiled_step` compiles: loss and logits; the update on the way."""
         features = self.preprocessing.training(tf.gather(images, indices), iteration)
         labels = tf.gather(labels, indices)
@@ -205,7 +217,7 @@ class Trainer:
             for block, rate, is_active in blocks[len(prefix) :]:
                 features = block.forward(features, rate, is_active)
             logits = tf.cast(features, tf.float32)
-            loss = self._loss(labels, logits)
+            loss = weighted_mean(self._losses(labels, logits), weights)
         gradients = self._clipped(tape.gradient(loss, variables))
         for (block, rate, is_active), gradient in zip(learning, gradients):
             block.learn(rate, gradient, is_active)
@@ -259,16 +271,16 @@ class Block:
             self.update(rate, gradients)
 
 
-def _compiled_loss(loss, logits):
+def _compiled_losses(loss, logits):
     signature = [
         tf.TensorSpec((None,), tf.int64),
         tf.TensorSpec((None, *logits.shape[1:]), tf.float32),
     ]
 
-    def mean_loss(labels, outputs):
-        return tf.reduce_mean(tf.cast(loss(labels, outputs), tf.float32))
+    def losses(labels, outputs):
+        return tf.cast(loss(labels, outputs), tf.float32)
 
-    compiled = tf.function(mean_loss, input_signature=signature, autograph=False)
+    compiled = tf.function(losses, input_signature=signature, autograph=False)
     try:
         compiled.get_concrete_function()
     except Exception as error:

@@ -8,7 +8,7 @@ import importlib
 import sys
 
 from research.names import METHODS, SUITES
-from research.options import add_out, add_run_options, count
+from research.options import add_out, add_run_options, add_watching_options, count
 from research.recipes import STUDIES, settle
 
 
@@ -84,6 +84,7 @@ def _add_compare(commands):
 def _add_train(commands):
     train = commands.add_parser("train", help="one run, to its history and its weights")
     add_run_options(train)
+    add_watching_options(train)
     train.add_argument("--method", choices=METHODS, default="classic", help="(default: classic)")
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
     train.add_argument(

@@ -1,5 +1,6 @@
 """What the commands do, once the command line is understood."""
 
+import contextlib
 import dataclasses
 import importlib
 import pathlib
@@ -17,11 +18,11 @@ def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
-        from research import experiment as experiments
         from research.compare import compare as compare_all
+        from research.experiment import check
 
         base = _experiment(options, data)
-        experiments.check(base, data)
+        check(base, data)
         named, record = _chosen(options, base, data)
         seeds = range(options.seeds)
         histories = compare_all(named, seeds, data)
@@ -57,31 +58,63 @@ def train(options):
     if options.dry_run:
         _dry_run(options)
         return
-    with results.new_folder(options.out, "train", options.overwrite) as folder:
+    with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
-        from research import experiment as experiments
-        from research.compare import Progress
-        from research.metrics import MetricsLog, default_name
         from research.prediction import predicted_ratio
 
         base, one = _one(options, data)
-        name = options.save_weights or default_name(base, data.name, options.epochs) + "_log"
-        with Progress(one.iterations) as progress:
-            log = MetricsLog(folder / f"{name}.jsonl")
-            history, model = experiments.run(one, data, progress, log)
+        run = _carried_out(options, one, data, folder)
+        history, network = run.history, run.model.network
         settings = _settings(options, base, data, [one.method], [one.seed])
-        costs = flops.block_costs(model.network)
-        predicted = {one.method: predicted_ratio(one, costs, base.iterations)}
-        made = {one.method: one.iterations}
-        results.save(folder, [history], settings, _environment(threads), predicted, iterations=made)
-        model.network.save(folder / f"{options.save_weights or 'model'}.keras")
+        predicted = predicted_ratio(one, flops.block_costs(network), base.iterations)
+        results.save(
+            folder,
+            [history],
+            settings,
+            _environment(threads),
+            {one.method: predicted},
+            iterations={one.method: one.iterations},
+        )
+        network.save(folder / f"{options.save_weights or 'model'}.keras")
     split = "validation" if options.validate == "val" else "test"
     print(
         f"{one.method}: {split} accuracy {100 * history.accuracy:.2f} %, "
         f"{sum(history.seconds):.1f} s of training"
     )
     print(f"Results: {_final(folder)}")
+
+
+def _carried_out(options, one, data, folder):
+    """The run, made to its end, with all that looks on."""
+    from batch.checkpoint import Checkpoints
+    from research import watchers
+    from research.evaluation import Evaluation
+    from research.metrics import default_name
+    from research.run import Run
+
+    evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
+    run = Run(one, data, evaluation=evaluation)
+    checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
+    if options.resume:
+        run.take_up(checkpoints)
+    made = len(run.history)
+    name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(watchers.Progress(one.iterations, made))
+        run.watchers = [progress, watchers.MetricsLog(folder / f"{name}.jsonl", made)]
+        if options.eval_every:
+            run.watchers.append(watchers.LogLine())
+        if options.tensorboard:
+            from research.tensorboard import TensorBoardLog
+
+            replace = options.overwrite or options.resume
+            log = TensorBoardLog(options.tensorboard, made, replace)
+            run.watchers.append(stack.enter_context(log))
+        if options.checkpoint_every:
+            run.watchers.append(watchers.CheckpointEvery(checkpoints, options.checkpoint_every))
+        run.advance(one.iterations)
+    return run
 
 
 def _dry_run(options):
@@ -94,11 +127,11 @@ def _dry_run(options):
 
 def _one(options, data):
     """The experiment of a single run, and the same with `--const-time`."""
-    from research import experiment as experiments
     from research import prediction
+    from research.experiment import check
 
     base = _experiment(options, data, method=options.method, seed=options.seed)
-    experiments.check(base, data)
+    check(base, data)
     if not options.const_time:
         return base, base
     costs = prediction.costs({base.method: base}, data)[base.method]

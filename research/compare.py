@@ -1,15 +1,15 @@
 """Several methods on several seeds: same data, same start, same order; and what that tells."""
 
 import dataclasses
-import sys
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from tqdm import tqdm
 
-from research import experiment as experiments
+from research import run as running
+from research.experiment import check
 from research.names import BASELINES, kind
+from research.watchers import Progress
 
 SUMMARY = [
     "method",
@@ -27,35 +27,6 @@ SUMMARY = [
 
 
 TURN = 10  # iterations
-
-
-class Progress(tqdm):
-    """A bar over the iterations of one run or several: loss, rate, time left.
-
-    Parameters
-    ----------
-    iterations : int
-        Of all runs together.
-    quiet : bool
-        Show nothing.
-    """
-
-    def __init__(self, iterations, quiet=False):
-        interval = 0.5 if sys.stderr.isatty() else 15  # seconds; log files get a line a while
-        super().__init__(
-            total=iterations,
-            disable=quiet,
-            unit="it",
-            dynamic_ncols=True,
-            mininterval=interval,
-            delay=1,
-        )
-
-    def __call__(self, history):
-        """Take note of another iteration of a run."""
-        self.set_description(f"{history.method}, seed {history.seed}", refresh=False)
-        self.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
-        self.update()
 
 
 def compare(named, seeds, data, quiet=False):
@@ -80,15 +51,15 @@ def compare(named, seeds, data, quiet=False):
         Grouped by seed, in the order of the experiments.
     """
     for one in named.values():
-        experiments.check(one, data)
+        check(one, data)
     first = next(iter(named.values()))
-    experiments.run(dataclasses.replace(first, iterations=2, freeze_iterations=None), data)
+    running.run(dataclasses.replace(first, iterations=2, freeze_iterations=None), data)
     histories = []
     total = len(seeds) * sum(one.iterations for one in named.values())
-    with Progress(total, quiet) as progress:
+    with Progress(total, quiet=quiet) as progress:
         for seed in seeds:
             runs = {
-                label: experiments.Run(dataclasses.replace(one, seed=seed), data, progress)
+                label: running.Run(dataclasses.replace(one, seed=seed), data, [progress])
                 for label, one in named.items()
             }
             while not all(one.done for one in runs.values()):

@@ -1,25 +1,20 @@
-"""One run: its whole configuration, and what carries it out in a BatchFlow pipeline."""
+"""The whole configuration of one run."""
 
 import dataclasses
-import time
 
-import numpy as np
-from batchflow import Dataset, DatasetIndex
-
-from batch import ResBatch, res_batch
+from batch import res_batch
 from batch.models import MODELS
 from batch.preprocessing import channel_statistics
 from batch.schedules import degree_of
 from research.recipes import NOTEBOOK
-from utils.data import Data, Split, load_data
-from utils.history import History
+from utils.data import Data, Split
 
 HELD_OUT = 5000  # training images that validation takes
-PIPELINES = {  # of each method: its model, and the action that trains it
-    "classic": ("resnet", "train_res"),
-    "annealed": ("freeznet", "train_freez"),
-    "freezeout": ("freeznet", "train_freez"),
-    "stochastic": ("stochastic", "train_stochastic"),
+KINDS = {  # name of each method's model in a pipeline
+    "classic": "resnet",
+    "annealed": "freeznet",
+    "freezeout": "freeznet",
+    "stochastic": "stochastic",
 }
 
 
@@ -89,7 +84,7 @@ class Experiment:
     @property
     def kind(self):
         """Name of the method's model in a pipeline: resnet, freeznet, or stochastic."""
-        return PIPELINES[self.method][0]
+        return KINDS[self.method]
 
     def schedule(self):
         """The method's schedule as a model's config takes it; None for a constant rate."""
@@ -141,123 +136,6 @@ class Experiment:
         return config
 
 
-class Run:
-    """An experiment under way: trained in one pipeline, as far as it is told to go.
-
-    Parameters
-    ----------
-    experiment : Experiment
-    data : utils.Data
-    on_iteration : callable, optional
-        Called with the history after every iteration.
-    on_epoch : callable, optional
-        Called with a dict after every epoch and at the end: see `_metrics`.
-
-    Attributes
-    ----------
-    history : History
-        Its accuracy is known once the run is done.
-
-    Raises
-    ------
-    ValueError
-        If the batch is larger than the training split.
-    """
-
-    def __init__(self, experiment, data, on_iteration=None, on_epoch=None):
-        check(experiment, data)
-        self.experiment = experiment
-        self.data = data
-        self.history = History(experiment.method, experiment.seed)
-        self._callbacks = on_iteration, on_epoch
-        self._name, self._losses, self._pipeline = training_pipeline(experiment, data)
-        self._reported = 0  # iterations in the epochs that were reported
-
-    @property
-    def model(self):
-        """The model, once there was an iteration."""
-        return self._pipeline.m(self._name)
-
-    @property
-    def done(self):
-        """Whether all iterations are made."""
-        return len(self.history) >= self.experiment.iterations
-
-    def advance(self, iterations):
-        """Make so many iterations, or those that are left; after the last, test.
-
-        Raises
-        ------
-        TrainingError
-            If the loss is not finite.
-        """
-        for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
-            self._iterate()
-        if self.done and self.history.accuracy is None:
-            self.history.accuracy = test_accuracy(self._name, self._pipeline, self.data.test)
-
-    def _iterate(self):
-        on_iteration, on_epoch = self._callbacks
-        start = time.perf_counter()
-        self._pipeline.next_batch(
-            self.experiment.batch_size, n_epochs=None, shuffle=self.experiment.seed
-        )
-        self.history.append(self._losses[-1], time.perf_counter() - start, self.model.frozen)
-        if on_iteration:
-            on_iteration(self.history)
-        if on_epoch and (
-            self._epochs(len(self.history)) > self._epochs(self._reported) or self.done
-        ):
-            on_epoch(_metrics(self.history, self._reported, self.model, self.experiment, self.data))
-            self._reported = len(self.history)
-
-    def _epochs(self, iterations):
-        return iterations * self.experiment.batch_size // len(self.data.train.labels)
-
-
-def run(experiment, data=None, on_iteration=None, on_epoch=None):
-    """Carry out an experiment.
-
-    Parameters
-    ----------
-    experiment, on_iteration, on_epoch
-        As for `Run`.
-    data : utils.Data, optional
-        What `experiment.data` names, if it is loaded already.
-
-    Returns
-    -------
-    history : History
-    model : TFModel
-        The trained model.
-    """
-    one = Run(experiment, data or load_data(experiment.data), on_iteration, on_epoch)
-    one.advance(experiment.iterations)
-    return one.history, one.model
-
-
-def _metrics(history, reported, model, experiment, data):
-    """What is known after an epoch; `reported` iterations are in earlier ones.
-
-    The loss of training is the mean since then; loss and error (in percent) of validation are those
-    of the network in inference mode; `active` counts blocks, `seconds` those of all training.
-    """
-    epochs = len(history) * experiment.batch_size / len(data.train.labels)
-    loss, accuracy = model.predict(
-        data.test.images, data.test.labels, fetches=["loss", "output_accuracy"]
-    )
-    return {
-        "epoch": int(epochs),
-        "epochs": round(epochs, 4),
-        "iteration": len(history),
-        "train_loss": float(np.mean(history.loss[reported:])),
-        "val_loss": loss,
-        "val_err": 100 * (1 - accuracy),
-        "active": len(model.network.layers) - 1 - model.frozen,
-        "seconds": sum(history.seconds),
-    }
-
-
 def check(experiment, data):
     """Refuse an experiment that these data can't carry, before any work is done."""
     if experiment.batch_size > len(data.train.labels):
@@ -265,38 +143,6 @@ def check(experiment, data):
             f"A batch must not be larger than the training split: {experiment.batch_size} images, "
             f"but {data.name} has {len(data.train.labels)}"
         )
-
-
-def training_pipeline(experiment, data):
-    """The chained pipeline of a method.
-
-    Returns
-    -------
-    name : str
-        Of the model in the pipeline.
-    losses : list
-        Grows by one float with every batch.
-    pipeline : batchflow.Pipeline
-    """
-    losses = []
-    kind, action = PIPELINES[experiment.method]
-    config = {**experiment.config(data), "model": experiment.model, "classes": data.classes}
-    dataset = Dataset(DatasetIndex(len(data.train.labels)), ResBatch)
-    train = getattr(dataset.pipeline(config={kind: config}), action)
-    return kind, losses, train(losses, data.train.images, data.train.labels)
-
-
-def test_accuracy(name, training, split):
-    """Accuracy of a pipeline's model on a whole split, in a pipeline of its own."""
-    accuracies = []
-    rows = len(split.labels)
-    pipeline = (
-        Dataset(DatasetIndex(rows), ResBatch)
-        .p.import_model(name, training)
-        .test(name, accuracies, split.images, split.labels)
-    )
-    pipeline.next_batch(rows, n_epochs=1)
-    return accuracies[0]
 
 
 def hold_out(data):

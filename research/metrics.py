@@ -1,31 +1,11 @@
-"""Metrics of a run while it goes on: one JSON object a line, safe on the disk after each epoch."""
+"""The file of metrics that `research.watchers.MetricsLog` writes: one JSON object a line."""
 
 import json
-import os
 import pathlib
 
 
-class MetricsLog:
-    """Appends to a file; what is in it survives a crash, up to the last complete line.
-
-    Parameters
-    ----------
-    path : path
-    """
-
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-
-    def __call__(self, metrics):
-        """Write one line, and see it to the disk."""
-        with self.path.open("a") as file:
-            file.write(json.dumps(metrics) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
 def read_metrics(path):
-    """The objects in a file that `MetricsLog` wrote; a last line that is not whole is left out."""
+    """The objects in a file that `MetricsLog` writes; a last line that is not whole is left out."""
     lines = pathlib.Path(path).read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 

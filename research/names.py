@@ -1,5 +1,7 @@
 """Names of methods, models and benchmarks: the command line reads them without TensorFlow."""
 
+import re
+
 BASELINES = {
     "classic": None,
     "annealed": "classic",
@@ -13,7 +15,14 @@ MODELS = (
     *("wideresnet", "densenet", "vgg"),
 )
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
+METRICS = ("cross_entropy", "accuracy")  # of an evaluation; and top5, or another number
 SUITES = ("step", "freezeout", "stochastic", "networks", "wide")
+
+
+def top_k(metric):
+    """The number in a metric like 'top5'; None if it is none."""
+    found = re.fullmatch(r"top([1-9]\d*)", metric)
+    return found and int(found[1])
 
 
 def kind(label):

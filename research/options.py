@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from research.names import BLOCKS, HOW_SCALE, MODELS
+from research.names import BLOCKS, HOW_SCALE, METRICS, MODELS, top_k
 from research.recipes import MODEL_OPTIONS
 
 
@@ -129,6 +129,53 @@ def _add_schedule_options(group):
     )
 
 
+def add_watching_options(parser):
+    """Add what is evaluated, written and saved while a run goes."""
+    group = parser.add_argument_group("while it trains")
+    group.add_argument(
+        "--eval-every",
+        type=count,
+        metavar="N",
+        help="evaluate after the first iteration, every N, and the last, and print a line (default:"
+        " after every epoch, without a line)",
+    )
+    group.add_argument(
+        "--eval-batches",
+        type=count,
+        metavar="N",
+        help="batches to evaluate on, always the same ones (default: the whole split)",
+    )
+    group.add_argument(
+        "--metrics",
+        type=_metrics,
+        default=METRICS,
+        metavar="LIST",
+        help="comma-separated, of cross_entropy, accuracy, top5 or another number (default: "
+        "cross_entropy,accuracy)",
+    )
+    group.add_argument(
+        "--tensorboard", metavar="DIR", help="write what TensorBoard shows (default: nothing)"
+    )
+    group.add_argument(
+        "--checkpoint-every",
+        type=count,
+        metavar="N",
+        help="save a checkpoint every N iterations (default: none)",
+    )
+    group.add_argument(
+        "--keep-checkpoints",
+        type=count,
+        default=3,
+        metavar="K",
+        help="the newest K (default: 3)",
+    )
+    group.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint in --out; give the same options again",
+    )
+
+
 def add_out(parser, default):
     """Add the folder to write."""
     parser.add_argument("--out", metavar="DIR", help=f"folder to write (default: {default})")
@@ -158,6 +205,16 @@ def _probability(text):
 
 def _share(text):
     return _number(text, lambda value: 0 < value <= 1, "above 0, at most 1")
+
+
+def _metrics(text):
+    names = tuple(name.strip() for name in text.split(","))
+    unknown = [name for name in names if name not in METRICS and not top_k(name)]
+    if unknown or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(
+            f"must be different names of {', '.join(METRICS)}, top5 or another number, not {text!r}"
+        )
+    return names
 
 
 def _milestones(text):

@@ -93,6 +93,7 @@ def settle(options):
         If options contradict each other, or one is not one of the network's.
     """
     _refuse_with_study(options)
+    _refuse_with_resume(options)
     study = STUDIES.get(getattr(options, "study", None), {})
     model = options.model or study.get("model", COMMON["model"])
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
@@ -143,6 +144,14 @@ def _refuse_with_study(options):
     given += ["equal_time"] * options.equal_time
     if given:
         raise ValueError(f"--study {options.study} has runs of its own: no {_flag(given[0])}")
+
+
+def _refuse_with_resume(options):
+    if getattr(options, "resume", False):
+        if not options.out:
+            raise ValueError("--resume needs --out: the folder of the run that was interrupted")
+        if options.overwrite:
+            raise ValueError("--resume goes on with what --overwrite would replace: give one")
 
 
 def study_module(study):

@@ -9,6 +9,7 @@ import shutil
 from research.compare import summarize
 from utils.history import read_histories, write_histories
 
+CHECKPOINTS = "checkpoints"  # name of their folder
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb")  # what commands write
 
 
@@ -17,10 +18,11 @@ class ResultsError(RuntimeError):
 
 
 @contextlib.contextmanager
-def new_folder(out, kind, overwrite=False):
+def new_folder(out, kind, overwrite=False, resume=False):
     """A folder to write in that becomes `out` when all is done.
 
-    If that fails, the folder vanishes, unless it holds metrics: then it stays, as `out.partial`.
+    If that fails, the folder vanishes, unless it holds metrics or checkpoints: then it stays, as
+    `out.partial`.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ def new_folder(out, kind, overwrite=False):
     kind : str
     overwrite : bool
         Replace a folder of earlier results, and what an interrupted run left.
+    resume : bool
+        Go on in the folder that an interrupted run left, if there is one.
 
     Yields
     ------
@@ -42,13 +46,15 @@ def new_folder(out, kind, overwrite=False):
         can't be written.
     """
     target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    if target.exists() and resume:
+        raise ResultsError(f"{target} is finished: there is nothing to resume")
     if target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
     partial = target.with_name(f"{target.name}.partial")
     earlier = target.with_name(f".{partial.name}")
-    if partial.exists() and any(_entries(partial)):
+    if not resume and partial.exists() and any(_entries(partial)):
         _set_aside(partial, earlier, overwrite)
     try:
         partial.mkdir(parents=True, exist_ok=True)
@@ -60,7 +66,7 @@ def new_folder(out, kind, overwrite=False):
             shutil.rmtree(target)
         partial.rename(target)
     finally:
-        if partial.exists() and not _logs(partial):
+        if partial.exists() and not _worth_keeping(partial):
             shutil.rmtree(partial)
             if earlier.exists():
                 earlier.rename(partial)
@@ -71,17 +77,23 @@ def _set_aside(partial, earlier, overwrite):
     """Move what an interrupted run left, until a new run has something to put in its place."""
     if not overwrite:
         raise ResultsError(
-            f"{partial} holds what an interrupted run left: move it, or --overwrite it"
+            f"{partial} holds what an interrupted run left: --resume that, move it, or --overwrite "
+            "it"
         )
-    if any(path.is_dir() or path.suffix not in WRITTEN for path in _entries(partial)):
+    if not all(_is_ours(path) for path in _entries(partial)):
         raise ResultsError(f"{partial} holds something else than results, so it is left alone")
     shutil.rmtree(earlier, ignore_errors=True)
     partial.rename(earlier)
 
 
-def _logs(folder):
-    """Files of metrics in a folder that hold something."""
-    return [path for path in folder.glob("*.jsonl") if path.stat().st_size]
+def _is_ours(path):
+    return path.name == CHECKPOINTS if path.is_dir() else path.suffix in WRITTEN
+
+
+def _worth_keeping(folder):
+    """Files of metrics in a folder that hold something, and checkpoints."""
+    metrics = [path for path in folder.glob("*.jsonl") if path.stat().st_size]
+    return [*metrics, *folder.glob(f"{CHECKPOINTS}/*")]
 
 
 def save(folder, histories, settings, environment, predicted, **more):

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from batch import flops
 
@@ -147,6 +148,10 @@ def figure(table):
         _draw(axis, widths, column, "C0", "o-", "widths, B(3,3)")
         _draw(axis, others, column, "C1", "s", f"types of blocks, k = {TYPES_WIDTH}")
         axis.set_xscale("log")
+        axis.margins(x=0.15)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel(column.capitalize().replace(", m", ", millions"))
     panels[0].set_ylabel("Median error, %")
     panels[0].legend()

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
-from research.benchmarks import freezeout, networks, step, stochastic
+from batch.networks.wide_resnet import BLOCKS, wide_resnet
+from research.benchmarks import freezeout, networks, step, stochastic, wide
 from research.benchmarks.timing import in_turn, milliseconds
 
 
@@ -60,3 +62,21 @@ def test_rows_of_the_networks_suite(monkeypatch):
     assert [(row[2], row[3]) for row in rows] == [(0, 6), (2, 6), (3, 6), (4, 6)]
     assert rows[0][5:8] == ("1.000", "1.000", "+0.000")
     assert [row[6] for row in rows] == sorted((row[6] for row in rows), reverse=True)
+
+
+def test_rows_of_the_wide_suite(monkeypatch):
+    monkeypatch.setattr(wide, "NETWORKS", [{"depth": 10, "widen_factor": 1, "block": "B(3,1)"}])
+    (row,) = wide.measure(1, 20)
+    assert len(row) == len(wide.COLUMNS)
+    assert row[:3] == ("WRN-10-1 B(3,1)", 4, "0.04")
+
+
+def test_the_peers_networks_are_the_same_networks():
+    torch_networks = pytest.importorskip("research.benchmarks.torch_networks")
+    for block in BLOCKS:
+        options = {"depth": 16, "widen_factor": 2, "block": block}
+        peer = torch_networks.wide_resnet(10, **options)
+        ours = wide_resnet((32, 32, 3), 10, **options)
+        assert sum(int(np.prod(weight.shape)) for weight in ours.trainable_variables) == sum(
+            weight.numel() for weight in peer.parameters()
+        )

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,11 +11,11 @@ import pytest
 
 from batch.models import MODELS
 from batch.schedules import DEGREES
-from research import experiment as experiments
-from research import freezeout, names, recipes
+from research import freezeout, names, recipes, wide_resnet
 from research.cli import main
 from research.experiment import Experiment
 from research.metrics import read_metrics
+from research.run import Run
 from utils.blk import read_blk
 
 SUMMARY = (
@@ -242,7 +243,7 @@ def test_metrics_survive_a_crash(colours, tmp_path, capsys, monkeypatch):
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(experiments, "test_accuracy", crash)
+        patched.setattr(Run, "_test", crash)
         assert main(arguments) == 1
     assert "power cut" in capsys.readouterr().err.splitlines()[-1]
     (path,) = (tmp_path / "out.partial").glob("*.jsonl")
@@ -425,3 +426,115 @@ def test_a_crash_in_a_process_is_one_line_on_stderr(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "5000 images" in done.stderr
+
+
+WATCHED = ["--eval-every", "3", "--eval-batches", "2", "--metrics", "cross_entropy,top2"]
+
+
+def test_training_with_evaluation_prints_lines(colours, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["train", "--data", colours, "--model", "wideresnet", "--depth", "10"]
+    arguments += ["--batch-size", "4", "--iterations", "7", *WATCHED]
+    arguments += ["--tensorboard", str(tmp_path / "events"), "--out", str(out)]
+    assert main(arguments) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("step ")]
+    number = r"[\d.]+"
+    patterns = [
+        rf"step {step}: ran {steps} steps in {number} s \| train cross_entropy {number} \| "
+        rf"eval cross_entropy {number}, top2 {number}"
+        for step, steps in ((1, 1), (3, 2), (6, 3), (7, 1))
+    ]
+    assert all(re.fullmatch(*pair) for pair in zip(patterns, lines, strict=True))
+    (path,) = out.glob("*.jsonl")
+    assert [line["iteration"] for line in read_metrics(path)] == [1, 3, 6, 7]
+    assert list(read_metrics(path)[0]["eval"]) == ["cross_entropy", "top2"]
+    assert len(list((tmp_path / "events").iterdir())) == 1
+    assert "holds curves of another run" in fails(capsys, 1, *arguments[:-1], str(tmp_path / "two"))
+
+
+def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
+    arguments = [
+        "train",
+        "--data",
+        colours,
+        *DENSE,
+        "--iterations",
+        "10",
+        "--checkpoint-every",
+        "3",
+    ]
+    arguments += ["--eval-every", "2"]
+    assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    out = tmp_path / "out"
+    iterate = Run._iterate
+
+    def crash(self):
+        if len(self.history) == 8:
+            raise RuntimeError("power cut")
+        iterate(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Run, "_iterate", crash)
+        assert main([*arguments, "--out", str(out)]) == 1
+    assert {"checkpoints"} < {path.name for path in (tmp_path / "out.partial").iterdir()}
+    assert "--resume that, move it, or" in fails(capsys, 1, *arguments, "--out", str(out))
+    resume = [*arguments, "--out", str(out), "--resume"]
+    assert "of a run with seed 0, not 4" in fails(capsys, 1, *resume, "--seed", "4")
+    assert main(resume) == 0
+    ours, theirs = (pd.read_csv(tmp_path / name / "results.csv") for name in ("out", "whole"))
+    assert ours.loss.tolist() == theirs.loss.tolist()
+    logs = [next((tmp_path / name).glob("*.jsonl")) for name in ("out", "whole")]
+    ours, theirs = (
+        [(line["iteration"], line["train_loss"], line["val_err"]) for line in read_metrics(log)]
+        for log in logs
+    )
+    assert ours == theirs
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [
+        "00000003",
+        "00000006",
+        "00000009",
+    ]
+    assert "is finished: there is nothing to resume" in fails(capsys, 1, *resume)
+    fresh = [*arguments[:-2], "--keep-checkpoints", "1", "--out", str(tmp_path / "new"), "--resume"]
+    assert main(fresh) == 0  # nothing there: from the beginning
+    assert len(list((tmp_path / "new" / "checkpoints").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--resume"], "--resume needs --out"),
+        (["--resume", "--out", "x", "--overwrite"], "give one"),
+        (["--metrics", "accuracy,f1"], "top5 or another number, not 'accuracy,f1'"),
+        (["--metrics", "top0"], "top5 or another number"),
+        (["--eval-every", "0"], "whole number above 0"),
+        (["--milestones", "0.3,x"], "must be a number above 0, at most 1, not 'x'"),
+        (["--block", "B(3)", "--model", "wideresnet"], "invalid choice"),
+        (["--block", "B(3,1)"], "--model resnet has no option --block"),
+    ],
+)
+def test_wrong_usage_of_what_train_watches(options, told, capsys):
+    assert told in fails(capsys, 2, "train", *options)
+
+
+def test_the_study_of_wide_resnets(colours, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(wide_resnet, "WIDTHS", (1, 2))
+    kept = {name: wide_resnet.TYPES[name] for name in ("B(3,3)", "B(1,3,1)")}
+    monkeypatch.setattr(wide_resnet, "TYPES", kept)
+    out = tmp_path / "out"
+    options = ["--study", "wide-resnet", "--data", colours, "--depth", "10", "--iterations", "3"]
+    options += ["--batch-size", "8", "--seeds", "2", "--out", str(out)]
+    assert main(["compare", *options]) == 0
+    printed = capsys.readouterr().out
+    assert "From WRN-10-1 to WRN-10-2, the median error goes from" in printed
+    table = pd.read_csv(out / "study.csv")
+    assert table.network.tolist() == ["WRN-10-1", "WRN-10-2", "WRN-16-2 B(1,3,1)"]
+    assert table["in the paper, %"].tolist()[1:] == [5.73, 6.06]
+    assert (table["parameters, M"].diff()[1:2] > 0).all()
+    settings = json.loads((out / "experiment.json").read_text())["settings"]
+    expected = {"weight_decay": 5e-4, "milestones": [0.3, 0.6, 0.8], "gamma": 0.2, "depth": 10}
+    assert {name: settings[name] for name in expected} == expected
+    assert (out / "study.png").stat().st_size > 10_000
+    assert main(["report", str(out)]) == 0
+    for option in (["--block", "B(3,1)"], ["--model", "wideresnet"], ["--widen-factor", "3"]):
+        assert "has runs of its own" in fails(capsys, 2, "compare", *options, *option)

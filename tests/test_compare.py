@@ -8,8 +8,9 @@ from research import compare as comparing
 from research import experiment as experiments
 from research import prediction
 from research.compare import paired_interval, summarize
-from research.experiment import Experiment, run
+from research.experiment import Experiment
 from research.prediction import predicted_ratio
+from research.run import Run, run
 from utils import Data, History, load_data
 from utils.data import Split
 
@@ -127,13 +128,13 @@ def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     named["annealed"] = dataclasses.replace(named["annealed"], iterations=3)
     monkeypatch.setattr(comparing, "TURN", 2)
     order = []
-    original = experiments.Run.advance
+    original = Run.advance
 
     def advance(self, iterations):
         order.append((self.experiment.method, len(self.history)))
         original(self, iterations)
 
-    monkeypatch.setattr(experiments.Run, "advance", advance)
+    monkeypatch.setattr(Run, "advance", advance)
     histories = comparing.compare(named, [3], data, quiet=True)
     assert order[1:5] == [("classic", 0), ("annealed", 0), ("classic", 2), ("annealed", 2)]
     alone = run(dataclasses.replace(named["annealed"], seed=3), data)[0]
@@ -207,19 +208,3 @@ def test_validation_takes_the_last_5000_training_images():
     np.testing.assert_array_equal(held.test.labels, labels[-5000:])
     with pytest.raises(ValueError, match=r"digits has 1,347\. Validate on the test split"):
         experiments.hold_out(load_data("digits"))
-
-
-def test_metrics_come_after_every_epoch_and_at_the_end():
-    data = load_data("digits")
-    found = []
-    one = Experiment(method="freezeout", iterations=5, batch_size=600)
-    history, model = run(one, data, on_epoch=found.append)
-    assert [(one["iteration"], one["epoch"]) for one in found] == [(3, 1), (5, 2)]
-    assert found[1]["epochs"] == pytest.approx(3000 / 1347, abs=1e-4)
-    assert found[0]["train_loss"] == pytest.approx(np.mean(history.loss[:3]))
-    assert found[1]["train_loss"] == pytest.approx(np.mean(history.loss[3:]))
-    assert found[1]["val_err"] == pytest.approx(100 * (1 - history.accuracy))
-    loss = model.predict(data.test.images, data.test.labels, fetches="loss")
-    assert found[1]["val_loss"] == pytest.approx(loss)
-    assert [one["active"] for one in found] == [5, 5 - history.frozen[-1]]
-    assert found[1]["seconds"] == pytest.approx(sum(history.seconds))

@@ -27,8 +27,10 @@ def test_other_forms():
 
 def test_feeds():
     inputs = read_inputs(NOTEBOOK)
-    assert inputs.read_feed({"images": 1, "labels": 2}) == (1, 2, None)
-    assert inputs.read_feed({"images": 1, "targets": 2, "indices": 3}) == (1, 2, 3)
+    assert list(inputs.read_feed({"images": 1, "labels": 2}).values()) == [1, 2, None, None]
+    feed = inputs.read_feed({"images": 1, "targets": 2, "indices": 3, "loss_weights": 4})
+    assert feed == {"images": 1, "labels": 2, "indices": 3, "loss_weights": 4}
+    assert feed == inputs.read_feed(images=1, labels=2, indices=3, loss_weights=4)
     with pytest.raises(ValueError, match="The feed gives labels twice: images, labels, targets"):
         inputs.read_feed({"images": 1, "labels": 2, "targets": 3})
     with pytest.raises(ValueError, match=r"feed lacks images\. Expected: images, labels"):

@@ -6,7 +6,8 @@ from batch import VGG, DenseNet, WideResNet
 from batch.networks.densenet import DenseLayer, Transition, densenet
 from batch.networks.stochastic_depth import with_stochastic_depth
 from batch.networks.vgg import vgg
-from batch.networks.wide_resnet import PreActivationBlock, wide_resnet
+from batch.networks.wide_resnet import BLOCKS, PreActivationBlock, wide_resnet
+from research import names
 
 SHAPE = (32, 32, 3)
 
@@ -47,6 +48,46 @@ def test_wide_resnets_have_the_published_sizes(depth, widen_factor, millions):
     assert round(parameters(network) / 1e6, 1) == millions
     assert len(network.layers) == 3 * (depth - 4) // 6 + 2
     assert shapes(network) == [(32, 32), (16, 16), (8, 8)]
+
+
+@pytest.mark.parametrize(
+    ("block", "depth", "millions"),
+    # The paper's table 2, which is of k = 2 (and says so nowhere), to the digit that it gives.
+    [
+        ("B(1,3,1)", 40, 1.4),
+        ("B(3,1)", 40, 1.2),
+        ("B(1,3)", 40, 1.3),
+        ("B(3,1,1)", 40, 1.3),
+        ("B(3,3)", 28, 1.5),
+        ("B(3,1,3)", 22, 1.1),
+    ],
+)
+def test_types_of_blocks_have_the_published_sizes(block, depth, millions):
+    network = wide_resnet(SHAPE, 10, depth, 2, block=block)
+    assert round(parameters(network) / 1e6, 1) == millions
+    assert len(network.layers) == 3 * (depth - 4) // 6 + 2
+    assert shapes(network) == [(32, 32), (16, 16), (8, 8)]
+    convolutions = network.layers[1].convolutions
+    assert f"B({','.join(str(one.kernel_size[0]) for one in convolutions)})" == block
+
+
+def test_the_stride_is_that_of_the_first_3x3_convolution():
+    block = PreActivationBlock(6, strides=2, kernel_sizes=(1, 3, 1), seed=0)
+    assert block(np.zeros((1, 8, 8, 4), np.float32)).shape == (1, 4, 4, 6)
+    assert [one.strides[0] for one in block.convolutions] == [1, 2, 1]
+
+
+def test_shortcuts_are_projected_only_where_the_shape_changes():
+    network = wide_resnet(SHAPE, 10, 16, 1)
+    projected = [layer.projection is not None for layer in network.layers[1:-1]]
+    assert projected == [False, False, True, False, True, False]  # k = 1 keeps the stem's 16
+    wide = wide_resnet(SHAPE, 10, 16, 2)
+    assert wide.layers[1].projection is not None
+    assert wide.layers[2].projection is None
+
+
+def test_all_types_of_blocks_are_listed_for_the_command_line():
+    assert tuple(BLOCKS) == names.BLOCKS
 
 
 @pytest.mark.parametrize(
@@ -138,6 +179,7 @@ def test_a_dropped_pre_activation_branch_leaves_the_projected_shortcut():
         (lambda: densenet(SHAPE, 10, compression=1.5), "compression must be above 0"),
         (lambda: wide_resnet(SHAPE, 10, 30), r"6n \+ 4, as 16, 28 or 40. Received: 30"),
         (lambda: wide_resnet(SHAPE, 10, 16, 0), "widen_factor must be 1 or more"),
+        (lambda: wide_resnet(SHAPE, 10, 16, 1, block="B(3)"), r"one of B\(3,3\), .*: 'B\(3\)'"),
         (lambda: vgg(SHAPE, 10, "C"), "one of A, B, D, E, or 11, 13, 16, 19. Received: 'C'"),
         (lambda: with_stochastic_depth(vgg((8, 8, 3), 3, "A").layers, 0.5), "needs residual"),
     ],
@@ -152,6 +194,7 @@ def test_what_cannot_be_built_is_refused(make, message):
     [
         (DenseNet, {"depth": 10, "growth_rate": 4}),
         (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3}),
+        *((WideResNet, {"depth": 10, "block": block}) for block in list(BLOCKS)[1:]),
         (VGG, {"depth": "A"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

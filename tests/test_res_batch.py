@@ -18,6 +18,11 @@ def config(blocks):
     return {kind: {"network": blocks()} for kind in ("resnet", "freeznet", "stochastic")}
 
 
+@pytest.fixture
+def preloaded(examples):
+    return Dataset(DatasetIndex(range(len(examples[1]))), ResBatch, preloaded=examples)
+
+
 def steps(pipeline, count=3, batch_size=20, **options):
     for _ in range(count):
         pipeline.next_batch(batch_size, n_epochs=None, shuffle=2, **options)
@@ -335,3 +340,54 @@ def test_openset(tmp_path, config):
 def test_names_of_the_actions_are_known():
     for name in res_batch.ACTIONS:
         assert hasattr(getattr(ResBatch, name), "action")
+
+
+def test_loss_weights_by_array_or_from_the_batch(dataset, config, examples, preloaded):
+    images, labels = examples
+    weights = np.where(labels == 0, 0.0, 1.0 + np.arange(60))
+    found = {}
+    for name, make in {
+        "array": lambda losses: dataset.pipeline(config=config).train_res(
+            losses, images, labels, loss_weights=weights
+        ),
+        "added": lambda losses: (
+            dataset.pipeline(config=config)
+            .add_loss_weights(weights)
+            .train_res(losses, images, labels)
+        ),
+        "components": lambda losses: (
+            preloaded.pipeline(config=config).add_loss_weights(weights).train_res(losses)
+        ),
+        "masked": lambda losses: (
+            preloaded.pipeline(config=config)
+            .add_loss_weights(1.0 + np.arange(60), id_to_mask=0)
+            .train_res(losses)
+        ),
+        "ones": lambda losses: (
+            preloaded.pipeline(config=config).add_loss_weights().train_res(losses)
+        ),
+        "none": lambda losses: preloaded.pipeline(config=config).train_res(losses),
+    }.items():
+        found[name] = []
+        steps(make(found[name]))
+    assert found["array"] == found["added"] == found["components"] == found["masked"]
+    assert found["array"][0] != found["none"][0]
+    assert found["ones"] == pytest.approx(found["none"], rel=1e-4)
+
+
+def test_a_test_can_be_weighted(preloaded, config, examples):
+    _, labels = examples
+    plain, weighted = [], []
+    train = preloaded.pipeline(config=config).train_res([])
+    steps(train)
+    for accuracies, weights in ((plain, None), (weighted, (labels == 1).astype(float))):
+        test = preloaded.p.import_model("resnet", train)
+        test.test("resnet", accuracies, *examples, loss_weights=weights).next_batch(60, n_epochs=1)
+    classes = train.m("resnet").predict(examples[0], fetches="output_labels")
+    assert plain == [pytest.approx((classes == labels).mean())]
+    assert weighted == [pytest.approx((classes == labels)[labels == 1].mean())]
+
+
+def test_masking_needs_labels(dataset):
+    with pytest.raises(ValueError, match="id_to_mask needs labels"):
+        dataset.p.add_loss_weights(id_to_mask=0).next_batch(20)

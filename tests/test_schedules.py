@@ -7,6 +7,7 @@ from batch.schedules import (
     Annealed,
     Constant,
     FreezeOut,
+    MultiStep,
     degree_of,
     iterations_of,
     leading_frozen,
@@ -66,6 +67,32 @@ def test_constant_never_changes():
     assert Constant(3, 0.03)(0).tolist() == Constant(3, 0.03)(10**6).tolist() == [0.03] * 3
 
 
+def test_milestones_of_the_run():
+    schedule = MultiStep(3, 200, 0.1)
+    rates = [schedule(iteration)[0] for iteration in (0, 59, 60, 119, 120, 159, 160, 999)]
+    expected = [0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 0.0008, 0.0008]
+    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+    assert schedule(0).shape == (3,)
+    assert MultiStep(1, 7, 1.0, (), 0.2)(6).tolist() == [1.0]
+    # 3 · 0.1 is 0.30000000000000004: the milestone is iteration 3 all the same.
+    assert MultiStep(1, 10, 1.0, (3 * 0.1,), 0.5)(3).tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"milestones": (0.6, 0.3)}, r"milestones must rise. Received: \[0.6, 0.3\]"),
+        ({"milestones": (0.5, 0.5)}, "milestones must rise"),
+        ({"milestones": (0.0,)}, "milestones must be a finite number above 0"),
+        ({"gamma": 0}, "gamma must be a finite number above 0"),
+        ({"iterations": 0}, "iterations must be"),
+    ],
+)
+def test_bad_milestones_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        MultiStep(**{"blocks": 2, "iterations": 10, "learning_rate": 0.1, **options})
+
+
 def test_one_block_stops_with_the_run():
     assert FreezeOut(1, 10, 0.1).last_iterations.tolist() == [10]
 
@@ -75,6 +102,7 @@ def test_config_makes_the_same_schedule_again():
         FreezeOut(5, 300, 0.06, 0.6, 1, False, 0.01),
         Annealed(5, 30, 1),
         Constant(2, 1),
+        MultiStep(2, 10, 0.1, [0.5], 0.1),
     ):
         again = type(schedule)(**schedule.get_config())
         assert again(7).tolist() == schedule(7).tolist()

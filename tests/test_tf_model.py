@@ -4,8 +4,10 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from batch import Constant, FreezeOut, ResNet, TFModel
+from batch.losses import cross_entropy
 
 INPUTS = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 3}}
 
@@ -43,6 +45,64 @@ def test_fetches_agree_with_each_other(make, examples):
     assert loss == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-5)
     np.testing.assert_array_equal(model.predict(images), logits)
     np.testing.assert_array_equal(model.predict(images, rows=[5, 2]), logits[[5, 2]])
+
+
+def test_weights_say_how_much_each_example_counts(make, examples):
+    images, labels = examples
+    weights = np.where(labels == 0, 0.0, np.arange(60.0))
+    model, kept = make(), labels != 0
+    losses = -np.log(model.predict(images, fetches="output_prob")[np.arange(60), labels])
+    loss, accuracy = model.predict(
+        images, labels, fetches=["loss", "output_accuracy"], loss_weights=weights
+    )
+    assert loss == pytest.approx(np.average(losses, weights=weights), rel=1e-5)
+    right = model.predict(images, fetches="output_labels") == labels
+    assert accuracy == pytest.approx(np.average(right, weights=weights))
+    feed = {"images": images, "labels": labels, "loss_weights": weights}
+    trained = model.train(feed_dict=feed)
+    assert trained != make().train(images, labels)
+    # Batch statistics are those of all rows: only their share in the loss is gone.
+    assert make().train(images, labels, loss_weights=weights) == trained
+    assert model.train(images, labels, rows=[3, 5], loss_weights=[1, 0]) > 0
+    assert kept.sum() < 60
+
+
+def test_weights_that_are_all_alike_change_nothing(make, examples):
+    plain, weighted = make(), make()
+    for _ in range(3):
+        first = plain.train(*examples)
+        second = weighted.train(*examples, loss_weights=np.full(60, 2.0))
+        assert second == pytest.approx(first, rel=1e-5)
+
+
+def test_no_example_that_counts_leaves_the_weights(make, examples):
+    model = make(optimizer="SGD")
+    before = [variable.numpy() for variable in model.network.trainable_variables]
+    assert model.train(*examples, loss_weights=np.zeros(60)) == 0
+    for variable, value in zip(model.network.trainable_variables, before):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (np.ones(59), r"each of the 60 rows\. Received: shape \(59,\), from 1.0 to 1.0"),
+        (np.full(60, -1.0), r"0 or more .* from -1.0"),
+        (np.full(60, np.nan), "a finite number"),
+    ],
+)
+def test_bad_weights_are_refused(make, examples, weights, told):
+    model = make()
+    with pytest.raises(ValueError, match=told):
+        model.train(*examples, loss_weights=weights)
+    assert model.iteration == 0
+
+
+def test_weights_need_a_loss_for_each_example(make, examples):
+    model = make(loss=lambda labels, logits: tf.reduce_mean(cross_entropy(labels, logits)))
+    model.train(*examples)
+    with pytest.raises(ValueError, match="must give one value an example"):
+        model.train(*examples, loss_weights=np.ones(60))
 
 
 def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet, flops
 from research.benchmarks.freezeout import StageByHand
-from research.benchmarks.timing import in_turn, milliseconds
+from research.benchmarks.timing import in_turns_of, milliseconds
 
 COLUMNS = (
     *("network", "batch", "frozen", "of", "step, ms", "ratio", "FLOPs ratio", "difference"),
@@ -39,20 +39,19 @@ def measure(repetitions, batch_size):
 
 
 def _rows(name, model, options, peer, batch_size, repetitions):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
-    labels = rng.integers(0, 10, len(images))
-    trainer = _trainer(model, options)
+    images, labels = random_examples()
+    trainer = trainer_by_hand(model, options)
     quarters = [round(trainer.blocks * part / 4) for part in range(4)]
-    versions = {frozen: _step(trainer, frozen, images, labels, batch_size) for frozen in quarters}
+    versions = {
+        frozen: step_by_hand(trainer, frozen, images, labels, batch_size) for frozen in quarters
+    }
     if importlib.util.find_spec("torch"):
         from research.benchmarks import torch_networks
         from research.benchmarks.torch_step import torch_step
 
         network = getattr(torch_networks, peer)(10, **options)
         versions["PyTorch"] = torch_step(images, labels, batch_size, SGD, network)
-    turns = {key: _turn(step) for key, step in versions.items()}
-    seconds = {key: times / STEPS for key, times in in_turn(turns, repetitions, warm_up=1).items()}
+    seconds = in_turns_of(STEPS, versions, repetitions)
     usual = {key: np.median(times) for key, times in seconds.items()}
     expected = flops.frozen_ratios(flops.block_costs(trainer.network))
     for frozen in quarters:
@@ -65,7 +64,15 @@ def _rows(name, model, options, peer, batch_size, repetitions):
         )
 
 
-def _trainer(model, options):
+def random_examples():
+    """2,000 images of 32×32×3 and their classes."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
+    return images, rng.integers(0, 10, len(images))
+
+
+def trainer_by_hand(model, options):
+    """The trainer of a model for these images, whose frozen blocks are set by hand."""
     inputs = {"images": {"shape": (32, 32, 3), "classes": 10}}
     optimizer = ("SGD", {"momentum": 0.9, "nesterov": True})
     trainer = model({"inputs": inputs, "optimizer": optimizer, **options}).trainer
@@ -73,7 +80,7 @@ def _trainer(model, options):
     return trainer
 
 
-def _step(trainer, frozen, images, labels, batch_size):
+def step_by_hand(trainer, frozen, images, labels, batch_size):
     """A function that makes one step with so many leading blocks frozen."""
     placed = tf.constant(images), tf.constant(labels)
     rng = np.random.default_rng(0)
@@ -83,7 +90,3 @@ def _step(trainer, frozen, images, labels, batch_size):
         trainer.step(*placed, rng.integers(0, len(images), batch_size))
 
     return step
-
-
-def _turn(step):
-    return lambda: [step() for _ in range(STEPS)]

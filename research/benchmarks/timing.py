@@ -33,6 +33,20 @@ def in_turn(versions, repetitions, warm_up=3):
     return {name: np.array(values) for name, values in seconds.items()}
 
 
+def in_turns_of(steps, versions, repetitions):
+    """Seconds a step of each version, which makes so many steps before it is another's turn.
+
+    So the threads of one library meet another's seldom.
+    """
+
+    def turn(step):
+        return lambda: [step() for _ in range(steps)]
+
+    turns = {name: turn(step) for name, step in versions.items()}
+    measured = in_turn(turns, repetitions, warm_up=1)
+    return {name: seconds / steps for name, seconds in measured.items()}
+
+
 def milliseconds(seconds):
     """Median and quartiles as text."""
     low, middle, high = np.percentile(1000 * np.asarray(seconds), [25, 50, 75])

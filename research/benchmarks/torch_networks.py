@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from batch.networks.vgg import CHANNELS, CONFIGURATIONS
+from batch.networks.wide_resnet import BLOCKS
 from research.benchmarks.torch_step import convolved
 
 
@@ -22,13 +23,16 @@ class DenseLayer(nn.Module):
 
 
 class PreActivationBlock(nn.Module):
-    """Two 3×3 convolutions, added to their input."""
+    """Two or three convolutions, added to their input."""
 
-    def __init__(self, channels, filters, stride):
+    def __init__(self, channels, filters, stride, kernel_sizes=(3, 3)):
         super().__init__()
+        strides = [stride if place == kernel_sizes.index(3) else 1 for place in range(3)]
+        first, *others = zip(kernel_sizes, strides)
         self.entry = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.branch = nn.Sequential(
-            convolution(channels, filters, 3, stride), *activated(filters, filters, 3)
+            convolution(channels, filters, *first),
+            *(layer for one in others for layer in activated(filters, filters, *one)),
         )
         same = channels == filters and stride == 1
         self.projection = None if same else convolution(channels, filters, 1, stride)
@@ -54,14 +58,14 @@ def densenet(classes, depth=76, growth_rate=12):
     return nn.Sequential(*layers, *classifier(channels, classes, True))
 
 
-def wide_resnet(classes, depth=16, widen_factor=4):
+def wide_resnet(classes, depth=16, widen_factor=4, block="B(3,3)"):
     """A Wide ResNet for colour images."""
     layers, channels = [convolution(3, 16, 3)], 16
     for group in range(3):
         for place in range((depth - 4) // 6):
             filters = 16 * widen_factor * 2**group
             stride = 2 if group and not place else 1
-            layers.append(PreActivationBlock(channels, filters, stride))
+            layers.append(PreActivationBlock(channels, filters, stride, BLOCKS[block]))
             channels = filters
     return nn.Sequential(*layers, *classifier(channels, classes, True))
 
@@ -84,9 +88,10 @@ def convolution(channels, filters, size, stride=1):
     return layer
 
 
-def activated(channels, filters, size):
+def activated(channels, filters, size, stride=1):
     """Batch normalization, ReLU, convolution."""
-    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True), convolution(channels, filters, size)
+    ahead = nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+    return *ahead, convolution(channels, filters, size, stride)
 
 
 def classifier(channels, classes, normalize):
