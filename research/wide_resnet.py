@@ -121,32 +121,50 @@ def statements(table, seeds):
     widths, types = _widths(table), _types(table)
     thin, wide = widths.iloc[0], widths.iloc[-1]
     best = types.loc[types["median error, %"].idxmin()]
-    basic = types[types["network"].str.endswith(f"-{TYPES_WIDTH}")].iloc[0]
+    basic = widths[widths["network"].str.endswith(f"-{TYPES_WIDTH}")].iloc[0]
     chance = "With one seed, what errors differ by may be chance. " if seeds == 1 else ""
+    others = f"; {_described(basic)}, of {BASIC}" if best["network"] != basic["network"] else ""
     return [
         f"{chance}From {thin['network']} to {wide['network']}, the median error goes from "
         f"{thin['median error, %']:.1f} to {wide['median error, %']:.1f} %, for "
         f"{wide['seconds a step'] / thin['seconds a step']:.1f} times the time of a step, "
         f"{wide['MFLOPs a step'] / thin['MFLOPs a step']:.1f} times the FLOPs and "
-        f"{wide['parameters, M'] / thin['parameters, M']:.1f} times the parameters.",
-        f"Of the types of blocks at k = {TYPES_WIDTH}, {best['network']} has the lowest median "
-        f"error, {best['median error, %']:.1f} %; {basic['network']}, of {BASIC}, has "
-        f"{basic['median error, %']:.1f} %. The types lie "
-        f"{types['median error, %'].max() - types['median error, %'].min():.1f} points apart, "
-        f"seeds of one of them up to {(types['highest'] - types['lowest']).max():.1f}.",
+        f"{wide['parameters, M'] / thin['parameters, M']:.1f} times the parameters. "
+        f"{_spread('widths', widths)}",
+        f"Of the types of blocks at k = {TYPES_WIDTH}, the lowest median error is that of "
+        f"{_described(best)}{others}. {_spread('types', types)}",
     ]
+
+
+def _described(row):
+    return f"{row['network']}, {row['median error, %']:.1f} %"
+
+
+def _spread(name, rows):
+    """How far rows lie apart, beside how far the seeds of one of them do."""
+    error = rows["median error, %"]
+    return (
+        f"The {name} lie {error.max() - error.min():.1f} points apart, the seeds of one of them up "
+        f"to {(rows['highest'] - rows['lowest']).max():.1f}."
+    )
 
 
 def figure(table):
     """Median error against parameters, and against the time of a step."""
-    made = Figure(figsize=(10, 4.8), layout="constrained")
+    made = Figure(figsize=(11, 4.8), layout="constrained")
     panels = made.subplots(1, 2, sharey=True)
-    widths, types = _widths(table), _types(table)
-    others = types[~types["network"].isin(widths["network"])]
+    widths = _widths(table)
+    others = table.drop(widths.index)
     for axis, column in zip(panels, ("parameters, M", "seconds a step")):
         axis.grid(alpha=0.3)
-        _draw(axis, widths, column, "C0", "o-", "widths, B(3,3)")
-        _draw(axis, others, column, "C1", "s", f"types of blocks, k = {TYPES_WIDTH}")
+        _draw(axis, widths, column, "o-", "widths of B(3,3)")
+        for row in widths.to_dict("records"):
+            width = row["network"].split("-")[-1]
+            place = row[column], row["median error, %"]
+            axis.annotate(f"k = {width}", place, (6, 6), textcoords="offset points")
+        for place, marker in zip(range(len(others)), "sD^v<>"):
+            row = others.iloc[[place]]
+            _draw(axis, row, column, marker, row["network"].iloc[0])
         axis.set_xscale("log")
         axis.margins(x=0.15)
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -154,19 +172,15 @@ def figure(table):
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel(column.capitalize().replace(", m", ", millions"))
     panels[0].set_ylabel("Median error, %")
-    panels[0].legend()
+    panels[1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     made.suptitle(TITLE)
     return made
 
 
-def _draw(axis, rows, column, colour, style, label):
+def _draw(axis, rows, column, style, label):
     error = rows["median error, %"]
     spread = [error - rows["lowest"], rows["highest"] - error]
-    axis.errorbar(rows[column], error, spread, fmt=style, color=colour, label=label, capsize=3)
-    for row in rows.to_dict("records"):
-        name = row["network"].split(" ")[-1]
-        place = row[column], row["median error, %"]
-        axis.annotate(name, place, (5, 5), textcoords="offset points", fontsize=8)
+    axis.errorbar(rows[column], error, spread, fmt=style, label=label, capsize=3)
 
 
 def _widths(table):

@@ -362,8 +362,8 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["train", "--model", "wideresnet", "--depth", "D"], "must be a number, not 'D'"),
         (["train", "--model", "vgg", "--method", "stochastic"], "has no residual branches"),
         (["compare", "--model", "densenet", "--methods", "stochastic"], "no residual branches"),
-        (["compare", "--study", "freezeout", "--equal-time"], "lengths: no --equal-time"),
-        (["compare", "--study", "freezeout", "--t-0", "0.5"], "schedules and lengths: no --t-0"),
+        (["compare", "--study", "freezeout", "--equal-time"], "runs of its own: no --equal-time"),
+        (["compare", "--study", "freezeout", "--t-0", "0.5"], "has runs of its own: no --t-0"),
         (["train", "--save-weights", "a/b"], "a file name without a folder, not 'a/b'"),
         (["compare", "--study", "freezing"], "invalid choice: 'freezing'"),
         (["compare", "--study", "freezeout", "--methods", "classic"], "not allowed with"),
@@ -453,17 +453,8 @@ def test_training_with_evaluation_prints_lines(colours, tmp_path, capsys):
 
 
 def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
-    arguments = [
-        "train",
-        "--data",
-        colours,
-        *DENSE,
-        "--iterations",
-        "10",
-        "--checkpoint-every",
-        "3",
-    ]
-    arguments += ["--eval-every", "2"]
+    arguments = ["train", "--data", colours, *DENSE, "--iterations", "10"]
+    arguments += ["--eval-every", "2", "--checkpoint-every", "3"]
     assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
     out = tmp_path / "out"
     iterate = Run._iterate
@@ -476,11 +467,13 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Run, "_iterate", crash)
         assert main([*arguments, "--out", str(out)]) == 1
+    capsys.readouterr()
     assert {"checkpoints"} < {path.name for path in (tmp_path / "out.partial").iterdir()}
     assert "--resume that, move it, or" in fails(capsys, 1, *arguments, "--out", str(out))
     resume = [*arguments, "--out", str(out), "--resume"]
     assert "of a run with seed 0, not 4" in fails(capsys, 1, *resume, "--seed", "4")
     assert main(resume) == 0
+    capsys.readouterr()
     ours, theirs = (pd.read_csv(tmp_path / name / "results.csv") for name in ("out", "whole"))
     assert ours.loss.tolist() == theirs.loss.tolist()
     logs = [next((tmp_path / name).glob("*.jsonl")) for name in ("out", "whole")]
@@ -489,13 +482,10 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
         for log in logs
     )
     assert ours == theirs
-    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == [
-        "00000003",
-        "00000006",
-        "00000009",
-    ]
+    kept = sorted(path.name for path in (out / "checkpoints").iterdir())
+    assert kept == ["00000003", "00000006", "00000009"]
     assert "is finished: there is nothing to resume" in fails(capsys, 1, *resume)
-    fresh = [*arguments[:-2], "--keep-checkpoints", "1", "--out", str(tmp_path / "new"), "--resume"]
+    fresh = [*arguments, "--keep-checkpoints", "1", "--out", str(tmp_path / "new"), "--resume"]
     assert main(fresh) == 0  # nothing there: from the beginning
     assert len(list((tmp_path / "new" / "checkpoints").iterdir())) == 1
 

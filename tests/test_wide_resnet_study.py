@@ -50,20 +50,26 @@ def test_statements_compare_widths_and_types(table):
     widths, types = wide_resnet.statements(table, 3)
     assert widths == (
         "From WRN-16-1 to WRN-16-2, the median error goes from 56.0 to 48.0 %, for 3.0 times the "
-        "time of a step, 2.0 times the FLOPs and 2.0 times the parameters."
+        "time of a step, 2.0 times the FLOPs and 2.0 times the parameters. The widths lie 8.0 "
+        "points apart, the seeds of one of them up to 10.0."
     )
-    assert "WRN-22-2 B(3,1) has the lowest median error, 45.0 %" in types
-    assert "WRN-16-2, of B(3,3), has 48.0 %" in types
-    assert types.endswith("3.0 points apart, seeds of one of them up to 10.0.")
+    assert types == (
+        "Of the types of blocks at k = 2, the lowest median error is that of WRN-22-2 B(3,1), "
+        "45.0 %; WRN-16-2, 48.0 %, of B(3,3). The types lie 3.0 points apart, the seeds of one of "
+        "them up to 10.0."
+    )
     assert wide_resnet.statements(table, 1)[0].startswith("With one seed, what errors differ by")
+    without = table.drop(2)
+    assert "is that of WRN-16-2, 48.0 %. The types lie 0.0" in wide_resnet.statements(without, 3)[1]
 
 
 def test_the_figure_joins_the_widths(table):
     first, second = wide_resnet.figure(table).axes
     assert first.lines[0].get_xdata().tolist() == [1, 2]
     assert second.lines[0].get_xdata().tolist() == pytest.approx([0.1, 0.3])
-    names = {text.get_text() for text in first.texts}
-    assert names == {"WRN-16-1", "WRN-16-2", "B(3,1)"}
+    assert [text.get_text() for text in first.texts] == ["k = 1", "k = 2"]
+    names = [text.get_text() for text in second.get_legend().get_texts()]
+    assert names == ["widths of B(3,3)", "WRN-22-2 B(3,1)"]
 
 
 def test_cells_are_texts(table):
