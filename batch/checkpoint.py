@@ -15,6 +15,7 @@ import os
 import pathlib
 import shutil
 
+from batch.schedules import positive_whole
 from utils.history import History, read_histories, write_histories
 
 FILES = ("model", "history.csv")
@@ -58,12 +59,12 @@ class Checkpoints:
     folder : path
         Made when the first is saved.
     keep : int
-        How many of the newest are kept.
+        How many of the newest are kept, 1 or more.
     """
 
     def __init__(self, folder, keep=3):
         self.folder = pathlib.Path(folder)
-        self.keep = keep
+        self.keep = positive_whole("keep", keep)
 
     def save(self, model, history, run):
         """Write a checkpoint under a temporary name, rename it, and remove the oldest.
@@ -77,7 +78,8 @@ class Checkpoints:
         """
         whole = self.folder / f"{model.iteration:08}"
         partial = whole.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
+        for left in self.folder.glob("*.partial"):  # by an interrupted save
+            shutil.rmtree(left)
         partial.mkdir(parents=True)
         model.save(partial / "model")
         write_histories([history], partial / "history.csv")
@@ -92,8 +94,9 @@ class Checkpoints:
         shutil.rmtree(whole, ignore_errors=True)
         partial.rename(whole)
         _to_disk(self.folder)
-        for old in self._folders()[self.keep :]:
-            shutil.rmtree(old)
+        later = [path for path in self._folders() if int(path.name) > model.iteration]
+        for old in (*later, *self._folders()[len(later) + self.keep :]):
+            shutil.rmtree(old)  # later ones are of a future that was given up
 
     def newest(self):
         """The newest checkpoint that is whole, or None if there are none at all.

@@ -75,7 +75,7 @@ def fetch(names, fetches, logits, examples, loss):
         if name == "loss":
             return loss()
         top = TOP.fullmatch(name)
-        if top:
+        if top and name not in fetches:
             among = tf.math.in_top_k(examples.chosen(), logits, int(top[1]))
             return examples.mean(_numbers(among))
         return fetches[name](logits, examples)
@@ -94,7 +94,8 @@ def check_fetches(names, fetches, with_labels=True):
             f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}, and "
             "output_top_5 with any number"
         )
-    needing = [name for name in names if NEED_LABELS.fullmatch(name)]
+    own = set(fetches) - {"output_accuracy"}
+    needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]
     if needing and not with_labels:
         raise ValueError(f"These fetches need labels: {', '.join(needing)}")
 

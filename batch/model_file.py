@@ -8,6 +8,8 @@ import zipfile
 import keras
 import numpy as np
 
+from batch.schedules import leading_frozen
+
 
 def write_model(path, network, trainer, config, optimizer):
     """Write a model; the file appears whole or not at all.
@@ -92,6 +94,8 @@ def restore(trainer, state):
     for name, variable in variables.items():
         variable.assign(state[name])
     trainer.iteration = int(state["iteration"])
+    if trainer.iteration:
+        trainer.frozen = leading_frozen(trainer.schedule(trainer.iteration - 1))
 
 
 def _slots(trainer):

@@ -137,7 +137,7 @@ class ResBatch(Batch):
     ):
         """The accuracy of a model on this batch; `accuracies` gets it appended.
 
-        The other arguments are those of `train_res`.
+        The other arguments are those of `train_res`; with weights, it is the weighted share.
         """
         *examples, rows, weights = self._examples(images, labels, loss_weights)
         model = self.pipeline.m(name, batch=self)
@@ -150,6 +150,8 @@ class ResBatch(Batch):
     def add_loss_weights(self, weights=None, id_to_mask=None):
         """Give each example of the batch a weight in the loss, as the component `loss_weights`.
 
+        Weights that it had are replaced.
+
         Parameters
         ----------
         weights : array, shape (N,), optional
@@ -157,15 +159,16 @@ class ResBatch(Batch):
         id_to_mask : int, optional
             Examples of this class get weight 0.
         """
-        chosen = (
-            np.ones(len(self), np.float32) if weights is None else np.asarray(weights)[self.indices]
-        )
+        chosen = np.ones(len(self)) if weights is None else self._chosen(weights)
         if id_to_mask is not None:
             if self.labels is None:
                 raise ValueError("id_to_mask needs labels, and the batch has none.")
             numbers = self.labels if self.labels.ndim == 1 else np.argmax(self.labels, axis=-1)
             chosen = np.where(numbers == id_to_mask, 0, chosen)
-        self.add_components("loss_weights", chosen)
+        if "loss_weights" in self.components:
+            self.loss_weights = chosen
+        else:
+            self.add_components("loss_weights", chosen)
         return self
 
     def _train(self, kind, name, losses, examples, save_to):
@@ -186,7 +189,7 @@ class ResBatch(Batch):
         if loss_weights is None:
             weights = getattr(self, "loss_weights", None)
         else:
-            weights = np.asarray(loss_weights)[self.indices]
+            weights = self._chosen(loss_weights, None if images is None else len(images))
         if images is not None:
             return images, labels, self.indices, weights
         if self.images is None or self.labels is None:
@@ -195,6 +198,17 @@ class ResBatch(Batch):
                 "preloaded=(images, labels)."
             )
         return self.images, self.labels, None, weights
+
+    def _chosen(self, weights, count=None):
+        """Those of the batch's examples, of weights for `count` examples, or for all there are."""
+        weights = np.asarray(weights)
+        enough = len(weights) == count if count else len(weights) > max(self.indices)
+        if weights.ndim != 1 or not enough:
+            raise ValueError(
+                "loss_weights must be a number for each example of the dataset"
+                f"{f', {count}' if count else ''}. Received: shape {weights.shape}"
+            )
+        return weights[self.indices]
 
     def _new_model(self, kind, name, images, labels, from_components):
         config = dict(DEFAULTS[kind])

@@ -248,8 +248,11 @@ class MultiStep:
         self.iterations = positive_whole("iterations", iterations)
         self.learning_rate = _positive("learning_rate", learning_rate)
         self.milestones = [_positive("milestones", share) for share in milestones]
-        if self.milestones != sorted(set(self.milestones)):
-            raise ValueError(f"milestones must rise. Received: {list(milestones)}")
+        if self.milestones != sorted(set(self.milestones)) or max(self.milestones, default=0) > 1:
+            raise ValueError(
+                "milestones must be rising shares of the iterations, at most 1. "
+                f"Received: {list(milestones)}"
+            )
         self.gamma = _positive("gamma", gamma)
         self._starts = _snapped(self.iterations * np.asarray(self.milestones))
 

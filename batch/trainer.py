@@ -147,8 +147,9 @@ class Trainer:
         if not np.isfinite(loss):
             raise TrainingError(
                 f"The loss is {loss} at iteration {self.iteration}, with learning rates "
-                f"{np.array2string(rates, precision=4)}; the last finite loss was "
-                f"{self._last_loss}. A smaller learning rate may help."
+                f"{np.array2string(rates, precision=4)}"
+                + ("" if self._last_loss is None else f"; the last loss was {self._last_loss}")
+                + ". A smaller learning rate may help."
             )
 
     def _shared(self, active, batch_size):

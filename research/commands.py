@@ -98,6 +98,7 @@ def _carried_out(options, one, data, folder):
     checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
     if options.resume:
         run.take_up(checkpoints)
+        print(f"Going on after iteration {len(run.history)}", flush=True)
     made = len(run.history)
     name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
     with contextlib.ExitStack() as stack:
@@ -233,7 +234,8 @@ def _settings(options, experiment, data, methods, seeds):
     kinds = {kind(method) for method in methods}
     unused = ["data", "method", "seed", "model_options"]
     unused += [] if "stochastic" in kinds else ["survival"]
-    unused += [] if experiment.milestones else ["milestones", "gamma"]
+    if not experiment.milestones or not kinds & {"classic", "stochastic"}:
+        unused += ["milestones", "gamma"]
     unused += [] if "freezeout" in kinds and not getattr(options, "study", None) else OF_SCHEDULES
     settings = {
         name: value

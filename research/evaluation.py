@@ -35,7 +35,7 @@ class Evaluation:
         Raises
         ------
         ValueError
-            If there are not as many images.
+            If there are not as many images, or a metric tells nothing.
         """
         return RunEvaluation(self, experiment, data)
 
@@ -50,6 +50,9 @@ class RunEvaluation:
         self._epoch = len(data.train.labels)
         self._rows = self._chosen(data.name)
         self.metrics = evaluation.metrics
+        useless = [name for name in self.metrics if (top_k(name) or 0) >= data.classes]
+        if useless:
+            raise ValueError(f"{useless[0]} is always 1: {data.name} has {data.classes} classes")
 
     def due(self, iterations):
         """Whether to evaluate after so many iterations."""
@@ -66,9 +69,9 @@ class RunEvaluation:
         -------
         dict
             `epoch`, whole ones, `epochs` and `iteration`; since the last evaluation `steps`, their
-            `steps_seconds`, and `train_loss`, their mean; in inference mode `val_loss`, `val_err`,
-            in percent, and under `eval` the metrics by their names; `active` blocks; `seconds` of
-            all training.
+            `steps_seconds`, and `train_loss`, their mean; of so many `images` in inference mode
+            `val_loss`, `val_err`, in percent, and under `eval` the metrics by their names; `active`
+            blocks; `seconds` of all training.
         """
         iterations = len(history)
         before = next((i for i in range(iterations - 1, 0, -1) if self.due(i)), 0)
@@ -80,6 +83,7 @@ class RunEvaluation:
             "steps": iterations - before,
             "steps_seconds": sum(history.seconds[before:]),
             "train_loss": float(np.mean(history.loss[before:])),
+            "images": len(self._split.labels) if self._rows is None else len(self._rows),
             "val_loss": values["cross_entropy"],
             "val_err": 100 * (1 - values["accuracy"]),
             "eval": {name: values[name] for name in self.metrics},

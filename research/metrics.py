@@ -16,7 +16,13 @@ def default_name(experiment, data_name, epochs=None):
     As in `densenet_k12L76_ice80_cubicTrue_seed0_epochs100_cifar100`: network, 100·t_0, spacing,
     whether rates are scaled, seed, length, data. Methods without a schedule have their name there.
     """
-    letters = {"growth_rate": "k", "widen_factor": "w", "depth": "L", "dropout": "drop"}
+    letters = {
+        "growth_rate": "k",
+        "widen_factor": "w",
+        "depth": "L",
+        "block": "",
+        "dropout": "drop",
+    }
     options = experiment.model_options
     network = "".join(f"{short}{options[key]}" for key, short in letters.items() if key in options)
     method = experiment.method

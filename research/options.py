@@ -46,7 +46,12 @@ def _add_network_options(group):
     group.add_argument(
         "--dropout", type=_probability, metavar="P", help="of wideresnet (default: 0)"
     )
-    group.add_argument("--block", choices=BLOCKS, help="of wideresnet (default: B(3,3))")
+    group.add_argument(
+        "--block",
+        type=lambda text: text.replace(" ", ""),
+        choices=BLOCKS,
+        help="of wideresnet, in quotes (default: 'B(3,3)')",
+    )
     group.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
     )
@@ -172,7 +177,8 @@ def add_watching_options(parser):
     group.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest checkpoint in --out; give the same options again",
+        help="go on from the newest checkpoint that an interrupted run left for --out; give the "
+        "same options again",
     )
 
 
@@ -218,7 +224,10 @@ def _metrics(text):
 
 
 def _milestones(text):
-    return tuple(_share(part) for part in text.split(",")) if text else ()
+    shares = tuple(_share(part) for part in text.split(","))
+    if sorted(set(shares)) != list(shares):
+        raise argparse.ArgumentTypeError(f"must rise, not {text!r}")
+    return shares
 
 
 def _positive(text):

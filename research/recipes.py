@@ -3,6 +3,8 @@
 Plain values, so that the command line can read them without starting TensorFlow.
 """
 
+import pathlib
+
 from research.names import METHODS
 
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
@@ -72,7 +74,7 @@ STUDIES = {
     "wide-resnet-full": {**WIDE, "depth": 28, "epochs": 200, "batch_size": 128, "seeds": 5},
 }
 FIXED = {  # options that a study's runs differ in, by its module
-    "freezeout": ("t_0", "how_scale", "scale_lr"),
+    "freezeout": ("t_0", "how_scale", "scale_lr", "milestones", "gamma"),
     "wide_resnet": ("model", "block", "widen_factor"),
 }
 NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
@@ -93,7 +95,7 @@ def settle(options):
         If options contradict each other, or one is not one of the network's.
     """
     _refuse_with_study(options)
-    _refuse_with_resume(options)
+    _refuse_folders(options)
     study = STUDIES.get(getattr(options, "study", None), {})
     model = options.model or study.get("model", COMMON["model"])
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
@@ -103,6 +105,7 @@ def settle(options):
     if "iterations" in study:
         recipe.pop("epochs", None)
     defaults = {**COMMON, **recipe, **study}
+    gamma = options.gamma
     if options.iterations or options.epochs:
         defaults = {key: defaults[key] for key in defaults if key not in ("iterations", "epochs")}
     for name, value in defaults.items():
@@ -118,6 +121,7 @@ def settle(options):
     if isinstance(options.depth, str) and options.model != "vgg":
         raise ValueError(f"--depth of {options.model} must be a number, not {options.depth!r}")
     _settle_methods(options)
+    _refuse_milestones(options, gamma)
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
@@ -146,12 +150,25 @@ def _refuse_with_study(options):
         raise ValueError(f"--study {options.study} has runs of its own: no {_flag(given[0])}")
 
 
-def _refuse_with_resume(options):
+def _refuse_folders(options):
+    """Refuse options of `train` about folders that contradict each other."""
     if getattr(options, "resume", False):
         if not options.out:
             raise ValueError("--resume needs --out: the folder of the run that was interrupted")
         if options.overwrite:
             raise ValueError("--resume goes on with what --overwrite would replace: give one")
+    if getattr(options, "tensorboard", None) and options.out:
+        out, events = (pathlib.Path(path).resolve() for path in (options.out, options.tensorboard))
+        if {out, out.with_name(f"{out.name}.partial")} & {events, *events.parents}:
+            raise ValueError("--tensorboard must lie outside --out, which appears when all is done")
+
+
+def _refuse_milestones(options, gamma):
+    """Refuse milestones of a rate that has none, and a factor without milestones."""
+    if options.milestones and not set(options.methods) & {"classic", "stochastic"}:
+        raise ValueError("--milestones are those of classic and stochastic: no other rate has any")
+    if gamma is not None and not options.milestones:
+        raise ValueError("--gamma needs --milestones, at which to multiply the rate by it")
 
 
 def study_module(study):

@@ -9,6 +9,7 @@ import shutil
 from research.compare import summarize
 from utils.history import read_histories, write_histories
 
+PARTIAL = ".partial"  # what is not whole yet is called
 CHECKPOINTS = "checkpoints"  # name of their folder
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb")  # what commands write
 
@@ -46,13 +47,13 @@ def new_folder(out, kind, overwrite=False, resume=False):
         can't be written.
     """
     target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
-    if target.exists() and resume:
-        raise ResultsError(f"{target} is finished: there is nothing to resume")
-    if target.exists() and not overwrite:
+    if resume:
+        _check_resumable(target)
+    elif target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(f"{target.name}{PARTIAL}")
     earlier = target.with_name(f".{partial.name}")
     if not resume and partial.exists() and any(_entries(partial)):
         _set_aside(partial, earlier, overwrite)
@@ -63,6 +64,10 @@ def new_folder(out, kind, overwrite=False, resume=False):
     try:
         yield partial
         if target.exists():
+            if not overwrite:
+                raise ResultsError(
+                    f"{target} came to be meanwhile: results are in {partial}"
+                )
             shutil.rmtree(target)
         partial.rename(target)
     finally:
@@ -73,15 +78,34 @@ def new_folder(out, kind, overwrite=False, resume=False):
         shutil.rmtree(earlier, ignore_errors=True)
 
 
+def _check_resumable(target):
+    """Refuse to go on where there is no checkpoint, and something that would be lost."""
+    partial = target.with_name(f"{target.name}{PARTIAL}")
+    checkpoints = any(partial.glob(f"{CHECKPOINTS}/*"))
+    if target.name.endswith(PARTIAL):
+        raise ResultsError(f"To resume {target}, name it without {PARTIAL}")
+    if target.exists() and checkpoints:
+        raise ResultsError(f"{target} holds earlier results: move them to resume {partial}")
+    if target.exists():
+        raise ResultsError(f"{target} is finished: there is nothing to resume")
+    if any(_entries(partial)) and not checkpoints:
+        raise ResultsError(f"{partial} holds no checkpoint to resume: move it, or --overwrite it")
+    _check_ours(partial)
+
+
+def _check_ours(partial):
+    if not all(_is_ours(path) for path in _entries(partial)):
+        raise ResultsError(f"{partial} holds something else than results, so it is left alone")
+
+
 def _set_aside(partial, earlier, overwrite):
     """Move what an interrupted run left, until a new run has something to put in its place."""
     if not overwrite:
+        resume = "--resume that, " if any(partial.glob(f"{CHECKPOINTS}/*")) else ""
         raise ResultsError(
-            f"{partial} holds what an interrupted run left: --resume that, move it, or --overwrite "
-            "it"
+            f"{partial} holds what an interrupted run left: {resume}move it, or --overwrite it"
         )
-    if not all(_is_ours(path) for path in _entries(partial)):
-        raise ResultsError(f"{partial} holds something else than results, so it is left alone")
+    _check_ours(partial)
     shutil.rmtree(earlier, ignore_errors=True)
     partial.rename(earlier)
 
@@ -91,9 +115,10 @@ def _is_ours(path):
 
 
 def _worth_keeping(folder):
-    """Files of metrics in a folder that hold something, and checkpoints."""
+    """Whether there are checkpoints, metrics, or the results themselves."""
     metrics = [path for path in folder.glob("*.jsonl") if path.stat().st_size]
-    return [*metrics, *folder.glob(f"{CHECKPOINTS}/*")]
+    kept = [*folder.glob(f"{CHECKPOINTS}/*"), *folder.glob("experiment.json")]
+    return bool(metrics or kept)
 
 
 def save(folder, histories, settings, environment, predicted, **more):
@@ -156,4 +181,6 @@ def read(folder):
 
 
 def _entries(folder):
-    return folder.iterdir() if folder.is_dir() else [folder]
+    if folder.is_dir():
+        return list(folder.iterdir())
+    return [folder] if folder.exists() else []

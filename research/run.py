@@ -1,9 +1,12 @@
 """One run: an experiment carried out in a BatchFlow pipeline, watched, and taken up again."""
 
 import dataclasses
+import functools
+import hashlib
 import json
 import time
 
+import numpy as np
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
@@ -66,6 +69,18 @@ class Run:
         """The model, once there was an iteration."""
         return self._pipeline.m(self.experiment.kind)
 
+    @functools.cached_property
+    def identity(self):
+        """What the run is, in plain values: the experiment, and what tells its training images."""
+        split = self.data.train
+        digest = hashlib.sha256(np.ascontiguousarray(split.images))
+        digest.update(np.ascontiguousarray(split.labels))
+        return {
+            **dataclasses.asdict(self.experiment),
+            "train_images": len(split.labels),
+            "train_sha256": digest.hexdigest(),
+        }
+
     @property
     def done(self):
         """Whether all iterations are made."""
@@ -109,8 +124,7 @@ class Run:
         self._pipeline.iter_params.update(skipped.iter_params)
 
     def _check_same(self, checkpoint):
-        ours = json.loads(json.dumps(dataclasses.asdict(self.experiment)))
-        theirs = checkpoint.run
+        ours, theirs = json.loads(json.dumps(self.identity)), checkpoint.run
         differing = [name for name in ours if ours[name] != theirs.get(name)]
         if differing:
             told = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in differing)

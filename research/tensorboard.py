@@ -74,13 +74,13 @@ class TensorBoardLog(Watcher):
         self._scalars(values, step)
         if step == 1:
             self._images(run.data.train.images[run.indices[:IMAGES]])
+        self._writer.flush()  # a checkpoint may follow, after which nobody writes this again
 
     def evaluated(self, run, found):
-        """Write what the evaluation found, and see it to the disk."""
+        """Write what the evaluation found."""
         values = {"train/cross_entropy": found["train_loss"]}
         values |= {f"eval/{name}": value for name, value in found["eval"].items()}
         self._scalars(values, found["iteration"])
-        self._writer.flush()
 
     def _scalars(self, values, step):
         summary = Summary(

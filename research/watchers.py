@@ -1,6 +1,5 @@
 """What looks on while a run goes: a progress bar, log lines, metrics in a file, checkpoints."""
 
-import dataclasses
 import json
 import os
 import pathlib
@@ -56,6 +55,7 @@ class LogLine(Watcher):
             f"{found['steps_seconds']:.2f} s | train cross_entropy {found['train_loss']:.4f} | "
             f"eval {values}"
         )
+        sys.stdout.flush()
 
 
 class MetricsLog(Watcher):
@@ -74,7 +74,9 @@ class MetricsLog(Watcher):
         self.path = pathlib.Path(path)
         if self.path.exists():
             kept = [line for line in read_metrics(self.path) if line["iteration"] <= made]
-            self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            rewritten = self.path.with_name(f"new-{self.path.name}")
+            rewritten.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            rewritten.replace(self.path)
 
     def evaluated(self, run, found):
         """Write one line, and see it to the disk."""
@@ -100,4 +102,4 @@ class CheckpointEvery(Watcher):
     def iterated(self, run):
         """Save, if it is time."""
         if len(run.history) % self.every == 0:
-            self.checkpoints.save(run.model, run.history, dataclasses.asdict(run.experiment))
+            self.checkpoints.save(run.model, run.history, run.identity)

@@ -66,10 +66,7 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Parameters of each network, FLOPs of its training step for an image, and the paper's error.
-
-    The paper's is that of the same type of block, k = 2, after 200 epochs.
-    """
+    """What each network is, its parameters, and the FLOPs of its training step for an image."""
     return {
         label: {
             "parameters": sum(cost.parameters for cost in costs[label]),
@@ -94,7 +91,8 @@ def table(histories, facts):
     -------
     DataFrame
         FLOPs are those of a training step for one image, in millions; seconds a step the median of
-        all iterations; accuracy the mean over seeds, with its deviation in points.
+        all iterations; accuracy the mean over seeds, with its deviation in points; the paper's
+        error that of the same type of block, k = 2, after 200 epochs, the median of five runs.
     """
     rows = []
     for label, known in facts.items():

@@ -81,8 +81,9 @@ def test_milestones_of_the_run():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"milestones": (0.6, 0.3)}, r"milestones must rise. Received: \[0.6, 0.3\]"),
-        ({"milestones": (0.5, 0.5)}, "milestones must rise"),
+        ({"milestones": (0.6, 0.3)}, r"must be rising shares .* Received: \[0.6, 0.3\]"),
+        ({"milestones": (0.5, 0.5)}, "must be rising shares"),
+        ({"milestones": (60, 120)}, r"at most 1\. Received: \[60, 120\]"),
         ({"milestones": (0.0,)}, "milestones must be a finite number above 0"),
         ({"gamma": 0}, "gamma must be a finite number above 0"),
         ({"iterations": 0}, "iterations must be"),

@@ -59,6 +59,8 @@ class PreActivationBlock(keras.layers.Layer):
             "seed": seed,
         }
         dtype = self.dtype_policy
+        if 3 not in kernel_sizes:
+            raise ValueError(f"One of kernel_sizes must be 3. Received: {kernel_sizes!r}")
         strided = list(kernel_sizes).index(3)
         self.normalizations = [batch_norm(dtype, epsilon) for _ in kernel_sizes]
         self.convolutions = [
