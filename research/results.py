@@ -65,9 +65,7 @@ def new_folder(out, kind, overwrite=False, resume=False):
         yield partial
         if target.exists():
             if not overwrite:
-                raise ResultsError(
-                    f"{target} came to be meanwhile: results are in {partial}"
-                )
+                raise ResultsError(f"{target} came to be meanwhile: results are in {partial}")
             shutil.rmtree(target)
         partial.rename(target)
     finally:

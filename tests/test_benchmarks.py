@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from batch.flops import block_costs
 from batch.networks.wide_resnet import BLOCKS, wide_resnet
 from research.benchmarks import freezeout, networks, step, stochastic, wide
 from research.benchmarks.timing import in_turn, milliseconds
@@ -76,7 +77,25 @@ def test_the_peers_networks_are_the_same_networks():
     for block in BLOCKS:
         options = {"depth": 16, "widen_factor": 2, "block": block}
         peer = torch_networks.wide_resnet(10, **options)
-        ours = wide_resnet((32, 32, 3), 10, **options)
-        assert sum(int(np.prod(weight.shape)) for weight in ours.trainable_variables) == sum(
-            weight.numel() for weight in peer.parameters()
+        ours = block_costs(wide_resnet((32, 32, 3), 10, **options))
+        assert sum(cost.parameters for cost in ours) == sum(
+            one.numel() for one in peer.parameters()
         )
+        assert sum(cost.forward for cost in ours) == products(peer)
+
+
+def products(network):
+    """Multiply-adds of a PyTorch network's convolutions and dense layers for an image."""
+    import torch
+
+    counted = []
+
+    def count(layer, _, outputs):
+        each = layer.weight[0].numel()  # what goes into one number of the output
+        counted.append(each * outputs[0].numel())
+
+    for layer in network.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            layer.register_forward_hook(count)
+    network(torch.zeros(2, 3, 32, 32))
+    return sum(counted)

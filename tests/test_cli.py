@@ -250,7 +250,9 @@ def test_metrics_survive_a_crash(colours, tmp_path, capsys, monkeypatch):
     assert [line["epoch"] for line in read_metrics(path)] == [1, 2]
     path.write_text(path.read_text() + '{"epoch": 3, "train_')
     assert len(read_metrics(path)) == 2
-    assert "what an interrupted run left" in fails(capsys, 1, *arguments)
+    message = fails(capsys, 1, *arguments)
+    assert "what an interrupted run left: move it" in message  # there is nothing to resume
+    assert "no checkpoint to resume: move it" in fails(capsys, 1, *arguments, "--resume")
     assert "no file" in fails(capsys, 1, *arguments, "--data", "missing.npz", "--overwrite")
     assert len(read_metrics(path)) == 2  # still there
     assert main([*arguments, "--overwrite"]) == 0
@@ -485,6 +487,14 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
     kept = sorted(path.name for path in (out / "checkpoints").iterdir())
     assert kept == ["00000003", "00000006", "00000009"]
     assert "is finished: there is nothing to resume" in fails(capsys, 1, *resume)
+    named = [*arguments, "--out", f"{out}.partial", "--resume"]
+    assert "name it without .partial" in fails(capsys, 1, *named)
+    out.rename(tmp_path / "out.partial")
+    (tmp_path / "out.partial" / "mine.txt").touch()
+    assert "something else than results" in fails(capsys, 1, *resume)
+    (tmp_path / "out.partial" / "mine.txt").unlink()
+    out.mkdir()
+    assert "holds earlier results: move them" in fails(capsys, 1, *resume)
     fresh = [*arguments, "--keep-checkpoints", "1", "--out", str(tmp_path / "new"), "--resume"]
     assert main(fresh) == 0  # nothing there: from the beginning
     assert len(list((tmp_path / "new" / "checkpoints").iterdir())) == 1
@@ -495,6 +505,10 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch):
     [
         (["--resume"], "--resume needs --out"),
         (["--resume", "--out", "x", "--overwrite"], "give one"),
+        (["--tensorboard", "x/events", "--out", "x"], "--tensorboard must lie outside --out"),
+        (["--milestones", "0.6,0.3"], "must rise, not '0.6,0.3'"),
+        (["--method", "freezeout", "--milestones", "0.5"], "no other rate has any"),
+        (["--gamma", "0.5"], "--gamma needs --milestones"),
         (["--metrics", "accuracy,f1"], "top5 or another number, not 'accuracy,f1'"),
         (["--metrics", "top0"], "top5 or another number"),
         (["--eval-every", "0"], "whole number above 0"),

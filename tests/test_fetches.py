@@ -61,6 +61,14 @@ def test_callables():
     assert value("output_margin", margin).tolist() == [1, -3, 1]
 
 
+def test_an_operation_of_the_users_own_comes_first():
+    def top_5(logits):
+        return logits[:, 0]
+
+    assert value("output_top_5", top_5).tolist() == [2, 0, 1]
+    check_fetches("output_top_5", make_fetches(top_5), with_labels=False)
+
+
 def test_bad_names_are_refused():
     with pytest.raises(ValueError, match=r"'output/ops' must be of prob, .* Received: 'acuracy'"):
         make_fetches({"ops": ["acuracy"]})

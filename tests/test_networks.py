@@ -77,6 +77,11 @@ def test_the_stride_is_that_of_the_first_3x3_convolution():
     assert [one.strides[0] for one in block.convolutions] == [1, 2, 1]
 
 
+def test_a_block_without_a_3x3_convolution_is_refused():
+    with pytest.raises(ValueError, match=r"One of kernel_sizes must be 3. Received: \(1, 1\)"):
+        PreActivationBlock(6, kernel_sizes=(1, 1))
+
+
 def test_shortcuts_are_projected_only_where_the_shape_changes():
     network = wide_resnet(SHAPE, 10, 16, 1)
     projected = [layer.projection is not None for layer in network.layers[1:-1]]

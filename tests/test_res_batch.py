@@ -391,3 +391,33 @@ def test_a_test_can_be_weighted(preloaded, config, examples):
 def test_masking_needs_labels(dataset):
     with pytest.raises(ValueError, match="id_to_mask needs labels"):
         dataset.p.add_loss_weights(id_to_mask=0).next_batch(20)
+
+
+def test_weights_may_be_added_again(preloaded, config):
+    first, second = [], []
+    pipeline = (
+        preloaded.pipeline(config=config)
+        .add_loss_weights(id_to_mask=0)
+        .train_res(first)
+        .add_loss_weights()
+        .train_res(second, name="other")
+    )
+    steps(pipeline)
+    assert len(first) == len(second) == 3
+    assert first[0] != second[0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (np.ones(61), r"for each example of the dataset, 60\. Received: shape \(61,\)"),
+        (np.ones((60, 2)), "Received: shape"),
+    ],
+)
+def test_weights_of_another_dataset_are_refused(dataset, config, examples, weights, told):
+    pipeline = dataset.pipeline(config=config).train_res([], *examples, loss_weights=weights)
+    with pytest.raises(ValueError, match=told):
+        steps(pipeline)
+    too_short = dataset.p.add_loss_weights(np.ones(3))
+    with pytest.raises(ValueError, match=r"each example of the dataset. Received: shape \(3,\)"):
+        too_short.next_batch(20, shuffle=2)

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from batch import checkpoint
 from batch.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from research.evaluation import Evaluation
 from research.experiment import Experiment
@@ -66,6 +67,7 @@ def test_evaluation_every_few_iterations_on_some_batches(small):
     expected = model.predict(images, labels, fetches=["output_top_2", "output_accuracy"])
     assert list(seen.found[-1]["eval"].values()) == pytest.approx(expected)
     assert list(seen.found[-1]["eval"]) == ["top2", "accuracy"]
+    assert seen.found[-1]["images"] == 20
     assert watched.loss == plain.loss  # looking on changes nothing
     assert watched.accuracy == plain.accuracy
 
@@ -73,6 +75,11 @@ def test_evaluation_every_few_iterations_on_some_batches(small):
 def test_more_batches_than_there_are_to_evaluate_on_are_refused(small):
     with pytest.raises(ValueError, match=r"4 batches of 10 images takes 40, and small has 30 to"):
         Run(Experiment(batch_size=10), small, evaluation=Evaluation(batches=4))
+
+
+def test_a_metric_that_tells_nothing_is_refused(small):
+    with pytest.raises(ValueError, match="top3 is always 1: small has 3 classes"):
+        Run(Experiment(batch_size=10), small, evaluation=Evaluation(metrics=("top3",)))
 
 
 WIDE = {"model": "wideresnet", "model_options": {"depth": 10, "widen_factor": 1, "dropout": 0.2}}
@@ -95,6 +102,7 @@ def test_a_run_taken_up_is_as_if_never_interrupted(small, tmp_path, method, at):
     taken_up = Run(one, small)
     taken_up.take_up(checkpoints)
     assert len(taken_up.history) == at
+    assert taken_up.model.frozen == whole.frozen[at - 1]
     taken_up.advance(one.iterations)
     assert taken_up.history.loss == whole.loss
     assert taken_up.history.frozen == whole.frozen
@@ -145,14 +153,41 @@ def test_a_damaged_checkpoint_is_passed_over(saved):
 
 def test_a_save_that_fails_leaves_the_earlier_ones(saved, monkeypatch):
     checkpoints, made = saved
+    before = {path: path.read_bytes() for path in checkpoints.folder.glob("*/*")}
 
     def full(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(made.model, "save", full)
+    monkeypatch.setattr(checkpoint, "write_histories", full)  # after the model was written
     with pytest.raises(OSError, match="No space"):
         checkpoints.save(made.model, made.history, {})
-    assert checkpoints.newest().iteration == 8
+    whole = [path for path in checkpoints.folder.glob("*/*") if ".partial" not in str(path)]
+    assert {path: path.read_bytes() for path in whole} == before
+    monkeypatch.undo()
+    checkpoints.save(made.model, made.history, {})
+    names = sorted(path.name for path in checkpoints.folder.iterdir())
+    assert names == ["00000006", "00000008", "00000009"]
+
+
+def test_what_is_later_than_the_run_is_of_a_future_given_up(saved):
+    checkpoints, made = saved
+    (checkpoints.folder / "00000008").rename(checkpoints.folder / "00000020")
+    Checkpoints(checkpoints.folder, keep=1).save(made.model, made.history, {})
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["00000009"]
+
+
+def test_keeping_none_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="keep must be a whole number above 0"):
+        Checkpoints(tmp_path, keep=0)
+
+
+def test_a_checkpoint_of_other_images_is_refused(saved, small):
+    checkpoints, made = saved
+    images = small.train.images.copy()
+    images[7, 0, 0, 0] ^= 1
+    changed = dataclasses.replace(small, train=Split(images, small.train.labels))
+    with pytest.raises(CheckpointError, match="of a run with train_sha256"):
+        Run(made.experiment, changed).take_up(checkpoints)
 
 
 def test_a_checkpoint_of_another_run_is_refused(saved, small):
