@@ -38,13 +38,12 @@ def write_report(folder, histories, record):
             _png(accuracy_figure(histories)),
             "Each dot is a run, each cross the mean of a method: up is better, left is faster.",
         ),
-        (
-            "Frozen blocks",
-            _png(frozen_figure(histories)),
-            "Leading blocks that an iteration left out of its backward pass.",
-        ),
     ]
-    tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])]
+    if any(any(history.frozen) for history in histories):
+        caption = "Leading blocks that an iteration left out of its backward pass."
+        figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
+    compared = "study" not in record or summary.baseline.notna().any()
+    tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])] if compared else []
     said = statements(summary)
     if "study" in record:
         rows, said, figure = _study(folder, histories, record)
@@ -55,6 +54,7 @@ def write_report(folder, histories, record):
         subject=_subject(record["settings"]),
         tables=tables,
         statements=said,
+        compared=compared,
         split="the held-out training images" if _validated(record) else "the whole test split",
         figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
     )
