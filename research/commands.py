@@ -8,9 +8,8 @@ import pathlib
 import pandas as pd
 
 from research import results
-from research.names import METHODS, kind
+from research.names import kind
 
-FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
 OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "finetune_rate")  # settings of freezeout alone
 
 
@@ -98,8 +97,10 @@ def _carried_out(options, one, data, folder):
     checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
     if options.resume:
         run.take_up(checkpoints)
-        print(f"Going on after iteration {len(run.history)}", flush=True)
     made = len(run.history)
+    if options.resume:
+        told = f"Going on after iteration {made}" if made else "No checkpoint: from the beginning"
+        print(told, flush=True)
     name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(watchers.Progress(one.iterations, made))
@@ -146,7 +147,7 @@ def report(options):
         print(_report(pathlib.Path(options.folders[0]), *loaded[0]))
         print(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
         return
-    histories, record = _together(options.folders, loaded)
+    histories, record = results.together(options.folders, loaded)
     with results.new_folder(options.out, "report", options.overwrite) as folder:
         results.save(
             folder,
@@ -280,38 +281,6 @@ def _report(folder, histories, record):
     rows = [reports.table_row(row) for _, row in summary.iterrows()]
     table = pd.DataFrame(rows, columns=reports.COLUMNS).to_string(index=False)
     return "\n".join([table, "", *reports.statements(summary)])
-
-
-def _together(folders, loaded):
-    """The runs of several folders as one comparison, where their settings match.
-
-    Otherwise every folder's methods are named after it, and nothing is compared but in figures.
-    """
-    records = [record for _, record in loaded]
-    settings, differing = {}, False
-    for record in records:
-        for name, value in record["settings"].items():
-            differing |= name not in FREE and settings.setdefault(name, value) != value
-    runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
-    matched = not differing and len(set(runs)) == len(runs)
-    merged, predicted = [], {}
-    for folder, (histories, record) in zip(folders, loaded):
-        prefix = "" if matched else f"{pathlib.Path(folder).name}: "
-        merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
-        predicted |= {prefix + name: ratio for name, ratio in record["predicted_ratio"].items()}
-    if matched:
-        order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
-        merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
-    settings |= {
-        "command": "compare",
-        "methods": list(dict.fromkeys(one.method for one in merged)),
-        "seeds": sorted({one.seed for one in merged}),
-    }
-    record = {**records[0], "settings": settings, "predicted_ratio": predicted}
-    if len(loaded) > 1:  # a study is about its own runs
-        record.pop("study", None)
-        settings.pop("study", None)
-    return merged, record
 
 
 def _final(partial):

@@ -1,15 +1,18 @@
 """The folder of a comparison or a run: written whole or not at all, and read back."""
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import pathlib
 import shutil
 
 from research.compare import summarize
+from research.names import METHODS, kind
 from utils.history import read_histories, write_histories
 
 PARTIAL = ".partial"  # what is not whole yet is called
+FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
 CHECKPOINTS = "checkpoints"  # name of their folder
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb")  # what commands write
 
@@ -176,6 +179,50 @@ def read(folder):
             f"{folder} holds no results of resbatch compare or train: {error}"
         ) from error
     return histories, record
+
+
+def together(folders, loaded):
+    """The runs of several folders as one comparison, where their settings match.
+
+    Otherwise every folder's methods are named after it, and nothing is compared but in figures.
+
+    Parameters
+    ----------
+    folders : list of path
+    loaded : list
+        What `read` gives for each of them.
+
+    Returns
+    -------
+    histories : list of History
+    record : dict
+        As if one comparison had written it.
+    """
+    records = [record for _, record in loaded]
+    settings, differing = {}, False
+    for record in records:
+        for name, value in record["settings"].items():
+            differing |= name not in FREE and settings.setdefault(name, value) != value
+    runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
+    matched = not differing and len(set(runs)) == len(runs)
+    merged, predicted = [], {}
+    for folder, (histories, record) in zip(folders, loaded):
+        prefix = "" if matched else f"{pathlib.Path(folder).name}: "
+        merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
+        predicted |= {prefix + name: ratio for name, ratio in record["predicted_ratio"].items()}
+    if matched:
+        order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
+        merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
+    settings |= {
+        "command": "compare",
+        "methods": list(dict.fromkeys(one.method for one in merged)),
+        "seeds": sorted({one.seed for one in merged}),
+    }
+    record = {**records[0], "settings": settings, "predicted_ratio": predicted}
+    if len(loaded) > 1:  # a study is about its own runs
+        record.pop("study", None)
+        settings.pop("study", None)
+    return merged, record
 
 
 def _entries(folder):

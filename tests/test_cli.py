@@ -539,6 +539,9 @@ def test_the_study_of_wide_resnets(colours, tmp_path, capsys, monkeypatch):
     expected = {"weight_decay": 5e-4, "milestones": [0.3, 0.6, 0.8], "gamma": 0.2, "depth": 10}
     assert {name: settings[name] for name in expected} == expected
     assert (out / "study.png").stat().st_size > 10_000
+    page = (out / "report.html").read_text()
+    assert "From WRN-10-1 to WRN-10-2" in page
+    assert "Difference: to the matched baseline" not in page  # nothing has one
     assert main(["report", str(out)]) == 0
     for option in (["--block", "B(3,1)"], ["--model", "wideresnet"], ["--widen-factor", "3"]):
         assert "has runs of its own" in fails(capsys, 2, "compare", *options, *option)

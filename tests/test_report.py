@@ -55,3 +55,20 @@ def test_figures_show_every_method():
     assert dots.collections[0].get_offsets().tolist() == [[4, 90], [4, 90]]
     frozen = report.frozen_figure(made).axes[0]
     assert len(frozen.lines) == 2
+
+
+def test_a_page_leaves_out_what_nothing_is_known_of(tmp_path):
+    made = histories([0.01, 0.02])
+    record = {
+        "settings": {"data": "digits", "iterations": 5, "batch_size": 8, "methods": ["classic"]},
+        "environment": {"python": "3"},
+        "predicted_ratio": {"classic": 1.0, "annealed": 1.0},
+    }
+    report.write_report(tmp_path, made, record)
+    page = (tmp_path / "report.html").read_text()
+    assert "annealed against classic" in page
+    assert "Difference: to the matched baseline" in page
+    assert "Frozen blocks" not in page
+    made[0].frozen[-1] = 2
+    report.write_report(tmp_path, made, record)
+    assert "Frozen blocks" in (tmp_path / "report.html").read_text()
