@@ -69,7 +69,7 @@ def test_rows_of_the_wide_suite(monkeypatch):
     monkeypatch.setattr(wide, "NETWORKS", [{"depth": 10, "widen_factor": 1, "block": "B(3,1)"}])
     (row,) = wide.measure(1, 20)
     assert len(row) == len(wide.COLUMNS)
-    assert row[:3] == ("WRN-10-1 B(3,1)", 4, "0.04")
+    assert row[:3] == ("WRN-10-1 B(3,1)", 4, "0.03")
 
 
 def test_the_peers_networks_are_the_same_networks():
