@@ -285,4 +285,4 @@ def _report(folder, histories, record):
 
 def _final(partial):
     """Where a folder of `results.new_folder` stands once it is whole."""
-    return partial.with_name(partial.name.removesuffix(".partial"))
+    return partial.with_name(partial.name.removesuffix(results.PARTIAL))

@@ -45,12 +45,7 @@ def _rows(name, model, options, peer, batch_size, repetitions):
     versions = {
         frozen: step_by_hand(trainer, frozen, images, labels, batch_size) for frozen in quarters
     }
-    if importlib.util.find_spec("torch"):
-        from research.benchmarks import torch_networks
-        from research.benchmarks.torch_step import torch_step
-
-        network = getattr(torch_networks, peer)(10, **options)
-        versions["PyTorch"] = torch_step(images, labels, batch_size, SGD, network)
+    versions |= peers_step(peer, options, images, labels, batch_size)
     seconds = in_turns_of(STEPS, versions, repetitions)
     usual = {key: np.median(times) for key, times in seconds.items()}
     expected = flops.frozen_ratios(flops.block_costs(trainer.network))
@@ -78,6 +73,17 @@ def trainer_by_hand(model, options):
     trainer = model({"inputs": inputs, "optimizer": optimizer, **options}).trainer
     trainer.schedule = StageByHand(trainer.blocks)
     return trainer
+
+
+def peers_step(name, options, images, labels, batch_size):
+    """The step of the same network in PyTorch, as {'PyTorch': step}; nothing without PyTorch."""
+    if not importlib.util.find_spec("torch"):
+        return {}
+    from research.benchmarks import torch_networks
+    from research.benchmarks.torch_step import torch_step
+
+    network = getattr(torch_networks, name)(10, **options)
+    return {"PyTorch": torch_step(images, labels, batch_size, SGD, network)}
 
 
 def step_by_hand(trainer, frozen, images, labels, batch_size):

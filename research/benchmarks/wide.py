@@ -4,15 +4,13 @@ Median milliseconds a step, in turn with the same network in PyTorch (eager, cha
 time over PyTorch's; parameters and multiply-adds of a step for one image, in millions.
 """
 
-import importlib.util
-
 import numpy as np
 
 from batch import WideResNet, flops
 from batch.networks.wide_resnet import BLOCKS
 from research.benchmarks.networks import (
-    SGD,
     STEPS,
+    peers_step,
     random_examples,
     step_by_hand,
     trainer_by_hand,
@@ -40,13 +38,10 @@ def measure(repetitions, batch_size):
 def _row(options, batch_size, repetitions):
     images, labels = random_examples()
     trainer = trainer_by_hand(WideResNet, options)
-    versions = {"ours": step_by_hand(trainer, 0, images, labels, batch_size)}
-    if importlib.util.find_spec("torch"):
-        from research.benchmarks import torch_networks
-        from research.benchmarks.torch_step import torch_step
-
-        network = torch_networks.wide_resnet(10, **options)
-        versions["PyTorch"] = torch_step(images, labels, batch_size, SGD, network)
+    versions = {
+        "ours": step_by_hand(trainer, 0, images, labels, batch_size),
+        **peers_step("wide_resnet", options, images, labels, batch_size),
+    }
     seconds = in_turns_of(STEPS, versions, repetitions)
     ours, theirs = seconds["ours"], seconds.get("PyTorch")
     costs = flops.block_costs(trainer.network)
