@@ -20,6 +20,13 @@ class Block:
         As for `Trainer`.
     inference_mode : bool
         Run in inference mode while it learns, too.
+
+    Attributes
+    ----------
+    outputs : keras.KerasTensor
+        Shape and type of what it gives.
+    varies : bool
+        Whether what it gives for an example, frozen, depends on the rest of the batch.
     """
 
     def __init__(
@@ -31,10 +38,12 @@ class Block:
         inference_mode=False,
     ):
         trainable = layer.trainable_variables
+        self.outputs = layer.output
         self.variables = [variable.value for variable in trainable]
         by_batch = frozen_batch_norm == "batch" and not inference_mode
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]
+        self.varies = bool(norms)
         self.train = _traced(layer, not inference_mode, frozen)
         self.infer = _traced(layer, False, norms)
 

@@ -21,12 +21,15 @@ class Examples:
         Which of them are meant.
     weights : ndarray, shape (n,), or None
         How much each of the rows counts.
+    numbers : ndarray, shape (n,), or None
+        Which example of the dataset each of the rows is, if that was told.
     """
 
     images: tf.Tensor
     labels: tf.Tensor
     rows: np.ndarray
     weights: np.ndarray | None
+    numbers: np.ndarray | None
 
     def chosen(self):
         """Labels of the rows, shape (n,)."""
@@ -68,7 +71,8 @@ def place_examples(inputs, feed, rows):
         labels = np.zeros(len(images), np.int64)
     images, labels = arrays.place(images, labels, inputs.classes)
     rows = arrays.row_numbers(rows, len(images))
-    return Examples(images, labels, rows, _weights(feed["loss_weights"], len(rows)))
+    numbers = None if indices is None else np.asarray(indices)[rows]
+    return Examples(images, labels, rows, _weights(feed["loss_weights"], len(rows)), numbers)
 
 
 def _weights(weights, count):

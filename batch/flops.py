@@ -68,6 +68,11 @@ def block_costs(network):
     return [_cost(layer) for layer in network.layers]
 
 
+def forward_cost(function):
+    """Multiply-adds for one image of a `tf.function` with an input signature, as a block's."""
+    return sum(_products(function.get_concrete_function().graph.get_operations()))
+
+
 def step_cost(costs, active, dropping=True):
     """Multiply-adds for one image of a training step in which some blocks are active.
 
@@ -198,15 +203,19 @@ def _products(ops):
 
 
 def _convolution(outputs, kernel):
-    return int(np.prod(outputs[:3]) * np.prod(kernel))
+    return _size(outputs[:3]) * _size(kernel)
+
+
+def _size(shape):
+    """Elements for one image: a dimension that is left open counts as 1."""
+    return int(np.prod([length or 1 for length in shape]))
 
 
 _COUNT = {
     "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),
     "Conv2DBackpropFilter": lambda op: _convolution(op.inputs[2].shape, op.outputs[0].shape),
     "Conv2DBackpropInput": lambda op: _convolution(op.inputs[2].shape, op.inputs[1].shape),
-    "MatMul": lambda op: int(
-        op.outputs[0].shape.num_elements()
-        * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+    "MatMul": lambda op: (
+        _size(op.outputs[0].shape) * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
     ),
 }

@@ -50,6 +50,33 @@ def weighted_mean(values, weights=None):
     return tf.math.divide_no_nan(tf.reduce_sum(weights * values), tf.reduce_sum(weights))
 
 
+def compiled_loss(loss, logits):
+    """The loss as a function that is traced once.
+
+    Raises
+    ------
+    ValueError
+        If it does not take labels `(n,)` and logits `(n, classes)`.
+    """
+    signature = [
+        tf.TensorSpec((None,), tf.int64),
+        tf.TensorSpec((None, *logits.shape[1:]), tf.float32),
+    ]
+
+    def losses(labels, outputs):
+        return tf.cast(loss(labels, outputs), tf.float32)
+
+    compiled = tf.function(losses, input_signature=signature, autograph=False)
+    try:
+        compiled.get_concrete_function()
+    except Exception as error:
+        raise ValueError(
+            f"The loss must take labels (n,) and logits (n, {logits.shape[-1]}) and give losses "
+            f"(n,). It raised {type(error).__name__}: {error}"
+        ) from error
+    return compiled
+
+
 CROSS_ENTROPIES = {
     "softmax_cross_entropy",
     "sparse_softmax_cross_entropy",

@@ -179,7 +179,8 @@ class ResBatch(Batch):
                 model = self._new_model(kind, name, images, labels, rows is None)
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        loss = model.train(images, labels, rows=rows, loss_weights=weights)
+        numbers = self.indices if rows is None else None
+        loss = model.train(images, labels, numbers, rows=rows, loss_weights=weights)
         return self._deliver(loss, losses, save_to)
 
     def _examples(self, images, labels, loss_weights):

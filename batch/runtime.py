@@ -52,6 +52,16 @@ def processors():
     return os.cpu_count() or 1
 
 
+def free_memory():
+    """Bytes of memory that are free or could be; half of all there are where nothing tells."""
+    try:
+        with open("/proc/meminfo") as lines:
+            told = dict(line.split(":") for line in lines)
+        return 1024 * int(told["MemAvailable"].split()[0])
+    except (OSError, KeyError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
 @contextlib.contextmanager
 def _silent_stderr():
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

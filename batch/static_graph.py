@@ -98,8 +98,8 @@ class StaticGraph(tf.Module):
         rates = tf.gather(tf.constant(self._rates), place)
 
         def step(active):
-            rows = tf.range(tf.shape(images)[0])
-            loss, *_ = self._trainer.trained(active, images, labels, rows, rates, iteration)
+            features = self._trainer.preprocessing.training(images, iteration)
+            loss, *_ = self._trainer.trained(active, features, labels, rates)
             return loss
 
         if self._conditionals == "blocks":

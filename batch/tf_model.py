@@ -23,7 +23,7 @@ from batch.trainer import Trainer
 KEYS = (
     *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
     *("loss", "weight_decay", "normalize", "augment", "seed", "precision", *STOCHASTIC),
-    *("base", "freeze", "frozen_batch_norm", "inference_mode"),
+    *("base", "freeze", "frozen_batch_norm", "inference_mode", "cache"),
 )
 NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
 
@@ -64,6 +64,9 @@ class TFModel(BaseModel):
         - `inference_mode`: patterns of the names of blocks that run in inference mode while they
           learn, as Keras' `base(inputs, training=False)`: their weights move, their moving
           statistics don't, and nothing in them is dropped.
+        - `cache`: where to keep what leading frozen blocks compute for each example, so that it is
+          computed once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or bytes of
+          memory (`batch.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
           a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule;
           `global_clipnorm` is the norm over all active blocks.
@@ -170,8 +173,8 @@ class TFModel(BaseModel):
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int, shape (N,), optional
-            Which example of the dataset each row is, for what a model keeps per example; no model
-            keeps anything so far.
+            Which example of the dataset each image is, for what the model keeps of each (`cache`),
+            where images are other arrays in every step.
         fetches : str or sequence of str
             What to return, as in `predict`; of the network in training mode, before the update.
         feed_dict : dict, optional
@@ -202,7 +205,7 @@ class TFModel(BaseModel):
         check_fetches(fetches, self.fetches)
         examples = place_examples(self.inputs, feed, rows)
         loss, logits = self.trainer.step(
-            examples.images, examples.labels, examples.rows, examples.weights
+            examples.images, examples.labels, examples.rows, examples.weights, examples.numbers
         )
         return fetch(fetches, self.fetches, logits, examples, lambda: loss)
 
@@ -312,6 +315,7 @@ class TFModel(BaseModel):
             not_negative("weight_decay", config.get("weight_decay", 0.0)),
             config.get("frozen_batch_norm", "inference"),
             inference_names(self.network, config.get("inference_mode")),
+            config.get("cache", "auto"),
         )
         self.inference = Inference(self.network, preprocessing)
 

@@ -21,9 +21,10 @@ from batch.block import Block
 from batch.checks import one_of
 from batch.flops import block_costs
 from batch.freezing import can_learn
-from batch.losses import weighted_mean
+from batch.losses import compiled_loss, weighted_mean
 from batch.optimizers import copies
 from batch.planning import plan_steps
+from batch.prefix_cache import Batch, PrefixCache, as_features
 from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen, observes
 from batch.stages import stages
@@ -61,6 +62,8 @@ class Trainer:
         those of the batch. Neither moves the moving statistics.
     inference_mode : collection of str
         Names of blocks that run in inference mode while they learn, too.
+    cache : str or float
+        Where to keep what leading frozen blocks compute, as for `PrefixCache`.
 
     Attributes
     ----------
@@ -73,6 +76,8 @@ class Trainer:
         Rates of the last step, the classifier's last; 0 is frozen.
     learns : list of bool
         Whether each block and, last, the classifier may learn, or is frozen for good.
+    cache : PrefixCache
+        What leading frozen blocks computed, example by example.
     groups : list of (int, int), or None
         `(first, last)`: stages with first … last leading frozen blocks that share a step, planned
         in the first step (`batch.planning.plan_steps`) unless set before; `[]` for none.
@@ -88,6 +93,7 @@ class Trainer:
         weight_decay=0.0,
         frozen_batch_norm="inference",
         inference_mode=(),
+        cache="auto",
     ):
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
         tf.config.experimental.enable_op_determinism()
@@ -109,7 +115,8 @@ class Trainer:
             Block(layer, one, weight_decay, frozen_batch_norm, layer.name in inference_mode)
             for layer, one in zip(network.layers, self.optimizers)
         ]
-        self._losses = _compiled_losses(loss, network.outputs[0])
+        self._losses = compiled_loss(loss, network.outputs[0])
+        self.cache = PrefixCache(self._blocks, self.preprocessing, cache)
 
     @property
     def blocks(self):
@@ -134,7 +141,7 @@ class Trainer:
             )
         return np.where(self.learns, np.append(rates, rates[-1]), 0.0)
 
-    def step(self, images, labels, indices, weights=None):
+    def step(self, images, labels, indices, weights=None, numbers=None):
         """Train on some examples.
 
         Parameters
@@ -146,6 +153,9 @@ class Trainer:
             Which rows to train on.
         weights : array_like, shape (n,), optional
             How much each of these examples counts: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
+        numbers : ndarray, shape (n,), optional
+            What tells each of these examples from all others, for the cache. Without them, their
+            rows do as long as the very same images come again.
 
         Returns
         -------
@@ -161,15 +171,22 @@ class Trainer:
         """
         rates = self.rates_at(self.iteration)
         active = self._shared(tuple((rates > 0).tolist()), len(indices))
-        step = self.compiled_step(images, active, weights is not None)
+        batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
+        prefix = len(_leading(active))
+        left = getattr(self.schedule, "iterations", np.inf) - self.iteration
+        start, features, places = self.cache.features(batch, prefix, left)
+        step = self.compiled_step(features, active, weights is not None, start)
         arguments = [
-            tf.constant(np.asarray(indices, dtype=np.int64)),
+            features,
+            labels,
+            tf.constant(places),
+            tf.constant(batch.rows),
             tf.constant(rates, tf.float32),
             tf.constant(self.iteration),
         ]
         if weights is not None:
             arguments.append(tf.constant(weights, tf.float32))
-        loss, logits, *norms = step(images, labels, *arguments)
+        loss, logits, *norms = step(*arguments)
         loss = float(loss)
         self._check(loss, rates[:-1])
         if norms:
@@ -206,46 +223,57 @@ class Trainer:
         run = stages(self.schedule, int(np.ceil(np.max(ends))), self.learns)
         return plan_steps(block_costs(self.network), run, batch_size) if len(run) > 1 else []
 
-    def compiled_step(self, images, active, weighted=False):
+    def compiled_step(self, images, active, weighted=False, start=0):
         """The step for a set of active blocks, compiled when first asked for.
 
         Parameters
         ----------
         images : tensor, shape (N, H, W, C)
-            Its shape and type are what the step is compiled for.
+            Or features. Their shape and type are what the step is compiled for.
         active : tuple of bool or None
             One for each block, the classifier included. None: active where its rate is above 0,
             and frozen where it is 0, in which case all blocks before it must be frozen too.
         weighted : bool
             Whether it takes the weights of the examples too.
+        start : int
+            Leading blocks whose features it takes instead of images, as the cache stores them.
 
         Returns
         -------
         callable
-            From images, labels, indices, rates `(blocks + 1,)`, iteration and, if `weighted`,
-            weights `(n,)` to loss, logits and, if the schedule observes, the norms of the blocks'
-            gradients `(blocks + 1,)`.
+            From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
+            iteration and, if `weighted`, weights `(n,)` to loss, logits and, if the schedule
+            observes, the norms of the blocks' gradients `(blocks + 1,)`.
         """
-        key = (images.dtype, active, weighted)
+
+        def step(images, labels, places, rows, rates, iteration, weights=None):
+            features, labels = tf.gather(images, places), tf.gather(labels, rows)
+            if start:
+                features = as_features(features)
+            else:
+                features = self.preprocessing.training(features, iteration)
+            return self.trained(active, features, labels, rates, weights, start)
+
+        key = (images.dtype, active, weighted, start)
         if key not in self._compiled:
-            rows = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
+            stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
             iteration = tf.TensorSpec((), tf.int32)
             weights = [tf.TensorSpec((None,), tf.float32)] * weighted
-            function = tf.function(lambda *args: self.trained(active, *args), autograph=False)
-            self._compiled[key] = function.get_concrete_function(
-                rows, whole, whole, rates, iteration, *weights
+            self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
+                stored, whole, whole, whole, rates, iteration, *weights
             )
         return self._compiled[key]
 
-    def trained(self, active, images, labels, indices, rates, iteration, weights=None):
-        """What `compiled_step` compiles; the update on the way."""
-        features = self.preprocessing.training(tf.gather(images, indices), iteration)
-        labels = tf.gather(labels, indices)
+    def trained(self, active, features, labels, rates, weights=None, start=0):
+        """A step from features after the first `start` blocks on; the update on the way.
+
+        The arguments are otherwise those of what `compiled_step` gives.
+        """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
-        prefix = list(itertools.takewhile(lambda one: one[2] is False, blocks))
-        for block, _, _ in prefix:
+        prefix = len(_leading(active))
+        for block, _, _ in blocks[start:prefix]:
             features = block.infer(features)
         learning = [one for one in blocks if one[2] is not False]
         variables = [block.variables for block, _, _ in learning]
@@ -253,7 +281,7 @@ class Trainer:
             # The input is watched although nobody asks for its gradient: so the first active
             # block's backward pass is the one traced before. What is not asked for gets pruned.
             tape.watch([features, variables])
-            for block, rate, is_active in blocks[len(prefix) :]:
+            for block, rate, is_active in blocks[prefix:]:
                 features = block.forward(features, rate, is_active)
             logits = tf.cast(features, tf.float32)
             loss = weighted_mean(self._losses(labels, logits), weights)
@@ -273,21 +301,6 @@ class Trainer:
         return tf.nest.pack_sequence_as(gradients, flat)
 
 
-def _compiled_losses(loss, logits):
-    signature = [
-        tf.TensorSpec((None,), tf.int64),
-        tf.TensorSpec((None, *logits.shape[1:]), tf.float32),
-    ]
-
-    def losses(labels, outputs):
-        return tf.cast(loss(labels, outputs), tf.float32)
-
-    compiled = tf.function(losses, input_signature=signature, autograph=False)
-    try:
-        compiled.get_concrete_function()
-    except Exception as error:
-        raise ValueError(
-            f"The loss must take labels (n,) and logits (n, {logits.shape[-1]}) and give losses "
-            f"(n,). It raised {type(error).__name__}: {error}"
-        ) from error
-    return compiled
+def _leading(active):
+    """The flags of the leading blocks that are frozen, whatever the rates."""
+    return list(itertools.takewhile(lambda one: one is False, active))

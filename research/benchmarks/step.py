@@ -70,7 +70,7 @@ def _ours(images, labels, batch_size):
     rows = tf.constant(np.random.default_rng(0).permutation(len(images))[:batch_size])
     rates = tf.fill([blocks], SGD["learning_rate"])
     iteration = tf.constant(0)
-    return through_pipeline, lambda: float(step(*placed, rows, rates, iteration)[0])
+    return through_pipeline, lambda: float(step(*placed, rows, rows, rates, iteration)[0])
 
 
 def _keras_fit(images, labels, batch_size):

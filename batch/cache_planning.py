@@ -1,0 +1,133 @@
+"""Whether to keep what a frozen prefix computes: estimated, never measured.
+
+A cache gives the same losses as none, but only to the last bits of what a step of another shape
+computes, and where it lies decides nothing but time. So the choice follows from multiply-adds,
+bytes and iterations left, and the same configuration chooses the same.
+"""
+
+import dataclasses
+import shutil
+import tempfile
+
+import numpy as np
+
+from batch.feature_stores import STORES
+from batch.planning import SPEED
+from batch.runtime import free_memory
+
+SHARE = 0.5  # of the free memory, and of the free space for temporary files, that 'auto' takes
+MANY = 1000  # visits of an example, where nothing says how long training goes on
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where features could be kept.
+
+    Attributes
+    ----------
+    store : type
+        One of `batch.feature_stores.STORES`.
+    rows : int
+        Examples that there is room for.
+    """
+
+    store: type
+    rows: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """What is kept already: features after the first blocks, `row_bytes` an example in a store."""
+
+    depth: int = 0
+    row_bytes: int = 0
+    bytes: int = 0
+    store: type = STORES["memory"]
+
+
+def choose(costs, row_bytes, visits, kept, room, must=False):
+    """What a stage begins with: what is kept already, or a store of its own, and how it is filled.
+
+    Parameters
+    ----------
+    costs : list of float
+        Multiply-adds of each block of the prefix, forward, for one image.
+    row_bytes : int
+        Bytes of an example's features after the prefix.
+    visits : float
+        How often an example will be needed until training ends.
+    kept : Kept
+    room : callable
+        From the bytes of a row, and the bytes that stay taken beside it, to a `Place` or None.
+    must : bool
+        Keep it, whether or not it pays.
+
+    Returns
+    -------
+    place : Place or None
+        None to begin with what is kept and compute the rest in every step.
+    carried : bool
+        Whether what is kept is carried forward, or all is computed from the images.
+    """
+    reading = kept.row_bytes / kept.store.reading
+    rest = sum(costs[kept.depth :]) / SPEED
+    best = np.inf if must else visits * (reading + rest), None, False
+    ways = [(sum(costs) / SPEED, 0, False)]
+    if kept.depth:
+        ways.insert(0, (reading + rest, kept.bytes, True))
+    for filling, beside, carried in ways:
+        place = room(row_bytes, beside)
+        if place is None:
+            continue
+        once = filling + row_bytes / place.store.writing
+        seconds = once + visits * row_bytes / place.store.reading
+        if seconds < best[0]:
+            best = seconds, place, carried
+    return best[1:]
+
+
+class Room:
+    """Where there is room, under the rules of a `PrefixCache`.
+
+    Parameters
+    ----------
+    storage : str or float
+        As for `PrefixCache`.
+    examples : int or None
+        How many there are, if that is known; otherwise room is for as many as there can be.
+    """
+
+    def __init__(self, storage, examples):
+        self._storage = storage
+        self._examples = examples
+        self._memory = SHARE * free_memory() if isinstance(storage, str) else storage
+
+    def __call__(self, row_bytes, beside):
+        """A `Place` for features of so many bytes an example beside others, or None."""
+        if self._storage in STORES:
+            rows = self._examples or int(self._memory // row_bytes)
+            return Place(STORES[self._storage], rows)
+        rooms = ("memory", self._memory - beside), ("mapped", SHARE * _free_space())
+        for kind, room in rooms:
+            rows = self._examples or int(room // row_bytes)
+            if 0 < rows * row_bytes <= room:
+                return Place(STORES[kind], rows)
+        return None
+
+
+def count_visits(left, batch_size, examples):
+    """How often an example will be needed in the iterations that are left.
+
+    Parameters
+    ----------
+    left : float
+        Iterations; infinite where nobody knows.
+    batch_size : int
+    examples : int or None
+        How many there are, if that is known.
+    """
+    return float(np.minimum(MANY, left * batch_size / examples)) if examples else MANY
+
+
+def _free_space():
+    return shutil.disk_usage(tempfile.gettempdir()).free

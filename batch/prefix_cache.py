@@ -1,0 +1,295 @@
+"""What a frozen prefix computed, kept for each example: once frozen, it gives the same ever after.
+
+An example is computed when a batch first needs it, by the blocks' own compiled functions, in chunks
+of a fixed size, and read from then on. When more blocks freeze, what is kept is carried forward
+through them, again when a batch needs it, or left as it is while the steps compute the rest
+(`batch.cache_planning`).
+"""
+
+import dataclasses
+import functools
+import logging
+import math
+import time
+import zlib
+
+import numpy as np
+import tensorflow as tf
+
+from batch.cache_planning import Kept, Room, choose, count_visits
+from batch.feature_stores import STORES, row_bytes
+from batch.flops import forward_cost
+
+SMALLEST = 8  # examples in a chunk: a single one is computed otherwise, to the last bit
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Examples of a step.
+
+    Attributes
+    ----------
+    images : tensor, shape (N, H, W, C)
+    rows : ndarray, shape (n,), int64
+        Which of them are meant.
+    numbers : ndarray, shape (n,), optional
+        What tells each of these examples from all others. Without them, their rows do as long as
+        the very same images come again.
+    """
+
+    images: tf.Tensor
+    rows: np.ndarray
+    numbers: np.ndarray | None = None
+
+    @property
+    def source(self):
+        """What examples are counted in: these images, or None if they have numbers."""
+        return self.images if self.numbers is None else None
+
+    @property
+    def examples(self):
+        """How many examples there are in all, or None."""
+        return len(self.images) if self.numbers is None else None
+
+
+class PrefixCache:
+    """Features of examples after some leading frozen blocks.
+
+    Parameters
+    ----------
+    blocks : list of Block
+        Of a network, in forward order.
+    preprocessing : Preprocessing
+    storage : {'auto', 'memory', 'mapped', 'compressed', 'off'} or float
+        Where features are kept: in memory, in a temporary file, in memory compressed by blosc, or
+        not at all. A number is the bytes of memory they may take where that pays, and what does
+        not fit goes to a file; 'auto' makes that half of the memory that is free when blocks
+        freeze. Where the file would take more than half of the free space, nothing is kept.
+
+    Attributes
+    ----------
+    asked : int
+        Examples that steps with a kept prefix had.
+    hits : int
+        Those among them whose features were there.
+    peak_bytes : int
+        The most that features took.
+
+    Raises
+    ------
+    ValueError
+        If the storage is none of these.
+    """
+
+    def __init__(self, blocks, preprocessing, storage="auto"):
+        number = isinstance(storage, (int, float)) and not isinstance(storage, bool)
+        if storage not in ("auto", "off", *STORES) and not (number and storage >= 0):
+            raise ValueError(
+                f"cache must be auto, {', '.join(STORES)}, off, or bytes of memory, 0 or more. "
+                f"Received: {storage!r}"
+            )
+        self._blocks = blocks
+        self._preprocessing = preprocessing
+        self._storage = storage
+        self._scaled = tf.function(
+            lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
+        )
+        self._chunk = None
+        self.asked = self.hits = self.peak_bytes = 0
+        self._computed = self._avoided = 0  # multiply-adds
+        self._computing = self._writing = 0.0  # seconds
+        self._source = None  # of the last step
+        self._clear()
+
+    def _clear(self):
+        self._depth = 0  # of the prefix last seen
+        self._now = self._before = None  # features after now.depth blocks, and what becomes of them
+        self._slots = {}
+        self._checksums = {}
+
+    @property
+    def seconds_saved(self):
+        """What the hits would have taken to compute, at the speed of the rest, less the writing.
+
+        An estimate, of seconds.
+        """
+        pace = self._computing / self._computed if self._computed else 0.0
+        return self._avoided * pace - self._writing
+
+    def features(self, batch, depth, left):
+        """Features to begin a step with.
+
+        Parameters
+        ----------
+        batch : Batch
+        depth : int
+            Leading blocks that are frozen.
+        left : float
+            Iterations until the schedule ends; infinite if it does not.
+
+        Returns
+        -------
+        start : int
+            Blocks whose work is done. 0 where nothing is kept: the features are the images.
+        features : tensor, shape (N, …)
+            As they are stored; `as_features` makes them what the next block takes.
+        places : ndarray, shape (n,)
+            Where in them the examples are.
+        """
+        depth = self._lasting(depth)
+        known, self._source = self._source is batch.source, batch.source
+        if depth < self._depth or not known:
+            self._clear()  # blocks learn again, or these are other examples
+        if depth and self._serves(batch, known):
+            if depth > self._depth:
+                self._enter(depth, batch, left)
+            slots = self._slots_of(batch) if self._now else None
+            if slots is not None and self._same(slots, batch):
+                self._fill(slots, batch)
+                return self._now.depth, *self._now.store.read(slots)
+        return 0, batch.images, batch.rows
+
+    def _lasting(self, depth):
+        """Leading blocks, of these, that give an example the same in every batch."""
+        varying = [block.varies for block in self._blocks[:depth]]
+        return varying.index(True) if True in varying else depth
+
+    def _serves(self, batch, known):
+        """Whether what is computed for an example can serve for it again."""
+        if self._storage == "off":
+            return False
+        if self._preprocessing.augments:
+            _say("augmentation makes other images of an example every time")
+            return False
+        # Of some rows of more images, the others will come; of all of them, we don't know yet.
+        again = known or batch.numbers is not None or len(batch.rows) < len(batch.images)
+        if not again:
+            _say("nothing tells which example is which; give rows of an array, or indices")
+        return again
+
+    def _enter(self, depth, batch, left):
+        """Decide what the steps begin with, now that so many blocks are frozen."""
+        self._depth = depth
+        self._chunk = self._chunk or max(math.ceil(len(batch.rows) / 4), SMALLEST)
+        shape, dtype = _stored(self._blocks[depth - 1].outputs)
+        kept = self._now.kept() if self._now else Kept()
+        place, carried = choose(
+            [forward_cost(block.infer) for block in self._blocks[:depth]],
+            row_bytes(shape, dtype),
+            count_visits(left, len(batch.rows), batch.examples),
+            kept,
+            Room(self._storage, batch.examples),
+            must=self._storage in STORES,
+        )
+        if place:
+            self._before = self._now if carried else None
+            self._now = None  # makes room
+            self._now = _Features(depth, place, shape, dtype)
+
+    def _slots_of(self, batch):
+        """Slots of examples, given out as they come; None where one has no room."""
+        slots, numbers = self._slots, batch.rows if batch.numbers is None else batch.numbers
+        found = [slots.setdefault(number, len(slots)) for number in numbers.tolist()]
+        return np.array(found) if max(found) < len(self._now.there) else None
+
+    def _same(self, slots, batch):
+        """Whether numbered examples have the images that they had; if not, nothing is kept."""
+        if batch.numbers is None:
+            return True
+        images, sums = batch.images.numpy(), self._checksums
+        for slot, row in zip(slots.tolist(), batch.rows):
+            checksum = zlib.crc32(images[row])
+            if sums.setdefault(slot, checksum) != checksum:
+                _say("the images of an example differ from one step to the next")
+                self._storage = "off"
+                self._clear()
+                return False
+        return True
+
+    def _fill(self, slots, batch):
+        """Compute those features that are not there yet."""
+        fresh = ~self._now.there[slots]
+        self.asked += len(slots)
+        self.hits += len(slots) - int(fresh.sum())
+        self._avoided += len(slots) * self._cost(0, self._now.depth)
+        missing, first = np.unique(slots[fresh], return_index=True)
+        rows = batch.rows[fresh][first]
+        older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
+        for begin, chosen in ((self._carry, older), (self._begin, ~older)):
+            for at in range(0, np.count_nonzero(chosen), self._chunk):
+                part = slice(at, at + self._chunk)
+                self._compute(begin, batch.images, rows[chosen][part], missing[chosen][part])
+        if self._before:
+            self._before.waiting -= np.count_nonzero(older)
+            if not self._before.waiting:
+                self._before = None
+        kept = [one.store.bytes for one in (self._now, self._before) if one]
+        self.peak_bytes = max(self.peak_bytes, sum(kept))
+
+    def _begin(self, images, rows, slots):
+        return 0, self._scaled(images, tf.constant(rows))
+
+    def _carry(self, images, rows, slots):
+        tensor, places = self._before.store.read(slots)
+        return self._before.depth, as_features(tf.gather(tensor, places))
+
+    def _compute(self, begin, images, rows, slots):
+        """Compute and write the features of a chunk, filled up with examples that it has already."""
+        started = time.perf_counter()
+        fill = 0, self._chunk - len(slots)
+        depth, features = begin(images, np.pad(rows, fill, "edge"), np.pad(slots, fill, "edge"))
+        for block in self._blocks[depth : self._now.depth]:
+            features = block.infer(features)
+        features = features.numpy()[: len(slots)]
+        computed = time.perf_counter()
+        self._now.write(slots, features)
+        cost = len(slots) * self._cost(depth, self._now.depth)
+        self._computed += cost
+        self._avoided -= cost
+        self._computing += computed - started
+        self._writing += time.perf_counter() - computed
+
+    def _cost(self, first, last):
+        return sum(forward_cost(block.infer) for block in self._blocks[first:last])
+
+
+class _Features:
+    """Features after so many blocks, in a store."""
+
+    def __init__(self, depth, place, shape, dtype):
+        self.depth = depth
+        self.store = place.store(place.rows, shape, dtype)
+        self.there = np.zeros(place.rows, bool)
+        self.waiting = 0  # examples to be carried forward
+        self._row_bytes = row_bytes(shape, dtype)
+
+    def kept(self):
+        """What `choose` needs to know."""
+        self.waiting = np.count_nonzero(self.there)
+        return Kept(self.depth, self._row_bytes, self.store.bytes, type(self.store))
+
+    def holds(self, slots):
+        """Whether there are features in these slots."""
+        inside = slots < len(self.there)
+        return inside & self.there[np.where(inside, slots, 0)]
+
+    def write(self, slots, features):
+        self.store.write(slots, features.view(np.uint16) if features.itemsize == 2 else features)
+        self.there[slots] = True
+
+
+def as_features(stored):
+    """Features as a block takes them, of features as they are stored."""
+    return tf.bitcast(stored, tf.bfloat16) if stored.dtype == tf.uint16 else stored
+
+
+def _stored(outputs):
+    """Shape and type of what is stored of a block's outputs: bfloat16 as its bits."""
+    dtype = tf.uint16 if outputs.dtype == "bfloat16" else tf.as_dtype(outputs.dtype)
+    return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
+
+
+@functools.cache
+def _say(reason):
+    """Say once why nothing is kept."""
+    logging.getLogger(__name__).warning("No cache of what frozen blocks compute: %s.", reason)
