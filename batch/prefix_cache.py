@@ -9,7 +9,6 @@ through them, again when a batch needs it, or left as it is while the steps comp
 import dataclasses
 import functools
 import logging
-import math
 import time
 import zlib
 
@@ -95,6 +94,7 @@ class PrefixCache:
             lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
         )
         self._chunk = None
+        self._costs = []  # multiply-adds of the blocks for one image, as far as they were asked for
         self.asked = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
         self._computing = self._writing = 0.0  # seconds
@@ -170,11 +170,13 @@ class PrefixCache:
     def _enter(self, depth, batch, left):
         """Decide what the steps begin with, now that so many blocks are frozen."""
         self._depth = depth
-        self._chunk = self._chunk or max(math.ceil(len(batch.rows) / 4), SMALLEST)
+        self._chunk = self._chunk or max(len(batch.rows), SMALLEST)
+        for block in self._blocks[len(self._costs) : depth]:
+            self._costs.append(forward_cost(block.infer))
         shape, dtype = _stored(self._blocks[depth - 1].outputs)
         kept = self._now.kept() if self._now else Kept()
         place, carried = choose(
-            [forward_cost(block.infer) for block in self._blocks[:depth]],
+            self._costs[:depth],
             row_bytes(shape, dtype),
             count_visits(left, len(batch.rows), batch.examples),
             kept,
@@ -211,7 +213,7 @@ class PrefixCache:
         fresh = ~self._now.there[slots]
         self.asked += len(slots)
         self.hits += len(slots) - int(fresh.sum())
-        self._avoided += len(slots) * self._cost(0, self._now.depth)
+        self._avoided += len(slots) * sum(self._costs[: self._now.depth])
         missing, first = np.unique(slots[fresh], return_index=True)
         rows = batch.rows[fresh][first]
         older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
@@ -243,15 +245,11 @@ class PrefixCache:
         features = features.numpy()[: len(slots)]
         computed = time.perf_counter()
         self._now.write(slots, features)
-        cost = len(slots) * self._cost(depth, self._now.depth)
+        cost = len(slots) * sum(self._costs[depth : self._now.depth])
         self._computed += cost
         self._avoided -= cost
         self._computing += computed - started
         self._writing += time.perf_counter() - computed
-
-    def _cost(self, first, last):
-        return sum(forward_cost(block.infer) for block in self._blocks[first:last])
-
 
 class _Features:
     """Features after so many blocks, in a store."""
