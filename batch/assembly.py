@@ -6,6 +6,7 @@ import keras
 
 from batch.freezing import thaw
 from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
+from batch.precision import in_bfloat16
 from batch.transfer import read_layers, with_new_classifier
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -40,7 +41,8 @@ def assemble(config, shape, make):
     if depth and "survival" not in depth:
         raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
     with _policy(PRECISIONS[precision]):
-        network = _own(config["network"], shape, precision) if "network" in config else make()
+        own = "network" in config
+        network = copied(config["network"], shape, precision) if own else make()
         if not depth:
             return network
         layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
@@ -117,22 +119,17 @@ def _refuse_softmax(layer):
         )
 
 
-def _own(layers, shape, precision):
-    if precision == "bfloat16" and all(layer.compute_dtype != "bfloat16" for layer in layers):
-        raise ValueError(
-            "Layers of your own keep the precision they were made with: for precision 'bfloat16', "
-            "make those of 'network' with dtype='mixed_bfloat16'."
-        )
-    return copied(layers, shape)
-
-
-def copied(layers, shape):
+def copied(layers, shape, precision="float32"):
     """A network of new layers like those given, with their weights where they have some.
 
     So one list can serve for several models, and none of them changes the user's layers. Blocks
-    with stochastic depth have made no steps yet.
+    with stochastic depth have made no steps yet. With 'bfloat16' they compute in mixed precision;
+    with 'float32', as those given do.
     """
-    twins = [type(layer).from_config(layer.get_config()) for layer in layers]
+    if precision == "bfloat16":
+        twins = in_bfloat16(layers)
+    else:
+        twins = [type(layer).from_config(layer.get_config()) for layer in layers]
     network = keras.Sequential([keras.Input(shape), *twins])
     for layer, twin in zip(layers, twins):
         for one, other in zip(*(each._flatten_layers() for each in (layer, twin))):  # noqa: SLF001

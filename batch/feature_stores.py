@@ -1,5 +1,6 @@
 """Where features of examples are kept: in memory, in a mapped file, or compressed with blosc."""
 
+import concurrent.futures
 import mmap
 import tempfile
 
@@ -94,3 +95,67 @@ def row_bytes(shape, dtype):
 
 
 STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": CompressedStore}
+
+
+class Features:
+    """Features after so many blocks, in a store, which another thread writes to.
+
+    Parameters
+    ----------
+    depth : int
+        Blocks that they are those after.
+    store : type
+        One of `STORES`.
+    rows, shape, dtype
+        As for the store.
+
+    Attributes
+    ----------
+    there : ndarray of bool, shape (rows,)
+        Which are there, or about to be written.
+    """
+
+    _writer = concurrent.futures.ThreadPoolExecutor(1)
+
+    def __init__(self, depth, store, rows, shape, dtype):
+        self.depth = depth
+        self.store = store(rows, shape, dtype)
+        self.there = np.zeros(rows, bool)
+        self.row_bytes = row_bytes(shape, dtype)
+        self._writing = []
+        self._waiting = 0
+
+    @property
+    def bytes(self):
+        """What they take."""
+        return self.store.bytes
+
+    def leave(self):
+        """Nothing more will be written: what is there waits to be carried forward."""
+        self._settle()
+        self._waiting = np.count_nonzero(self.there)
+
+    def left(self, carried):
+        """How many examples are still to be carried forward, now that so many more were."""
+        self._waiting -= carried
+        return self._waiting
+
+    def holds(self, slots):
+        """Whether there are features in these slots."""
+        inside = slots < len(self.there)
+        return inside & self.there[np.where(inside, slots, 0)]
+
+    def write(self, slots, features):
+        """Have features written to slots that were empty."""
+        self._writing.append(self._writer.submit(self.store.write, slots, features))
+        self.there[slots] = True
+
+    def read(self, slots):
+        """Features, and the places of these slots in them."""
+        self._settle()
+        return self.store.read(slots)
+
+    def _settle(self):
+        for one in self._writing:
+            one.result()
+        self._writing = []

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch.cache_planning import Kept, Room, choose, count_visits
-from batch.feature_stores import STORES, row_bytes
+from batch.feature_stores import STORES, Features, row_bytes
 from batch.flops import forward_cost
 
 SMALLEST = 8  # examples in a chunk: a single one is computed otherwise, to the last bit
@@ -97,7 +97,7 @@ class PrefixCache:
         self._costs = []  # multiply-adds of the blocks for one image, as far as they were asked for
         self.asked = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
-        self._computing = self._writing = 0.0  # seconds
+        self._computing = 0.0  # seconds
         self._source = None  # of the last step
         self._clear()
 
@@ -109,12 +109,19 @@ class PrefixCache:
 
     @property
     def seconds_saved(self):
-        """What the hits would have taken to compute, at the speed of the rest, less the writing.
+        """What the hits would have taken to compute, at the speed of what was computed."""
+        return self._avoided * self._computing / self._computed if self._computed else 0.0
 
-        An estimate, of seconds.
-        """
-        pace = self._computing / self._computed if self._computed else 0.0
-        return self._avoided * pace - self._writing
+    def told(self):
+        """Its statistics as plain values; None if it was never asked."""
+        if not self.asked:
+            return None
+        return {
+            "asked": self.asked,
+            "hits": self.hits,
+            "bytes": int(self.peak_bytes),
+            "seconds_saved": self.seconds_saved,
+        }
 
     def features(self, batch, depth, left):
         """Features to begin a step with.
@@ -124,8 +131,9 @@ class PrefixCache:
         batch : Batch
         depth : int
             Leading blocks that are frozen.
-        left : float
-            Iterations until the schedule ends; infinite if it does not.
+        left : callable
+            Without arguments, to the iterations that are left until other blocks are frozen;
+            infinite if nobody knows.
 
         Returns
         -------
@@ -145,8 +153,7 @@ class PrefixCache:
                 self._enter(depth, batch, left)
             slots = self._slots_of(batch) if self._now else None
             if slots is not None and self._same(slots, batch):
-                self._fill(slots, batch)
-                return self._now.depth, *self._now.store.read(slots)
+                return self._now.depth, *self._filled(slots, batch)
         return 0, batch.images, batch.rows
 
     def _lasting(self, depth):
@@ -174,19 +181,25 @@ class PrefixCache:
         for block in self._blocks[len(self._costs) : depth]:
             self._costs.append(forward_cost(block.infer))
         shape, dtype = _stored(self._blocks[depth - 1].outputs)
-        kept = self._now.kept() if self._now else Kept()
         place, carried = choose(
             self._costs[:depth],
             row_bytes(shape, dtype),
-            count_visits(left, len(batch.rows), batch.examples),
-            kept,
+            count_visits(left(), len(batch.rows), batch.examples),
+            self._kept(),
             Room(self._storage, batch.examples),
             must=self._storage in STORES,
         )
         if place:
             self._before = self._now if carried else None
             self._now = None  # makes room
-            self._now = _Features(depth, place, shape, dtype)
+            self._now = Features(depth, place.store, place.rows, shape, dtype)
+
+    def _kept(self):
+        """What is kept already, for `choose`."""
+        if not self._now:
+            return Kept()
+        self._now.leave()
+        return Kept(self._now.depth, self._now.row_bytes, self._now.bytes, type(self._now.store))
 
     def _slots_of(self, batch):
         """Slots of examples, given out as they come; None where one has no room."""
@@ -208,72 +221,53 @@ class PrefixCache:
                 return False
         return True
 
-    def _fill(self, slots, batch):
-        """Compute those features that are not there yet."""
+    def _filled(self, slots, batch):
+        """Features of a batch and places in them, once those that are missing are computed."""
         fresh = ~self._now.there[slots]
         self.asked += len(slots)
-        self.hits += len(slots) - int(fresh.sum())
+        self.hits += len(slots) - np.count_nonzero(fresh)
         self._avoided += len(slots) * sum(self._costs[: self._now.depth])
         missing, first = np.unique(slots[fresh], return_index=True)
         rows = batch.rows[fresh][first]
         older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
+        made = []
         for begin, chosen in ((self._carry, older), (self._begin, ~older)):
             for at in range(0, np.count_nonzero(chosen), self._chunk):
                 part = slice(at, at + self._chunk)
-                self._compute(begin, batch.images, rows[chosen][part], missing[chosen][part])
-        if self._before:
-            self._before.waiting -= np.count_nonzero(older)
-            if not self._before.waiting:
-                self._before = None
-        kept = [one.store.bytes for one in (self._now, self._before) if one]
+                features = self._compute(
+                    begin, batch.images, rows[chosen][part], missing[chosen][part]
+                )
+                made.append(features)
+        if self._before and not self._before.left(np.count_nonzero(older)):
+            self._before = None
+        kept = [one.bytes for one in (self._now, self._before) if one]
         self.peak_bytes = max(self.peak_bytes, sum(kept))
+        if len(made) == 1 and fresh.all():  # no need to wait until it is written
+            return made[0], np.searchsorted(missing, slots)
+        return self._now.read(slots)
 
     def _begin(self, images, rows, slots):
         return 0, self._scaled(images, tf.constant(rows))
 
     def _carry(self, images, rows, slots):
-        tensor, places = self._before.store.read(slots)
+        tensor, places = self._before.read(slots)
         return self._before.depth, as_features(tf.gather(tensor, places))
 
     def _compute(self, begin, images, rows, slots):
-        """Compute and write the features of a chunk, filled up with examples that it has already."""
+        """Features of a chunk, filled up by repeating an example, as they are stored."""
         started = time.perf_counter()
         fill = 0, self._chunk - len(slots)
         depth, features = begin(images, np.pad(rows, fill, "edge"), np.pad(slots, fill, "edge"))
         for block in self._blocks[depth : self._now.depth]:
             features = block.infer(features)
-        features = features.numpy()[: len(slots)]
-        computed = time.perf_counter()
-        self._now.write(slots, features)
+        if features.dtype == tf.bfloat16:
+            features = tf.bitcast(features, tf.uint16)
+        self._now.write(slots, features.numpy()[: len(slots)])
         cost = len(slots) * sum(self._costs[depth : self._now.depth])
         self._computed += cost
         self._avoided -= cost
-        self._computing += computed - started
-        self._writing += time.perf_counter() - computed
-
-class _Features:
-    """Features after so many blocks, in a store."""
-
-    def __init__(self, depth, place, shape, dtype):
-        self.depth = depth
-        self.store = place.store(place.rows, shape, dtype)
-        self.there = np.zeros(place.rows, bool)
-        self.waiting = 0  # examples to be carried forward
-        self._row_bytes = row_bytes(shape, dtype)
-
-    def kept(self):
-        """What `choose` needs to know."""
-        self.waiting = np.count_nonzero(self.there)
-        return Kept(self.depth, self._row_bytes, self.store.bytes, type(self.store))
-
-    def holds(self, slots):
-        """Whether there are features in these slots."""
-        inside = slots < len(self.there)
-        return inside & self.there[np.where(inside, slots, 0)]
-
-    def write(self, slots, features):
-        self.store.write(slots, features.view(np.uint16) if features.itemsize == 2 else features)
-        self.there[slots] = True
+        self._computing += time.perf_counter() - started
+        return features
 
 
 def as_features(stored):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from batch.schedules import leading_frozen
+from batch.schedules import leading_frozen, observes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +56,26 @@ def stages(schedule, iterations, learns=None):
             found.append((iteration, active))
     ends = [start for start, _ in found[1:]] + [iterations]
     return [Stage(start, stop, active) for (start, active), stop in zip(found, ends)]
+
+
+def iterations_left(schedule, rates_at, iteration):
+    """Iterations, this one included, until other leading blocks are frozen.
+
+    Parameters
+    ----------
+    schedule : callable
+        Its `iterations`, if it has some, say when it ends. After that, or without, nobody knows:
+        infinite. Of one that looks at training only the end is known.
+    rates_at : callable
+        From the iteration to the rates of the blocks.
+    iteration : int
+    """
+    end = getattr(schedule, "iterations", 0)
+    if iteration >= end:
+        return np.inf
+    if observes(schedule):
+        return end - iteration
+    frozen = leading_frozen(rates_at(iteration))
+    later = range(iteration + 1, end)
+    changes = (other for other in later if leading_frozen(rates_at(other)) != frozen)
+    return next(changes, end) - iteration

@@ -27,7 +27,7 @@ from batch.planning import plan_steps
 from batch.prefix_cache import Batch, PrefixCache, as_features
 from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen, observes
-from batch.stages import stages
+from batch.stages import iterations_left, stages
 
 FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
@@ -173,8 +173,9 @@ class Trainer:
         active = self._shared(tuple((rates > 0).tolist()), len(indices))
         batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
         prefix = len(_leading(active))
-        left = getattr(self.schedule, "iterations", np.inf) - self.iteration
-        start, features, places = self.cache.features(batch, prefix, left)
+        start, features, places = self.cache.features(
+            batch, prefix, lambda: iterations_left(self.schedule, self.rates_at, self.iteration)
+        )
         step = self.compiled_step(features, active, weights is not None, start)
         arguments = [
             features,

@@ -137,6 +137,7 @@ def _add_others(commands):
     bench.add_argument("--repetitions", type=count, default=50, help="(default: 50)")
     bench.add_argument("--batch-size", type=count, default=300, help="(default: 300)")
     bench.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
+    add_out(bench, "a new one under runs/")
 
 
 def _methods(text):

@@ -8,7 +8,7 @@ import pathlib
 import pandas as pd
 
 from research import results
-from research.names import PARTIAL, kind
+from research.names import PARTIAL, SUITES, kind
 
 OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "finetune_rate")  # settings of freezeout alone
 
@@ -199,7 +199,12 @@ def bench(options):
     """`resbatch bench`: measure, side by side."""
     from research.benchmarks import run_suites
 
-    run_suites(options.suites, options.repetitions, options.batch_size, options.threads)
+    with results.new_folder(options.out, "bench", options.overwrite) as folder:
+        names = options.suites or list(SUITES)
+        run_suites(names, options.repetitions, options.batch_size, options.threads, folder)
+        settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
+        results.write_record(folder, settings, _environment(options.threads))
+    print(f"\nTable: {_final(folder) / 'bench.md'}")
 
 
 COMMANDS = {

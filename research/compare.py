@@ -29,7 +29,7 @@ SUMMARY = [
 TURN = 10  # iterations
 
 
-def compare(named, seeds, data, quiet=False):
+def compare(named, seeds, data, quiet=False, watch=None):
     """Carry out every experiment on every seed.
 
     Within a seed they take turns of a few iterations, so that what else the machine does meets them
@@ -44,6 +44,8 @@ def compare(named, seeds, data, quiet=False):
     data : utils.Data
     quiet : bool
         No progress bar.
+    watch : callable, optional
+        From a label and a seed to watchers of that run.
 
     Returns
     -------
@@ -59,7 +61,11 @@ def compare(named, seeds, data, quiet=False):
     with Progress(total, quiet=quiet) as progress:
         for seed in seeds:
             runs = {
-                label: running.Run(dataclasses.replace(one, seed=seed), data, [progress])
+                label: running.Run(
+                    dataclasses.replace(one, seed=seed),
+                    data,
+                    [progress, *(watch(label, seed) if watch else ())],
+                )
                 for label, one in named.items()
             }
             while not all(one.done for one in runs.values()):

@@ -18,6 +18,7 @@ def describe(threads=None):
         "system": platform.platform(terse=True),
         "processor": processor_name(),
         "processors": str(processors()),
+        "bfloat16": bfloat16_units(),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
         **({"threads": str(threads)} if threads else {}),
     }
@@ -25,9 +26,23 @@ def describe(threads=None):
 
 def processor_name():
     """The processor's name."""
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def bfloat16_units():
+    """What the processor has for products in bfloat16, in words."""
+    flags = _told("flags").split() or _told("Features").split()
+    for flag, units in (("amx_bf16", "matrix units"), ("avx512_bf16", "vector units")):
+        if flag in flags:
+            return units
+    return "none: slower than float32" if flags else "unknown"
+
+
+def _told(name):
+    """What the system tells of the first processor under a name; empty where it does not."""
     try:
         with open("/proc/cpuinfo") as lines:
-            names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+            told = [line.split(":", 1)[1].strip() for line in lines if line.startswith(name)]
     except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()
+        return ""
+    return told[0] if told else ""

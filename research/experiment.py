@@ -69,6 +69,9 @@ class Experiment:
     augment, normalize : bool
         Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
+    cache : str
+        Where to keep what frozen blocks compute, as for `batch.prefix_cache.PrefixCache`. It
+        changes no loss.
     """
 
     data: str = "digits"
@@ -93,6 +96,7 @@ class Experiment:
     augment: bool = NOTEBOOK["augment"]
     normalize: bool = NOTEBOOK["normalize"]
     precision: str = "float32"
+    cache: str = "auto"
 
     @property
     def kind(self):
@@ -143,6 +147,7 @@ class Experiment:
             "augment": self.augment,
             "seed": self.seed,
             "precision": self.precision,
+            "cache": self.cache,
         }
         schedule = self.schedule()
         if schedule:

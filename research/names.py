@@ -19,8 +19,12 @@ MODELS = (
 )
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
 PARTIAL = ".partial"  # ends the name of what is not whole yet
+CACHES = ("auto", "memory", "mapped", "compressed", "off")  # of what frozen blocks compute
 METRICS = ("cross_entropy", "accuracy")  # of an evaluation; and top5, or another number
-SUITES = ("step", "freezeout", "stochastic", "networks", "wide", "freezing")
+SUITES = (
+    *("step", "precision", "cache", "freezeout", "freezing", "stochastic", "networks", "wide"),
+    *("growth", "saving"),
+)
 
 
 def top_k(metric):

@@ -3,8 +3,8 @@
 import argparse
 import math
 
-from research.names import BLOCKS, HOW_SCALE, METRICS, MODELS, top_k
-from research.recipes import MODEL_OPTIONS
+from research.names import BLOCKS, CACHES, HOW_SCALE, METRICS, MODELS, top_k
+from research.recipes import MODEL_OPTIONS, PRESETS
 
 
 def add_run_options(parser):
@@ -112,6 +112,11 @@ def _add_schedule_options(group):
         help="start each block at the learning rate divided by its share (default: no (yes))",
     )
     group.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="these three by a name: 'thrifty' freezes as early as accuracy allowed on MNIST",
+    )
+    group.add_argument(
         "--freeze-every",
         type=count,
         metavar="N",
@@ -123,6 +128,13 @@ def _add_schedule_options(group):
         type=count,
         metavar="N",
         help="last iteration of the schedules (default: the run's last)",
+    )
+    group.add_argument(
+        "--cache",
+        choices=CACHES,
+        default="auto",
+        help="where to keep what frozen blocks compute for each image: where it pays and there is "
+        "room, in memory, in a temporary file, compressed, or nowhere (default: auto)",
     )
     group.add_argument(
         "--milestones",

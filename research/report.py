@@ -44,6 +44,8 @@ def write_report(folder, histories, record):
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
     compared = "study" not in record or summary.baseline.notna().any()
     tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])] if compared else []
+    if any(history.cache for history in histories):
+        tables.append((CACHE_COLUMNS, cache_rows(histories)))
     said = statements(summary)
     if "study" in record:
         rows, said, figure = _study(folder, histories, record)
@@ -94,6 +96,30 @@ COLUMNS = (
     "difference, points",
     "95 % interval",
 )
+
+
+CACHE_COLUMNS = (
+    "kept of frozen blocks",
+    "examples asked for",
+    "found, %",
+    "at most, MB",
+    "estimated saving, s",
+)
+
+
+def cache_rows(histories):
+    """A row a method that kept what frozen blocks compute: means over its runs, as texts."""
+    rows = []
+    for method, runs in _by_method(histories).items():
+        kept = [run.cache for run in runs if run.cache]
+        if kept:
+            asked, hits, held, saved = (
+                np.mean([one[name] for one in kept])
+                for name in ("asked", "hits", "bytes", "seconds_saved")
+            )
+            share = f"{100 * hits / asked:.1f}"
+            rows.append((method, f"{asked:.0f}", share, f"{held / 1e6:.0f}", f"{saved:.1f}"))
+    return rows
 
 
 def table_row(row):

@@ -140,7 +140,8 @@ def save(folder, histories, settings, environment, predicted, **more):
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
-    runs = [{"method": one.method, "seed": one.seed, "accuracy": one.accuracy} for one in histories]
+    names = ("method", "seed", "accuracy", "cache")
+    runs = [{name: getattr(one, name) for name in names} for one in histories]
     write_record(folder, settings, environment, predicted_ratio=predicted, runs=runs, **more)
     if settings["command"] == "compare":
         summarize(histories, predicted).to_csv(folder / "summary.csv", index=False)
@@ -170,9 +171,10 @@ def read(folder):
     try:
         histories = read_histories(folder / "results.csv")
         record = json.loads((folder / "experiment.json").read_text())
-        accuracies = {(run["method"], run["seed"]): run["accuracy"] for run in record["runs"]}
+        runs = {(run["method"], run["seed"]): run for run in record["runs"]}
         for history in histories:
-            history.accuracy = accuracies[history.method, history.seed]
+            run = runs[history.method, history.seed]
+            history.accuracy, history.cache = run["accuracy"], run.get("cache")
         record["settings"], record["environment"], record["predicted_ratio"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(

@@ -98,6 +98,7 @@ class Run:
             self._iterate()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
+            self.history.cache = self.model.trainer.cache.told()
 
     def take_up(self, checkpoints):
         """Go on from the newest checkpoint, if there is one, as if there had been no interruption.

@@ -24,6 +24,8 @@ class History:
         Leading frozen blocks in each iteration.
     accuracy : float or None
         Share of the test (or held-out) images whose class is right after the last iteration.
+    cache : dict or None
+        What keeping the work of frozen blocks came to (`batch.prefix_cache.PrefixCache.told`).
     """
 
     method: str = ""
@@ -32,6 +34,7 @@ class History:
     seconds: list = dataclasses.field(default_factory=list)
     frozen: list = dataclasses.field(default_factory=list)
     accuracy: float | None = None
+    cache: dict | None = None
 
     def append(self, loss, seconds, frozen):
         """Record an iteration."""

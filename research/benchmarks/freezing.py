@@ -1,9 +1,10 @@
 """A training step with some blocks frozen for good, in front, in the middle, behind, all over.
 
 Stock Keras with `trainable = False` set before compiling, or after a first step; and our `freeze`,
-with the same layers. Median milliseconds of steps in turn, and their ratio to the step of the same
-version with nothing frozen; gradients of convolution kernels and operations of all kinds in the
-graph that is executed; and the memory that building and training takes in a process of its own.
+with the same layers, no cache: each against the step of the same version with nothing frozen; and,
+with nothing frozen, ours against Keras'. The note has the gradients of convolution kernels and the
+operations of all kinds in the graph that is executed, and the memory that building and training
+takes in a process of its own.
 """
 
 import concurrent.futures
@@ -20,12 +21,8 @@ from batch import TFModel, as_blocks
 from batch.freezing import freeze_layers
 from batch.networks.resnet import small_resnet
 from research.benchmarks.graphs import executed_operations
-from research.benchmarks.timing import in_turn, milliseconds
+from research.benchmarks.timing import compared, in_turn
 
-COLUMNS = (
-    *("network", "frozen", "version", "step, ms", "ratio", "kernel gradients", "operations"),
-    "memory, MB",
-)
 BEFORE, AFTER, OURS = "Keras, before compiling", "Keras, after a step", "ours"
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True}
 WORDS, LENGTH, CHANNELS = 100_000, 50, 128  # of the text network
@@ -94,21 +91,17 @@ def _rows(name, repetitions, batch_size, memory):
     cases.remove(("nothing", AFTER))
     made = {case: _step(name, *case, batch_size) for case in cases}
     seconds = in_turn({case: step for case, (step, _) in made.items()}, repetitions)
-    usual = {case: np.median(times) for case, times in seconds.items()}
     rows = []
     for case in tqdm(cases, leave=False, unit="process", disable=not memory):
         frozen, version = case
-        whole = usual["nothing", OURS if version == OURS else BEFORE]
+        peer = BEFORE if version == AFTER or case == ("nothing", OURS) else version
         operations = made[case][1]
-        rows.append(
-            (
-                *(name, frozen, version, milliseconds(seconds[case])),
-                f"{usual[case] / whole:.3f}",
-                operations["Conv2DBackpropFilter"],
-                sum(operations.values()),
-                _memory(name, *case, batch_size) if memory else None,
-            )
-        )
+        gradients, count = operations["Conv2DBackpropFilter"], sum(operations.values())
+        note = f"{gradients} kernel gradients of {count} operations"
+        note += f", {_memory(name, *case, batch_size)} MB" if memory else ""
+        what = f"{name}, {frozen}: {version}"
+        whole = seconds["nothing", peer]
+        rows.append(compared(what, seconds[case], f"nothing: {peer}", whole, note=note))
     return rows
 
 
@@ -137,6 +130,7 @@ def _step(name, frozen, version, batch_size):
 def _our_step(layers, shape, frozen, examples):
     inputs = {"examples": {"shape": shape}, "labels": {"classes": 10}}
     config = {"inputs": inputs, "network": layers, "optimizer": ("SGD", SGD), "freeze": frozen}
+    config["cache"] = "off"
     trainer = TFModel(config).trainer
     rows = np.arange(len(examples[1]))
     return lambda: trainer.step(*examples, rows)

@@ -1,11 +1,8 @@
 """A training step of the small ResNet, nothing frozen: the classic pipeline against its peers.
 
-Milliseconds a step, median (quartiles), the two versions of a row in turn; ratios are of the
-medians, ours over the peer's. Keras' `fit` and PyTorch take turns of 60 steps, which spreads what a
-call of `fit` costs, and what the threads of one library leave behind for the other.
+Turns of 60 steps, which spreads what a call of `fit` costs, and what the threads of one library
+leave behind for the other.
 """
-
-import importlib.util
 
 import keras
 import numpy as np
@@ -13,45 +10,37 @@ import tensorflow as tf
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
-from research.benchmarks.timing import in_turn, milliseconds
+from research.benchmarks.timing import compared, in_turn, in_turns_of
+from research.benchmarks.torch_peer import torch_versions
 
-COLUMNS = ("what", "ours, ms", "peer, ms", "ratio")
 STEPS = 60  # in a turn
 SGD = {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}
 
 
 def measure(repetitions, batch_size):
     """Rows of the table."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (STEPS * batch_size, 28, 28, 1), dtype=np.uint8)
-    labels = rng.integers(0, 10, len(images))
-    labels[:10] = np.arange(10)
+    images, labels = random_examples(STEPS * batch_size, (28, 28, 1))
     pipeline, compiled = _ours(images, labels, batch_size)
-    turns = max(repetitions // STEPS, 3)
-    fit = _keras_fit(images, labels, batch_size)
-    rows = [
-        _row("stock Keras: compile and fit", _turn(pipeline), fit, turns, STEPS),
-        _row("our compiled step, without BatchFlow and Python", pipeline, compiled, repetitions),
+    stock = _stock(images, labels, batch_size)
+    versions = {"ours": pipeline, **stock, **torch_versions(images, labels, batch_size, SGD)}
+    seconds = in_turns_of(STEPS, versions, repetitions)
+    alone = in_turn({"ours": pipeline, "compiled": compiled}, repetitions)
+    peers = [*stock, "PyTorch, eager, channels_last"]
+    return [
+        *(compared("classic step", seconds["ours"], peer, seconds.get(peer)) for peer in peers),
+        compared(
+            "classic step", alone["ours"], "without BatchFlow and Python", alone["compiled"], 1
+        ),
     ]
-    if importlib.util.find_spec("torch"):
-        from research.benchmarks.torch_step import torch_step
-
-        step = _turn(torch_step(images, labels, batch_size, SGD))
-        rows.append(_row("PyTorch: eager, channels_last", _turn(pipeline), step, turns, STEPS))
-    else:
-        rows.append(("PyTorch: not installed (pip install resbatch[bench])", "", "", ""))
-    return rows
 
 
-def _row(name, ours, peer, repetitions, steps=1):
-    seconds = in_turn({"ours": ours, "peer": peer}, repetitions, warm_up=1)
-    ours, peer = (seconds[key] / steps for key in ("ours", "peer"))
-    return name, milliseconds(ours), milliseconds(peer), f"{np.median(ours) / np.median(peer):.3f}"
-
-
-def _turn(step):
-    """A function that makes the steps of one turn."""
-    return lambda: [step() for _ in range(STEPS)]
+def random_examples(count, shape):
+    """Random images, uint8, and their classes, of which there are ten."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
+    labels = rng.integers(0, 10, count)
+    labels[:10] = np.arange(10)
+    return images, labels
 
 
 def _ours(images, labels, batch_size):
@@ -73,14 +62,27 @@ def _ours(images, labels, batch_size):
     return through_pipeline, lambda: float(step(*placed, rows, rows, rates, iteration)[0])
 
 
-def _keras_fit(images, labels, batch_size):
+def _stock(images, labels, batch_size):
+    """A step of Keras' `fit`, whose turn is one call, and one of its `train_on_batch`."""
     keras.utils.set_random_seed(0)  # op determinism asks for it
-    network = stock_network()
-    network.compile(
-        optimizer=keras.optimizers.SGD(**SGD),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    return lambda: network.fit(images, labels, batch_size=batch_size, verbose=0)
+    fitted, by_batch = stock_network(), stock_network()
+    for network in (fitted, by_batch):
+        network.compile(
+            optimizer=keras.optimizers.SGD(**SGD),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+    made = iter(range(10**9))
+    rng = np.random.default_rng(0)
+
+    def fit():
+        if next(made) % STEPS == 0:  # one call makes the steps of a turn
+            fitted.fit(images, labels, batch_size=batch_size, verbose=0)
+
+    def train_on_batch():
+        rows = rng.integers(0, len(images), batch_size)
+        by_batch.train_on_batch(images[rows], labels[rows])
+
+    return {"stock Keras, fit": fit, "stock Keras, train_on_batch": train_on_batch}
 
 
 def stock_network():

@@ -1,8 +1,8 @@
 """A training step with stochastic depth, every residual branch surviving with the same probability.
 
-Mean milliseconds of steps in turn, over those at survival 1, beside the same ratio of the blocks'
-FLOPs: as expected, and for the branches that these steps drew. The difference is to the latter.
-'masked' computes every branch and multiplies the dropped ones by zero.
+Against survival 1: means over turns of 4 steps, beside the ratio of the blocks' FLOPs for the
+branches that these steps drew; the note says what survival alone would give. 'masked' computes
+every branch and multiplies the dropped ones by zero.
 """
 
 import dataclasses
@@ -17,12 +17,8 @@ from batch.networks.resnet import resnet, small_resnet
 from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
 from batch.optimizers import FusedSGD
 from batch.trainer import Trainer
-from research.benchmarks.timing import in_turn
+from research.benchmarks.timing import compared, in_turn
 
-COLUMNS = (
-    *("network", "batch", "survival", "step, ms", "ratio", "FLOPs expected", "FLOPs drawn"),
-    "difference",
-)
 SURVIVALS = (1.0, 0.75, 0.5, 0.0)
 STEPS = 4  # in a turn: enough draws without many repetitions
 SHAPE, CLASSES = (28, 28, 1), 10
@@ -54,16 +50,16 @@ def measure(repetitions, batch_size):
 
 
 def _rows(name, make, batch_size, repetitions):
-    versions = {survival: _dropping(make, survival) for survival in SURVIVALS}
+    versions = {str(survival): _dropping(make, survival) for survival in SURVIVALS}
     versions["0.5, masked"] = _dropping(make, 0.5, Masked)
     turns = {key: _turn(network, batch_size) for key, network in versions.items()}
-    seconds = {key: times.mean() / STEPS for key, times in in_turn(turns, repetitions).items()}
+    seconds = {key: times / STEPS for key, times in in_turn(turns, repetitions).items()}
+    whole = np.array([seconds["1.0"].mean()])
     for key, network in versions.items():
-        ratio, (expected, drawn) = seconds[key] / seconds[1.0], _ratios(network, repetitions)
-        yield (
-            *(name, batch_size, key, f"{1000 * seconds[key]:.1f}", f"{ratio:.3f}"),
-            *(f"{expected:.3f}", f"{drawn:.3f}", f"{ratio - drawn:+.3f}"),
-        )
+        expected, drawn = _ratios(network, repetitions)
+        what = f"{name}, batch {batch_size}, survival {key}"
+        mean = np.array([seconds[key].mean()])  # each turn drew other branches
+        yield compared(what, mean, "survival 1.0", whole, drawn, f"by survival {expected:.3f}")
 
 
 def _dropping(make, survival, kind=StochasticDepth):

@@ -5,6 +5,36 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+COLUMNS = ("what", "ours, s", "peer", "peer, s", "ratio", "spread", "expected", "note")
+
+
+def compared(what, ours, peer, theirs, expected=None, note=""):
+    """A row of the table: a version of ours beside a peer.
+
+    Parameters
+    ----------
+    what, peer : str
+    ours, theirs : ndarray, shape (repetitions,)
+        Seconds, measured in turn; `theirs` is None where the peer is not installed.
+    expected : float, optional
+        The ratio to expect, where something tells.
+    note : str
+
+    Returns
+    -------
+    tuple of str
+        As `COLUMNS`: medians, their ratio, and the quartiles of the ratio over the repetitions.
+    """
+    told = "" if expected is None else f"{expected:.3f}"
+    if theirs is None:
+        return what, f"{np.median(ours):.4g}", f"{peer}: not installed", "", "", "", told, note
+    ratio = np.median(ours) / np.median(theirs)
+    low, high = np.percentile(np.asarray(ours) / np.asarray(theirs), [25, 75])
+    return (
+        *(what, f"{np.median(ours):.4g}", peer, f"{np.median(theirs):.4g}", f"{ratio:.3f}"),
+        *(f"{low:.3f}–{high:.3f}", told, note),
+    )
+
 
 def in_turn(versions, repetitions, warm_up=3):
     """Seconds that each version takes, measured A B C, A B C and so on.
@@ -36,21 +66,23 @@ def in_turn(versions, repetitions, warm_up=3):
 def in_turns_of(steps, versions, repetitions):
     """Seconds a step of each version, which makes so many steps before it is another's turn.
 
-    So the threads of one library meet another's seldom.
+    So the threads of one library meet another's seldom, and what a call costs is spread.
+
+    Parameters
+    ----------
+    steps : int
+    versions : dict from str to callable
+        Each call is one step.
+    repetitions : int
+        Steps of each version, made in two turns at least.
     """
 
     def turn(step):
         return lambda: [step() for _ in range(steps)]
 
     turns = {name: turn(step) for name, step in versions.items()}
-    measured = in_turn(turns, repetitions, warm_up=1)
+    measured = in_turn(turns, max(repetitions // steps, 2), warm_up=1)
     return {name: seconds / steps for name, seconds in measured.items()}
-
-
-def milliseconds(seconds):
-    """Median and quartiles as text."""
-    low, middle, high = np.percentile(1000 * np.asarray(seconds), [25, 50, 75])
-    return f"{middle:.1f} ({low:.1f}–{high:.1f})"
 
 
 def timed(version):

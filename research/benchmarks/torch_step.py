@@ -5,13 +5,21 @@ from torch import nn
 
 from batch.runtime import set_threads
 
+STEM = 4  # modules of the stem in the small ResNet
 
-def torch_step(images, labels, batch_size, sgd, network=None):
-    """A function that makes one training step of a network, the small ResNet, on a random batch."""
+
+def torch_step(images, labels, batch_size, sgd, network=None, frozen=0, bfloat16=False):
+    """A function that makes one training step of a network, the small ResNet, on a random batch.
+
+    Frozen, blocks are what FreezeOut's authors make them: in inference mode, detached, and out of
+    the optimizer. In bfloat16, what autocast chooses is.
+    """
     torch.set_num_threads(set_threads())
     network = (network or network_like_ours()).to(memory_format=torch.channels_last)
+    modules = STEM + frozen - 1 if frozen else 0
+    prefix, rest = network[:modules].eval(), network[modules:]
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        rest.parameters(),
         lr=sgd["learning_rate"],
         momentum=sgd["momentum"],
         nesterov=sgd["nesterov"],
@@ -24,7 +32,11 @@ def torch_step(images, labels, batch_size, sgd, network=None):
         rows = torch.randint(len(images), (batch_size,), generator=generator)
         batch = (images[rows].float() / 255).contiguous(memory_format=torch.channels_last)
         optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(network(batch), labels[rows])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            with torch.no_grad():
+                features = prefix(batch)
+            logits = rest(features)
+        loss = nn.functional.cross_entropy(logits.float(), labels[rows])
         loss.backward()
         optimizer.step()
         loss.item()

@@ -1,0 +1,45 @@
+"""Layers made anew in mixed bfloat16: weights, statistics, logits and loss stay float32."""
+
+MIXED = "mixed_bfloat16"
+
+
+def in_bfloat16(layers):
+    """The layers, not built, as their configs make them in mixed precision; the last as it is.
+
+    Parameters
+    ----------
+    layers : list of keras.layers.Layer
+        Blocks of a network, the classifier last. What is in them is made in mixed precision too.
+
+    Raises
+    ------
+    ValueError
+        If a block with weights computes in float32 all the same: its config does not say in what.
+    """
+    *blocks, classifier = layers
+    made = [type(block).from_config(_mixed(block.get_config())) for block in blocks]
+    for block, one in zip(blocks, made):
+        if one.compute_dtype != "bfloat16" and block.weights:
+            raise ValueError(
+                f"{block.name} does not take its precision from its config: for precision "
+                f"'bfloat16', make it with dtype='{MIXED}'."
+            )
+    return [*made, type(classifier).from_config(classifier.get_config())]
+
+
+def _mixed(config):
+    """A layer's config with float32 replaced wherever a layer says it computes in it."""
+    if isinstance(config, (list, tuple)):
+        return type(config)(_mixed(one) for one in config)
+    if not isinstance(config, dict) or config.get("class_name") == "InputLayer":
+        return config
+    return {
+        key: MIXED if key == "dtype" and _is_float32(value) else _mixed(value)
+        for key, value in config.items()
+    }
+
+
+def _is_float32(policy):
+    return policy == "float32" or (
+        isinstance(policy, dict) and policy.get("config", {}).get("name") == "float32"
+    )

@@ -1,0 +1,78 @@
+"""A training step of the small ResNet that reads what frozen blocks computed from the cache.
+
+Beside the active blocks alone, as a network of their own that is fed their inputs from memory;
+beside the step without a cache; and by each way of keeping features. What is measured are hits.
+Last, the frozen prefix with its normalizations folded into the convolutions, beside it as it is.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from batch import TFModel
+from batch.feature_stores import STORES
+from research.benchmarks.folding import folded_prefix
+from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
+from research.benchmarks.step import random_examples
+from research.benchmarks.timing import compared, in_turn
+
+EXAMPLES = 3000
+STAGES = (1, 2, 3, 4)
+
+
+def measure(repetitions, batch_size):
+    """Rows of the table."""
+    examples = tuple(map(tf.constant, random_examples(EXAMPLES, (28, 28, 1))))
+    rows = [row for frozen in STAGES for row in _rows(frozen, examples, batch_size, repetitions)]
+    return [*rows, _folding_row(examples[0][:batch_size], repetitions)]
+
+
+def _rows(frozen, examples, batch_size, repetitions):
+    rng = np.random.default_rng(0)
+    trainers = {kind: fresh_trainer(kind) for kind in ("off", *STORES)}
+    versions = {
+        kind: steps_by_hand(trainer, *examples, batch_size, rng)[frozen]
+        for kind, trainer in trainers.items()
+    }
+    versions["alone"] = _alone(trainers["off"], frozen, examples, batch_size, rng)
+    for kind in STORES:  # fill it
+        trainers[kind].schedule.frozen = frozen
+        for at in range(0, EXAMPLES, batch_size):
+            trainers[kind].step(*examples, np.arange(at, min(at + batch_size, EXAMPLES)))
+    seconds = in_turn(versions, repetitions)
+    what = f"{frozen} frozen, cached"
+    yield compared(what, seconds["memory"], "active blocks alone", seconds["alone"], 1)
+    yield compared(what, seconds["memory"], "no cache", seconds["off"])
+    for kind in ("mapped", "compressed"):
+        yield compared(f"{what}, {kind}", seconds[kind], "in memory", seconds["memory"])
+
+
+def _alone(trainer, frozen, examples, batch_size, rng):
+    """A step of the active blocks as a network of their own, their inputs in memory."""
+    features = trainer.preprocessing.inference(examples[0])
+    for layer in trainer.network.layers[:frozen]:
+        features = layer(features, training=False)
+    inputs = {"features": {"shape": tuple(features.shape[1:])}, "labels": {"classes": 10}}
+    network = trainer.network.layers[frozen:]
+    optimizer = ("SGD", {"momentum": 0.9, "nesterov": True})
+    alone = TFModel({"inputs": inputs, "network": network, "optimizer": optimizer}).trainer
+    alone.schedule = StageByHand(alone.blocks)
+    return lambda: alone.step(features, examples[1], rng.integers(0, EXAMPLES, batch_size))
+
+
+def _folding_row(images, repetitions):
+    trainer = fresh_trainer()
+    blocks = trainer.network.layers[: max(STAGES)]
+
+    @tf.function(autograph=False)
+    def as_it_is(features):
+        for layer in blocks:
+            features = layer(features, training=False)
+        return features
+
+    features = trainer.preprocessing.inference(images)
+    folded = folded_prefix(blocks)
+    np.testing.assert_allclose(folded(features), as_it_is(features), rtol=1e-3, atol=1e-4)
+    versions = {"folded": lambda: folded(features), "as it is": lambda: as_it_is(features)}
+    seconds = in_turn(versions, repetitions)
+    what = f"forward pass of {max(STAGES)} frozen blocks, normalizations folded"
+    return compared(what, seconds["folded"], "as it is", seconds["as it is"])

@@ -1,0 +1,124 @@
+"""Whole runs: what FreezeOut and its cache save, and what they cost in accuracy.
+
+Seconds of all iterations, compilation included, of runs that take turns, against the matched
+baseline; medians over seeds. The note has the mean accuracy on the whole test split, its difference
+to the baseline with the 95 % interval, and, on MNIST, the time to 98.5 %. FreezeOut is the preset
+'thrifty', without and with a cache.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from batch.schedules import iterations_of
+from research import prediction
+from research.benchmarks.timing import compared
+from research.compare import compare, paired_interval
+from research.experiment import Experiment
+from research.recipes import PRESETS
+from research.run import Watcher
+from utils.data import DataError, load_data
+
+SEEDS = 5  # as many as repetitions, if these are fewer
+BASELINE, GOAL, EVERY = "annealed", 0.985, 25
+THRIFTY = {"method": "freezeout", **PRESETS["thrifty"]}
+METHODS = {
+    "classic": {"method": "classic"},
+    BASELINE: {"method": "annealed"},
+    "freezeout": {**THRIFTY, "cache": "off"},
+    "freezeout cached": {**THRIFTY, "cache": "auto"},
+}
+RUNS = {  # what is trained, for how many epochs, and whether the time to the goal is taken
+    "MNIST, small ResNet": (Experiment(data="mnist", finetune_rate=None), 10, True),
+    "CIFAR-10, WRN-16-2": (
+        Experiment(
+            data="cifar10",
+            model="wideresnet",
+            model_options={"depth": 16, "widen_factor": 2},
+            batch_size=128,
+            learning_rate=0.1,
+            momentum=0.9,
+            weight_decay=5e-4,
+            finetune_rate=None,
+            normalize=True,
+        ),
+        10,
+        False,
+    ),
+}
+
+
+class Reaching(Watcher):
+    """Takes the seconds of training after which the test split's accuracy is at the goal."""
+
+    def __init__(self):
+        self.seconds = np.nan
+
+    def iterated(self, run):
+        """Evaluate every so many iterations, until it is."""
+        history, split = run.history, run.data.test
+        if np.isnan(self.seconds) and len(history) % EVERY == 0:
+            found = run.model.predict(split.images, split.labels, fetches="output_accuracy")
+            if found >= GOAL:
+                self.seconds = sum(history.seconds)
+
+
+def measure(repetitions, batch_size):
+    """Rows of the table; the batch size is that of each run's recipe."""
+    seeds = range(min(SEEDS, repetitions))
+    return [row for name, run in RUNS.items() for row in _rows(name, *run, seeds)]
+
+
+def _rows(name, base, epochs, timed, seeds):
+    try:
+        data = load_data(base.data)
+    except DataError as error:
+        return [(name, "", f"not measured: {error}", *[""] * 5)]
+    length = iterations_of(epochs, len(data.train.labels), base.batch_size)
+    named = {
+        label: dataclasses.replace(base, iterations=length, **changes)
+        for label, changes in METHODS.items()
+    }
+    reached = {}
+
+    def watch(label, seed):
+        if not timed:
+            return []
+        watcher = reached.setdefault(label, {}).setdefault(seed, Reaching())
+        return [watcher]
+
+    histories = compare(named, seeds, data, watch=watch)
+    costs = prediction.costs(named, data)
+    runs = {label: [one for one in histories if one.method == label] for label in named}
+    return [
+        compared(
+            f"{name}, {label}",
+            _seconds(own),
+            BASELINE,
+            _seconds(runs[BASELINE]),
+            prediction.predicted_ratio(named[label], costs[label]),
+            _note(own, runs[BASELINE], reached.get(label)),
+        )
+        for label, own in runs.items()
+    ]
+
+
+def _seconds(runs):
+    return np.array([sum(run.seconds) for run in runs])
+
+
+def _note(runs, baseline, reached):
+    """Accuracy, its difference to the baseline, seconds to the goal, and what was kept."""
+    accuracies, usual = (np.array([100 * run.accuracy for run in one]) for one in (runs, baseline))
+    mean, low, high = paired_interval(accuracies - usual)
+    told = [f"{accuracies.mean():.2f} %"]
+    if runs is not baseline and len(runs) > 1:
+        told.append(f"{mean:+.2f} points ({low:+.2f} to {high:+.2f})")
+    if reached:
+        seconds = np.median([one.seconds for one in reached.values()])
+        told.append(f"{100 * GOAL:.1f} % after {seconds:.1f} s")
+    if runs[0].cache:
+        hits = np.mean([run.cache["hits"] / run.cache["asked"] for run in runs])
+        most = max(run.cache["bytes"] for run in runs)
+        told.append(f"{100 * hits:.0f} % found, {most / 1e9:.2f} GB")
+    return ", ".join(told)

@@ -1,0 +1,130 @@
+"""The search for the schedule that saves most time within a bound of accuracy.
+
+FreezeOut's schedules with starts far below the paper's, unscaled, what frozen blocks compute kept,
+against the matched baseline. The best of them is the preset 'thrifty' (`research.recipes.PRESETS`);
+`resbatch bench saving` measures it over more seeds.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from research.compare import paired_interval
+from research.prediction import predicted_ratio
+
+BASELINE = "annealed"
+SCHEDULES = (
+    *(("cubic", t_0) for t_0 in (0.2, 0.35, 0.5, 0.7)),
+    *(("squared", t_0) for t_0 in (0.1, 0.3, 0.5)),
+    *(("linear", t_0) for t_0 in (0.05, 0.3, 0.6)),
+)
+BOUND = 0.1  # points of accuracy that may be lost
+TITLE = "What can be saved"
+CAPTION = (
+    "Difference in accuracy to the matched baseline against the time saved, with its 95 % interval "
+    "where there are seeds enough: up is better, right is faster. The number is t_0."
+)
+DECIMALS = {"accuracy, %": 2, "difference, points": 2, "interval from": 2, "to": 2}
+COLUMNS = (
+    *("schedule", "predicted saving, %", "measured saving, %", "accuracy, %"),
+    *("difference, points", "interval from", "to"),
+)
+
+
+def experiments(base):
+    """The matched baseline and the schedules, by their labels."""
+    named = {BASELINE: dataclasses.replace(base, method=BASELINE)}
+    for how_scale, t_0 in SCHEDULES:
+        named[f"freezeout {how_scale}, t_0 {t_0}"] = dataclasses.replace(
+            base, method="freezeout", how_scale=how_scale, scale_lr=False, t_0=t_0
+        )
+    return named
+
+
+def facts(named, costs):
+    """Saving of each run that its FLOPs predict, without a cache."""
+    return {
+        label: {"predicted": 1 - predicted_ratio(one, costs[label])} for label, one in named.items()
+    }
+
+
+def table(histories, facts):
+    """A row a schedule: saving predicted and measured, accuracy, difference to the baseline.
+
+    Parameters
+    ----------
+    histories : list of History
+    facts : dict
+        From `facts`.
+
+    Returns
+    -------
+    DataFrame
+        Savings in percent of the baseline's seconds, compilation included; differences in points,
+        paired over seeds.
+    """
+    by_label = {}
+    for history in histories:
+        by_label.setdefault(history.method, {})[history.seed] = history
+    usual = by_label[BASELINE]
+    rows = []
+    for label, runs in by_label.items():
+        differences = [100 * (run.accuracy - usual[seed].accuracy) for seed, run in runs.items()]
+        _, low, high = paired_interval(differences)
+        rows.append(
+            (
+                f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1],
+                100 * facts[label]["predicted"],
+                100 * (1 - _seconds(runs) / _seconds(usual)),
+                100 * np.mean([run.accuracy for run in runs.values()]),
+                np.mean(differences),
+                low,
+                high,
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def statements(table, seeds):
+    """Which schedule saves most within the bound."""
+    rows = table.iloc[1:]
+    within = rows[rows["difference, points"] >= -BOUND]
+    chance = "With one seed, differences may be chance. " if seeds == 1 else ""
+    if within.empty:
+        return [f"{chance}No schedule stays within {BOUND} points of the matched baseline."]
+    best = within.loc[within["measured saving, %"].idxmax()]
+    return [
+        f"{chance}{len(within)} of {len(rows)} schedules stay within {BOUND} points of the matched "
+        f"baseline; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
+        f"the time, at {best['difference, points']:+.2f} points."
+    ]
+
+
+def figure(table):
+    """The trade-off: difference in accuracy against time saved."""
+    made = Figure(figsize=(8, 4.8), layout="constrained")
+    axis = made.subplots()
+    axis.grid(alpha=0.3)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.axhline(-BOUND, color="grey", linestyle=":", label=f"{BOUND} points lost")
+    rows = table.iloc[1:]
+    kinds = rows["schedule"].str.split(",").str[0]
+    for how_scale, own in rows.groupby(kinds, sort=False):
+        own = own.sort_values("measured saving, %")
+        saved, gained = own["measured saving, %"], own["difference, points"]
+        reach = np.abs(own[["interval from", "to"]].to_numpy().T - gained.to_numpy())
+        axis.errorbar(saved, gained, np.nan_to_num(reach), marker="o", capsize=3, label=how_scale)
+        for schedule, *place in zip(own["schedule"], saved, gained):
+            t_0 = schedule.split()[-1]
+            axis.annotate(t_0, place, (4, 4), textcoords="offset points", fontsize=8)
+    axis.set_xlabel("Time saved, %")
+    axis.set_ylabel("Accuracy over the baseline's, points")
+    axis.set_title("FreezeOut with kept features: what is saved, and what it costs")
+    axis.legend(fontsize=8)
+    return made
+
+
+def _seconds(runs):
+    return np.mean([sum(run.seconds) for run in runs.values()])
