@@ -40,9 +40,9 @@ def assemble(config, shape, make):
     depth = {key: config[key] for key in STOCHASTIC if key in config}
     if depth and "survival" not in depth:
         raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
+    own = copied(config["network"], shape, precision) if "network" in config else None
     with _policy(PRECISIONS[precision]):
-        own = "network" in config
-        network = copied(config["network"], shape, precision) if own else make()
+        network = own or make()
         if not depth:
             return network
         layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))

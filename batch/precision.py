@@ -1,6 +1,7 @@
 """Layers made anew in mixed bfloat16: weights, statistics, logits and loss stay float32."""
 
 MIXED = "mixed_bfloat16"
+INPUTS = ("InputLayer", "__keras_tensor__")  # their dtype is that of what comes in
 
 
 def in_bfloat16(layers):
@@ -19,7 +20,8 @@ def in_bfloat16(layers):
     *blocks, classifier = layers
     made = [type(block).from_config(_mixed(block.get_config())) for block in blocks]
     for block, one in zip(blocks, made):
-        if one.compute_dtype != "bfloat16" and block.weights:
+        inner = one._flatten_layers()  # noqa: SLF001 itself and all within
+        if block.weights and all(each.compute_dtype != "bfloat16" for each in inner):
             raise ValueError(
                 f"{block.name} does not take its precision from its config: for precision "
                 f"'bfloat16', make it with dtype='{MIXED}'."
@@ -31,7 +33,7 @@ def _mixed(config):
     """A layer's config with float32 replaced wherever a layer says it computes in it."""
     if isinstance(config, (list, tuple)):
         return type(config)(_mixed(one) for one in config)
-    if not isinstance(config, dict) or config.get("class_name") == "InputLayer":
+    if not isinstance(config, dict) or config.get("class_name") in INPUTS:
         return config
     return {
         key: MIXED if key == "dtype" and _is_float32(value) else _mixed(value)

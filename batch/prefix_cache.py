@@ -1,7 +1,7 @@
 """What a frozen prefix computed, kept for each example: once frozen, it gives the same ever after.
 
 An example is computed when a batch first needs it, by the blocks' own compiled functions, in chunks
-of a fixed size, and read from then on. When more blocks freeze, what is kept is carried forward
+of the size of a batch, and read from then on. When more blocks freeze, what is kept is carried forward
 through them, again when a batch needs it, or left as it is while the steps compute the rest
 (`batch.cache_planning`).
 """
@@ -18,8 +18,6 @@ import tensorflow as tf
 from batch.cache_planning import Kept, Room, choose, count_visits
 from batch.feature_stores import STORES, Features, row_bytes
 from batch.flops import forward_cost
-
-SMALLEST = 8  # examples in a chunk: a single one is computed otherwise, to the last bit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +91,7 @@ class PrefixCache:
         self._scaled = tf.function(
             lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
         )
-        self._chunk = None
+        self._chunk = None  # a batch's size: of another, the last bits can be others
         self._costs = []  # multiply-adds of the blocks for one image, as far as they were asked for
         self.asked = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
@@ -177,7 +175,7 @@ class PrefixCache:
     def _enter(self, depth, batch, left):
         """Decide what the steps begin with, now that so many blocks are frozen."""
         self._depth = depth
-        self._chunk = self._chunk or max(len(batch.rows), SMALLEST)
+        self._chunk = self._chunk or len(batch.rows)
         for block in self._blocks[len(self._costs) : depth]:
             self._costs.append(forward_cost(block.infer))
         shape, dtype = _stored(self._blocks[depth - 1].outputs)

@@ -100,8 +100,8 @@ def settle(options):
     ValueError
         If options contradict each other, or one is not one of the network's.
     """
-    _apply_preset(options)
     _refuse_with_study(options)
+    _apply_preset(options)
     _refuse_folders(options)
     study = STUDIES.get(getattr(options, "study", None), {})
     model = options.model or study.get("model", COMMON["model"])

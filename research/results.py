@@ -13,7 +13,16 @@ from utils.history import read_histories, write_histories
 
 FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
 CHECKPOINTS = "checkpoints"  # name of their folder
-WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb")  # what commands write
+WRITTEN = (
+    ".jsonl",
+    ".csv",
+    ".json",
+    ".keras",
+    ".png",
+    ".html",
+    ".ipynb",
+    ".md",
+)  # what commands write
 
 
 class ResultsError(RuntimeError):

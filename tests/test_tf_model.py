@@ -260,7 +260,7 @@ def test_precision_bfloat16(examples):
         ({"optimizer": {"momentum": 0.9}}, "must be a Keras optimizer"),
         ({"schedule": SCHEDULE, "learning_rate": 0.1}, "not both"),
         ({"precision": "float16"}, "float32 or bfloat16"),
-        ({"precision": "bfloat16"}, "keep the precision they were made with"),
+        ({"cache": "on"}, "cache must be auto, memory"),
         ({"survival": 1, "mode": "image"}, "mode must be batch or sample"),
         ({"loss": "cross"}, "loss must be softmax_cross_entropy"),
         ({"loss": lambda labels, logits: labels @ logits}, r"must take labels \(n,\) and logits"),

@@ -30,10 +30,10 @@ class Fixed:
 
 @pytest.fixture
 def make(blocks):
-    def make_trainer(schedule, optimizer=None, loss=cross_entropy):
+    def make_trainer(schedule, optimizer=None, loss=cross_entropy, preprocessing=None):
         network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
         optimizer = optimizer or FusedSGD(0.05, momentum=0.9, nesterov=True)
-        return Trainer(network, optimizer, schedule, loss)
+        return Trainer(network, optimizer, schedule, loss, preprocessing)
 
     return make_trainer
 
@@ -327,8 +327,8 @@ def test_weight_decay_adds_to_the_gradients_of_active_blocks(blocks, placed):
 def test_images_are_augmented_by_iteration(make, examples):
     images, labels = examples
     images, labels = tf.constant(images), tf.constant(labels, tf.int64)
-    trainer = make(Fixed(0, 0, 0))  # the same weights in every step
-    trainer.preprocessing = Preprocessing(pad=2, flip=True, seed=1)
+    # All frozen: the same weights in every step.
+    trainer = make(Fixed(0, 0, 0), preprocessing=Preprocessing(pad=2, flip=True, seed=1))
     losses = [trainer.step(images, labels, np.arange(30))[0] for _ in range(2)]
     assert losses[0] != losses[1]
     trainer.iteration = 0

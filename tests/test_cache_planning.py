@@ -1,0 +1,78 @@
+import math
+
+import pytest
+
+from batch import cache_planning
+from batch.cache_planning import MANY, Kept, Place, Room, choose, count_visits
+from batch.feature_stores import STORES
+from batch.planning import SPEED
+
+MEMORY = STORES["memory"]
+COSTS = [SPEED * 1e-5] * 3  # ten microseconds each
+SIZE = 4000  # bytes: 8 microseconds to write
+
+
+def anywhere(row_bytes, beside):
+    return Place(MEMORY, 100)
+
+
+def nowhere(row_bytes, beside):
+    return None
+
+
+@pytest.mark.parametrize(
+    ("visits", "room", "kept"), [(1, anywhere, False), (10, anywhere, True), (10, nowhere, False)]
+)
+def test_a_prefix_is_kept_where_it_is_visited_again(visits, room, kept):
+    place, carried = choose(COSTS, SIZE, visits, Kept(), room)
+    assert (place is not None) == kept
+    assert not carried
+
+
+def test_what_is_kept_is_carried_forward_if_there_is_room_for_both():
+    older = Kept(depth=2, row_bytes=SIZE, bytes=1000, store=MEMORY)
+    assert choose(COSTS, SIZE, 10, older, anywhere) == (anywhere(0, 0), True)
+
+    def beside_nothing(row_bytes, beside):
+        return None if beside else Place(MEMORY, 100)
+
+    assert choose(COSTS, SIZE, 100, older, beside_nothing) == (anywhere(0, 0), False)
+    # Filling anew would cost more than computing one block each time.
+    assert choose(COSTS, SIZE, 3, older, beside_nothing)[0] is None
+
+
+def test_what_must_be_kept_is_kept_although_it_does_not_pay():
+    assert choose(COSTS, SIZE, 0, Kept(), anywhere, must=True)[0]
+    assert choose(COSTS, SIZE, 0, Kept(), nowhere, must=True)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("storage", "memory", "disk", "expected"),
+    [
+        ("auto", 3000, 0, Place(STORES["memory"], 10)),
+        ("auto", 1000, 3000, Place(STORES["mapped"], 10)),
+        ("auto", 1000, 1000, None),
+        (1500.0, 0, 0, Place(STORES["memory"], 10)),
+        (100, 9999, 3000, Place(STORES["mapped"], 10)),
+        ("compressed", 0, 0, Place(STORES["compressed"], 10)),
+    ],
+)
+def test_where_there_is_room(monkeypatch, storage, memory, disk, expected):
+    monkeypatch.setattr(cache_planning, "free_memory", lambda: memory)
+    monkeypatch.setattr(cache_planning, "_free_space", lambda: disk)
+    assert Room(storage, 10)(150, 0) == expected
+
+
+def test_room_for_as_many_as_there_may_be(monkeypatch):
+    monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
+    assert Room("auto", None)(150, 0).rows == 10
+    assert Room("auto", None)(150, 600).rows == 6
+    assert Room("memory", None)(150, 0).rows == 10
+
+
+@pytest.mark.parametrize(
+    ("left", "examples", "visits"),
+    [(100, 3000, 10), (math.inf, 3000, MANY), (5, None, MANY)],
+)
+def test_visits(left, examples, visits):
+    assert count_visits(left, 300, examples) == visits
