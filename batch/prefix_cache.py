@@ -1,9 +1,9 @@
 """What a frozen prefix computed, kept for each example: once frozen, it gives the same ever after.
 
 An example is computed when a batch first needs it, by the blocks' own compiled functions, in chunks
-of the size of a batch, and read from then on. When more blocks freeze, what is kept is carried forward
-through them, again when a batch needs it, or left as it is while the steps compute the rest
-(`batch.cache_planning`).
+of the size of a batch, and read from then on. When more blocks freeze, what is kept is carried
+forward through them, again when a batch needs it, or left as it is while the steps compute the
+rest (`batch.cache_planning`).
 """
 
 import dataclasses
