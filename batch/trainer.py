@@ -247,13 +247,14 @@ class Trainer:
             observes, the norms of the blocks' gradients `(blocks + 1,)`.
         """
 
-        def step(images, labels, places, rows, rates, iteration, weights=None):
+        # A default would make TensorFlow put an error together in every call, and recover.
+        def step(images, labels, places, rows, rates, iteration, *weights):
             features, labels = tf.gather(images, places), tf.gather(labels, rows)
             if start:
                 features = as_features(features)
             else:
                 features = self.preprocessing.training(features, iteration)
-            return self.trained(active, features, labels, rates, weights, start)
+            return self.trained(active, features, labels, rates, start, *weights)
 
         key = (images.dtype, active, weighted, start)
         if key not in self._compiled:
@@ -267,7 +268,7 @@ class Trainer:
             )
         return self._compiled[key]
 
-    def trained(self, active, features, labels, rates, weights=None, start=0):
+    def trained(self, active, features, labels, rates, start=0, weights=None):
         """A step from features after the first `start` blocks on; the update on the way.
 
         The arguments are otherwise those of what `compiled_step` gives.

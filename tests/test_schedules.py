@@ -13,7 +13,7 @@ from batch.schedules import (
     iterations_of,
     leading_frozen,
 )
-from batch.stages import Stage, stages
+from batch.stages import Stage, iterations_left, stages
 
 
 def test_last_iterations_of_the_study():
@@ -175,3 +175,19 @@ def test_numbers_of_zero_or_more():
     for value in (-1, math.nan, True, False, "0"):
         with pytest.raises(ValueError, match="it must be a finite number, 0 or more"):
             not_negative("it", value)
+
+
+@pytest.mark.parametrize(
+    ("iteration", "left"), [(0, 6), (5, 1), (6, 3), (9, 3), (11, 1), (12, np.inf), (40, np.inf)]
+)
+def test_iterations_left_until_other_blocks_are_frozen(iteration, left):
+    schedule = FreezeOut(3, 12, 0.1, t_0=0.5, degree=1)  # stops after 6, 9 and 12
+    assert iterations_left(schedule, schedule, iteration) == left
+
+
+def test_iterations_left_are_not_known_of_schedules_without_an_end():
+    constant = Constant(3, 0.1)
+    assert iterations_left(constant, constant, 5) == np.inf
+    watching = FreezeOut(3, 12, 0.1)
+    watching.observe = print
+    assert iterations_left(watching, watching, 4) == 8

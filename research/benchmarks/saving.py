@@ -42,7 +42,7 @@ RUNS = {  # what is trained, for how many epochs, and whether the time to the go
             finetune_rate=None,
             normalize=True,
         ),
-        10,
+        5,
         False,
     ),
 }
