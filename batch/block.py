@@ -23,8 +23,10 @@ class Block:
 
     Attributes
     ----------
-    outputs : keras.KerasTensor
-        Shape and type of what it gives.
+    inputs, outputs : keras.KerasTensor
+        Shape and type of what it takes and gives.
+    inference : tf.function
+        What `infer` runs.
     varies : bool
         Whether what it gives for an example, frozen, depends on the rest of the batch.
     """
@@ -38,14 +40,14 @@ class Block:
         inference_mode=False,
     ):
         trainable = layer.trainable_variables
-        self.outputs = layer.output
+        self.inputs, self.outputs = layer.input, layer.output
         self.variables = [variable.value for variable in trainable]
         by_batch = frozen_batch_norm == "batch" and not inference_mode
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]
         self.varies = bool(norms)
-        self.train = _traced(layer, not inference_mode, frozen)
-        self.infer = _traced(layer, False, norms)
+        self._train = _traced(layer, not inference_mode, frozen)
+        self.inference = _traced(layer, False, norms)
 
         def update(rate, gradients):
             if gradients:
@@ -58,6 +60,14 @@ class Block:
                 optimizer.apply(gradients, trainable)
 
         self.update = tf.function(update, autograph=False)
+
+    def train(self, features):
+        """What it gives in training."""
+        return self._train(tf.cast(features, self.inputs.dtype))
+
+    def infer(self, features):
+        """What it gives when it is frozen."""
+        return self.inference(tf.cast(features, self.inputs.dtype))
 
     def forward(self, features, rate, is_active):
         """Forward pass of an active or a frozen block, or (None) of what its rate says it is."""

@@ -116,7 +116,7 @@ class PrefixCache:
             return None
         return {
             "asked": self.asked,
-            "hits": self.hits,
+            "hits": int(self.hits),
             "bytes": int(self.peak_bytes),
             "seconds_saved": self.seconds_saved,
         }
@@ -172,32 +172,68 @@ class PrefixCache:
             _say("nothing tells which example is which; give rows of an array, or indices")
         return again
 
+    def ahead(self, batch, depth, left):
+        """What a step will begin with in the next stage.
+
+        Parameters
+        ----------
+        batch, left
+            As for `features`; the iterations are those of that stage.
+        depth : int
+            Leading blocks that will be frozen.
+
+        Returns
+        -------
+        start : int
+        features : tensor or TensorSpec
+            Of the type and, but for the first axis, the shape that they will have.
+        """
+        depth = self._lasting(depth)
+        if not depth or not self._serves(batch, True):
+            return 0, batch.images
+        place, _ = self._choice(depth, batch, left)
+        start = depth if place else (self._now.depth if self._now else 0)
+        if not start:
+            return 0, batch.images
+        shape, dtype = _stored(self._blocks[start - 1].outputs)
+        return start, tf.TensorSpec((None, *shape), dtype)
+
+    def prepare(self, depth):
+        """Run the blocks once that features will come from."""
+        for block in self._blocks[:depth]:
+            inputs = block.inputs
+            block.infer(tf.zeros((self._chunk, *inputs.shape[1:]), inputs.dtype))
+
     def _enter(self, depth, batch, left):
         """Decide what the steps begin with, now that so many blocks are frozen."""
         self._depth = depth
+        place, carried = self._choice(depth, batch, left)
+        if place:
+            if self._now:
+                self._now.leave()
+            self._before = self._now if carried else None
+            self._now = None  # makes room
+            shape, dtype = _stored(self._blocks[depth - 1].outputs)
+            self._now = Features(depth, place.store, place.rows, shape, dtype)
+
+    def _choice(self, depth, batch, left):
+        """Where to keep features of so many blocks, if at all, and whether they are carried."""
         self._chunk = self._chunk or len(batch.rows)
         for block in self._blocks[len(self._costs) : depth]:
-            self._costs.append(forward_cost(block.infer))
-        shape, dtype = _stored(self._blocks[depth - 1].outputs)
-        place, carried = choose(
+            self._costs.append(forward_cost(block.inference))
+        return choose(
             self._costs[:depth],
-            row_bytes(shape, dtype),
+            row_bytes(*_stored(self._blocks[depth - 1].outputs)),
             count_visits(left(), len(batch.rows), batch.examples),
             self._kept(),
             Room(self._storage, batch.examples),
             must=self._storage in STORES,
         )
-        if place:
-            self._before = self._now if carried else None
-            self._now = None  # makes room
-            self._now = Features(depth, place.store, place.rows, shape, dtype)
 
     def _kept(self):
         """What is kept already, for `choose`."""
-        if not self._now:
-            return Kept()
-        self._now.leave()
-        return Kept(self._now.depth, self._now.row_bytes, self._now.bytes, type(self._now.store))
+        now = self._now
+        return Kept(now.depth, now.row_bytes, now.bytes, type(now.store)) if now else Kept()
 
     def _slots_of(self, batch):
         """Slots of examples, given out as they come; None where one has no room."""

@@ -99,7 +99,7 @@ class StaticGraph(tf.Module):
 
         def step(active):
             features = self._trainer.preprocessing.training(images, iteration)
-            loss, *_ = self._trainer.trained(active, features, labels, rates)
+            loss, *_ = self._trainer.steps.trained(active, features, labels, rates)
             return loss
 
         if self._conditionals == "blocks":

@@ -12,22 +12,24 @@ entering a new stage cost about the time of a step or two instead of five to ten
 blocks, stages share steps in which conditionals decide what is frozen (`batch.planning`).
 """
 
-import itertools
+import time
 
 import numpy as np
 import tensorflow as tf
 
+from batch.ahead import LEAD, Ahead
 from batch.block import Block
 from batch.checks import one_of
 from batch.flops import block_costs
 from batch.freezing import can_learn
-from batch.losses import compiled_loss, weighted_mean
+from batch.losses import compiled_loss
 from batch.optimizers import copies
 from batch.planning import plan_steps
-from batch.prefix_cache import Batch, PrefixCache, as_features
+from batch.prefix_cache import Batch, PrefixCache
 from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen, observes
 from batch.stages import iterations_left, stages
+from batch.steps import Steps, leading
 
 FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
@@ -76,6 +78,8 @@ class Trainer:
         Rates of the last step, the classifier's last; 0 is frozen.
     learns : list of bool
         Whether each block and, last, the classifier may learn, or is frozen for good.
+    steps : Steps
+        What is compiled.
     cache : PrefixCache
         What leading frozen blocks computed, example by example.
     groups : list of (int, int), or None
@@ -101,7 +105,6 @@ class Trainer:
         self.schedule = schedule
         self.preprocessing = preprocessing or Preprocessing()
         self.optimizers = copies(optimizer, len(network.layers))
-        self._global_clipnorm = optimizer.global_clipnorm
         for one, layer in zip(self.optimizers, network.layers):
             one.build(layer.trainable_variables)
         self.iteration = 0
@@ -109,14 +112,17 @@ class Trainer:
         self.rates = None
         self.learns = [can_learn(layer) for layer in network.layers]
         self._last_loss = None
-        self._compiled = {}
         self.groups = None
-        self._blocks = [
+        blocks = [
             Block(layer, one, weight_decay, frozen_batch_norm, layer.name in inference_mode)
             for layer, one in zip(network.layers, self.optimizers)
         ]
-        self._losses = compiled_loss(loss, network.outputs[0])
-        self.cache = PrefixCache(self._blocks, self.preprocessing, cache)
+        losses, clipnorm = compiled_loss(loss, network.outputs[0]), optimizer.global_clipnorm
+        self.steps = Steps(blocks, losses, self.preprocessing, clipnorm, observes(schedule))
+        self.cache = PrefixCache(blocks, self.preprocessing, cache)
+        # Tracing by the batch's statistics changes layers for a moment: not beside another trace.
+        self._ahead = None if frozen_batch_norm == "batch" else Ahead(self._variables)
+        self._stage_end = 0  # iteration at which other blocks will be frozen
 
     @property
     def blocks(self):
@@ -169,25 +175,18 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
+        started = time.perf_counter()
         rates = self.rates_at(self.iteration)
-        active = self._shared(tuple((rates > 0).tolist()), len(indices))
+        active = self._shared(rates > 0, len(indices))
         batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
-        prefix = len(_leading(active))
-        start, features, places = self.cache.features(
-            batch, prefix, lambda: iterations_left(self.schedule, self.rates_at, self.iteration)
-        )
-        step = self.compiled_step(features, active, weights is not None, start)
-        arguments = [
-            features,
-            labels,
-            tf.constant(places),
-            tf.constant(batch.rows),
-            tf.constant(rates, tf.float32),
-            tf.constant(self.iteration),
-        ]
-        if weights is not None:
-            arguments.append(tf.constant(weights, tf.float32))
-        loss, logits, *norms = step(*arguments)
+        if self.iteration >= self._stage_end:
+            self._stage_end = self.iteration + self._left(self.iteration)
+        start, features, places = self.cache.features(batch, leading(active), self._left)
+        weights = [] if weights is None else [tf.constant(weights, tf.float32)]
+        step = self._step(features, active, bool(weights), start)
+        rows, iteration = tf.constant(batch.rows), tf.constant(self.iteration)
+        places, rated = tf.constant(places), tf.constant(rates, tf.float32)
+        loss, logits, *norms = step(features, labels, places, rows, rated, iteration, *weights)
         loss = float(loss)
         self._check(loss, rates[:-1])
         if norms:
@@ -196,7 +195,44 @@ class Trainer:
         self.frozen = leading_frozen(rates[:-1])
         self._last_loss = loss
         self.iteration += 1
+        self._look_ahead(batch, labels, bool(weights), time.perf_counter() - started)
         return loss, logits
+
+    def _left(self, iteration=None):
+        """Iterations until other blocks are frozen."""
+        iteration = self.iteration if iteration is None else iteration
+        return iterations_left(self.schedule, self.rates_at, iteration)
+
+    def _step(self, features, active, weighted, start):
+        if self._ahead:
+            self._ahead.wait((features.dtype, active, weighted, start))
+        return self.steps.compiled(features, active, weighted, start)
+
+    def _look_ahead(self, batch, labels, weighted, seconds):
+        """Begin to compile the next stage's step, if that stage is near."""
+        end = self._stage_end
+        known = end < getattr(self.schedule, "iterations", 0) and not observes(self.schedule)
+        if not self._ahead or not known or (end - self.iteration) * seconds > LEAD:
+            return
+        rates = self.rates_at(end)
+        active = self._shared(rates > 0, len(batch.rows))
+        start, entry = self.cache.ahead(batch, leading(active), lambda: self._left(end))
+        key = entry.dtype, active, weighted, start
+
+        def compiled():
+            self.cache.prepare(start)
+            return self.steps.compiled(entry, active, weighted, start)
+
+        def arguments():
+            features = tf.zeros((2, *entry.shape[1:]), entry.dtype)
+            two, ones = tf.constant([0, 1], tf.int64), [tf.ones(2)] * weighted
+            return [features, labels, two, two, tf.zeros(len(active)), tf.constant(0), *ones]
+
+        self._ahead.begin(key, compiled, arguments)
+
+    def _variables(self):
+        optimizers = [one for optimizer in self.optimizers for one in optimizer.variables]
+        return [one.value for one in (*self.network.variables, *optimizers)]
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):
@@ -209,6 +245,7 @@ class Trainer:
 
     def _shared(self, active, batch_size):
         """The active blocks, None for those that a step decides on which several stages share."""
+        active = tuple(map(bool, active))
         if self.groups is None:
             self.groups = self._plan(batch_size)
         frozen = leading_frozen(active[:-1])
@@ -223,86 +260,3 @@ class Trainer:
             return []
         run = stages(self.schedule, int(np.ceil(np.max(ends))), self.learns)
         return plan_steps(block_costs(self.network), run, batch_size) if len(run) > 1 else []
-
-    def compiled_step(self, images, active, weighted=False, start=0):
-        """The step for a set of active blocks, compiled when first asked for.
-
-        Parameters
-        ----------
-        images : tensor, shape (N, H, W, C)
-            Or features. Their shape and type are what the step is compiled for.
-        active : tuple of bool or None
-            One for each block, the classifier included. None: active where its rate is above 0,
-            and frozen where it is 0, in which case all blocks before it must be frozen too.
-        weighted : bool
-            Whether it takes the weights of the examples too.
-        start : int
-            Leading blocks whose features it takes instead of images, as the cache stores them.
-
-        Returns
-        -------
-        callable
-            From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
-            iteration and, if `weighted`, weights `(n,)` to loss, logits and, if the schedule
-            observes, the norms of the blocks' gradients `(blocks + 1,)`.
-        """
-
-        # A default would make TensorFlow put an error together in every call, and recover.
-        def step(images, labels, places, rows, rates, iteration, *weights):
-            features, labels = tf.gather(images, places), tf.gather(labels, rows)
-            if start:
-                features = as_features(features)
-            else:
-                features = self.preprocessing.training(features, iteration)
-            return self.trained(active, features, labels, rates, start, *weights)
-
-        key = (images.dtype, active, weighted, start)
-        if key not in self._compiled:
-            stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
-            whole = tf.TensorSpec((None,), tf.int64)
-            rates = tf.TensorSpec((len(active),), tf.float32)
-            iteration = tf.TensorSpec((), tf.int32)
-            weights = [tf.TensorSpec((None,), tf.float32)] * weighted
-            self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
-                stored, whole, whole, whole, rates, iteration, *weights
-            )
-        return self._compiled[key]
-
-    def trained(self, active, features, labels, rates, start=0, weights=None):
-        """A step from features after the first `start` blocks on; the update on the way.
-
-        The arguments are otherwise those of what `compiled_step` gives.
-        """
-        blocks = list(zip(self._blocks, tf.unstack(rates), active))
-        prefix = len(_leading(active))
-        for block, _, _ in blocks[start:prefix]:
-            features = block.infer(features)
-        learning = [one for one in blocks if one[2] is not False]
-        variables = [block.variables for block, _, _ in learning]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # The input is watched although nobody asks for its gradient: so the first active
-            # block's backward pass is the one traced before. What is not asked for gets pruned.
-            tape.watch([features, variables])
-            for block, rate, is_active in blocks[prefix:]:
-                features = block.forward(features, rate, is_active)
-            logits = tf.cast(features, tf.float32)
-            loss = weighted_mean(self._losses(labels, logits), weights)
-        gradients = tape.gradient(loss, variables)
-        for (block, rate, is_active), gradient in zip(learning, self._clipped(gradients)):
-            block.learn(rate, gradient, is_active)
-        if not observes(self.schedule):
-            return loss, logits
-        norms = {id(one[0]): tf.linalg.global_norm(own) for one, own in zip(learning, gradients)}
-        return loss, logits, tf.stack([norms.get(id(one), 0.0) for one in self._blocks])
-
-    def _clipped(self, gradients):
-        """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
-        if self._global_clipnorm is None:
-            return gradients
-        flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
-        return tf.nest.pack_sequence_as(gradients, flat)
-
-
-def _leading(active):
-    """The flags of the leading blocks that are frozen, whatever the rates."""
-    return list(itertools.takewhile(lambda one: one is False, active))

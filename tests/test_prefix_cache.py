@@ -95,7 +95,7 @@ def test_a_step_from_the_cache_leaves_the_prefix_out(by_hand, frozen, convolutio
     made, step = by_hand(frozen)
     features = tf.zeros((60, *made.network.layers[frozen - 1].output.shape[1:]))
     active = (False,) * frozen + (True,) * (4 - frozen)
-    compiled = made.trainer.compiled_step(features, active, start=frozen)
+    compiled = made.trainer.steps.compiled(features, active, start=frozen)
     arguments = features, tf.zeros(60, tf.int64), *[tf.range(20, dtype=tf.int64)] * 2
     rates = tf.constant(active, tf.bool)
     operations = executed_operations(
@@ -103,7 +103,7 @@ def test_a_step_from_the_cache_leaves_the_prefix_out(by_hand, frozen, convolutio
     )
     assert operations["Conv2D"] == convolutions
     step(np.arange(20))
-    assert list(made.trainer._compiled) == [(tf.float32, active, False, frozen)]  # that very one
+    assert list(made.trainer.steps._compiled) == [(tf.float32, active, False, frozen)]
 
 
 def test_a_prefix_is_carried_forward(by_hand, monkeypatch):
@@ -234,7 +234,7 @@ def test_short_chunks_are_filled_up(blocks, examples):
     for rows in ([7, 3, 9], [5, 3]):
         batch = Batch(images, np.array(rows))
         start, features, places = trainer.cache.features(batch, 1, lambda: 10)
-    expected = trainer._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
+    expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
     assert start == 1
     assert np.array_equal(tf.gather(features, places)[0], expected[0])
     assert trainer.cache.hits == 1

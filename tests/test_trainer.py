@@ -213,7 +213,7 @@ def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
         schedule.rates = np.array(rates)
         trainer.step(*placed)
         trainer.step(*placed[:2], np.arange(17))
-    assert len(trainer._compiled) == 2
+    assert len(trainer.steps) == 2
 
 
 def test_layers_that_take_no_training_argument_are_blocks_too():
@@ -285,8 +285,8 @@ def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, lay
         assert all(map(same, before[: shared.frozen], after[: shared.frozen]))
     for one, two in zip(own.network.weights, shared.network.weights):
         np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
-    assert len(shared._compiled) == len(groups)
-    assert len(own._compiled) == own.blocks
+    assert len(shared.steps) == len(groups)
+    assert len(own.steps) == own.blocks
 
 
 def test_short_stages_of_many_blocks_share_steps(many, placed):
@@ -295,7 +295,7 @@ def test_short_stages_of_many_blocks_share_steps(many, placed):
         trainer.step(*placed)
     assert trainer.blocks == 9
     assert trainer.frozen == 8
-    assert len(trainer._compiled) == len(trainer.groups) < 8
+    assert len(trainer.steps) == len(trainer.groups) < 8
 
 
 def test_a_schedule_that_can_go_anywhere_is_not_planned(make, placed):
@@ -333,3 +333,11 @@ def test_images_are_augmented_by_iteration(make, examples):
     assert losses[0] != losses[1]
     trainer.iteration = 0
     assert trainer.step(images, labels, np.arange(30))[0] == losses[0]
+
+
+def test_calls_do_not_go_through_tensorflows_error_path(make, placed, monkeypatch):
+    concrete = type(tf.function(lambda: 1.0).get_concrete_function())
+    monkeypatch.setattr(concrete, "_call_with_flat_signature", None)
+    trainer = make(Constant(3, 0.05))
+    trainer.step(*placed)
+    trainer.step(*placed, weights=np.ones(30))

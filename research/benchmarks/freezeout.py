@@ -1,16 +1,18 @@
 """A training step of the small ResNet with 0, 1, … all of its leading blocks frozen, no cache.
 
 Against the unfrozen step, beside the ratio counted from the blocks' FLOPs; against PyTorch with the
-same blocks frozen as FreezeOut's authors freeze them, in turns of 10 steps; and what entering the
-stages costs: the first step of each beyond a usual one, in the middle of 3 fresh models.
+same blocks frozen as FreezeOut's authors freeze them, in turns of 10 steps. And what the changes of
+stages cost in 3 runs of 500 iterations: time beyond the median step of each stage, from where the
+next stage's step may begin to be compiled until 10 steps after the change.
 """
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from batch import FreezeOut, flops
+from batch.ahead import LEAD
 from batch.models import ResNet
-from batch.stages import stages
 from research.benchmarks.step import SGD, random_examples
 from research.benchmarks.timing import compared, in_turn, in_turns_of, timed
 from research.benchmarks.torch_peer import torch_versions
@@ -35,22 +37,22 @@ class StageByHand:
 def measure(repetitions, batch_size):
     """Rows of the table."""
     examples = random_examples(6000, (28, 28, 1))
+    trainer = fresh_trainer()
     rng = np.random.default_rng(0)
-    entries = []
-    for _ in range(FRESH):
-        trainer = fresh_trainer()
-        steps = steps_by_hand(trainer, *map(tf.constant, examples), batch_size, rng)
-        entries.append([timed(step) for step in steps])
+    steps = steps_by_hand(trainer, *map(tf.constant, examples), batch_size, rng)
     seconds = in_turn(dict(enumerate(steps)), repetitions)
     expected = flops.frozen_ratios(flops.block_costs(trainer.network))
-    rows = [
-        compared(f"{frozen} frozen", seconds[frozen], "0 frozen", seconds[0], expected[frozen])
-        for frozen in seconds
+    return [
+        *(
+            compared(f"{frozen} frozen", seconds[frozen], "0 frozen", seconds[0], expected[frozen])
+            for frozen in seconds
+        ),
+        *(
+            _peers_row(frozen, steps[frozen], examples, batch_size, repetitions)
+            for frozen in (2, 4)
+        ),
+        _changes_row(examples, batch_size),
     ]
-    rows += [
-        _peers_row(frozen, steps[frozen], examples, batch_size, repetitions) for frozen in (2, 4)
-    ]
-    return [*rows, _entries_row(np.array(entries), seconds)]
 
 
 def _peers_row(frozen, step, examples, batch_size, repetitions):
@@ -59,27 +61,45 @@ def _peers_row(frozen, step, examples, batch_size, repetitions):
     return compared(f"{frozen} frozen", seconds["ours"], PEER, seconds.get(PEER))
 
 
-def _entries_row(entries, seconds):
-    """Seconds beyond usual steps that a run spends to enter its stages, beside all it takes."""
-    blocks = entries.shape[1] - 1
-    usual = np.array([np.median(seconds[frozen]) for frozen in range(blocks + 1)])
-    run = stages(FreezeOut(blocks, RUN, 0.1, t_0=0.6, degree=1), RUN)
-    entered = [stage.frozen for stage in run if stage.frozen]
-    beyond = (entries - usual)[:, entered].sum(axis=1)
-    whole = sum((stage.stop - stage.start) * usual[stage.frozen] for stage in run)
-    each = np.median(entries - usual, axis=0) / usual[0]
-    note = "in unfrozen steps: " + ", ".join(f"{each[frozen]:.2f}" for frozen in entered)
-    name = f"entering the stages of {RUN} iterations, linear, t_0 0.6"
-    return compared(name, beyond, "the iterations", np.full(len(beyond), whole), note=note)
+def _changes_row(examples, batch_size):
+    """What it costs to change stages, beside all that a run takes."""
+    runs = [_run(examples, batch_size) for _ in range(FRESH)]
+    beyond, whole = (np.array(values) for values in zip(*map(_beyond, runs)))
+    name = f"changes of stages in {RUN} iterations, linear, t_0 0.6"
+    return compared(name, beyond, "all iterations", whole)
 
 
-def fresh_trainer(cache="off"):
-    """The trainer of a small ResNet whose frozen blocks are set by hand."""
+def _run(examples, batch_size):
+    """Seconds of each iteration of a run with FreezeOut, and the leading blocks frozen in it."""
+    placed = tuple(map(tf.constant, examples))
+    rng = np.random.default_rng(0)
+    trainer = fresh_trainer(schedule=FreezeOut(5, RUN, 0.01, t_0=0.6, degree=1, scaled=False))
+    seconds, frozen = [], []
+    for _ in tqdm(range(RUN), leave=False, unit="it"):
+        rows = rng.integers(0, len(examples[0]), batch_size)
+        seconds.append(timed(lambda rows=rows: trainer.step(*placed, rows)))
+        frozen.append(trainer.frozen)
+    return np.array(seconds), np.array(frozen)
+
+
+def _beyond(run):
+    """Seconds beyond usual steps around the changes of a run, and those of all its steps."""
+    seconds, frozen = run
+    usual = np.array([np.median(seconds[frozen == one]) for one in frozen])
+    around = np.zeros(len(seconds), bool)
+    for change in np.flatnonzero(np.diff(frozen)) + 1:
+        lead = round(LEAD / usual[change - 1])
+        around[max(change - lead, 1) : change + 10] = True
+    return (seconds - usual)[around].sum(), seconds.sum()
+
+
+def fresh_trainer(cache="off", schedule=None):
+    """The trainer of a small ResNet whose frozen blocks are set by hand, or by a schedule."""
     return ResNet(
         {
             "inputs": {"images": {"shape": (28, 28, 1), "classes": 10}},
             "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True}),
-            "schedule": StageByHand(5),
+            "schedule": schedule or StageByHand(5),
             "cache": cache,
         }
     ).trainer

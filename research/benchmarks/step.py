@@ -55,7 +55,7 @@ def _ours(images, labels, batch_size):
     trainer = pipeline.m("resnet").trainer
     blocks = len(trainer.network.layers)
     placed = tf.constant(images), tf.constant(labels)
-    step = trainer.compiled_step(placed[0], (True,) * blocks)
+    step = trainer.steps.compiled(placed[0], (True,) * blocks)
     rows = tf.constant(np.random.default_rng(0).permutation(len(images))[:batch_size])
     rates = tf.fill([blocks], SGD["learning_rate"])
     iteration = tf.constant(0)

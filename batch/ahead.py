@@ -1,0 +1,82 @@
+"""Compiling the step of the next stage beside the steps of this one, so that entering it is free.
+
+Tracing is Python, and TensorFlow optimizes a function when it first runs. So a thread of low
+priority traces the step and runs it once, on two examples, with variables of its own in place of
+the model's. It changes nothing that training computes, only when.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+import threading
+
+import tensorflow as tf
+
+from batch.runtime import free_memory
+
+SHARE = 0.1  # of the free memory that variables for a trial may take
+LEAD = 5.0  # seconds before a stage at which its step is begun
+UNSAFE = ("Random", "PyFunc", "EagerPyFunc")  # operations that remember, or do, something else
+
+
+class Ahead:
+    """Steps that are being compiled for later.
+
+    Parameters
+    ----------
+    variables : callable
+        Without arguments, to all variables that steps may read or write.
+    """
+
+    _worker = concurrent.futures.ThreadPoolExecutor(1)
+
+    def __init__(self, variables):
+        self._variables = variables
+        self._begun = {}
+
+    def begin(self, key, compiled, arguments):
+        """Begin to compile a step, unless that was done before.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the step.
+        compiled : callable
+            Without arguments, to the compiled step.
+        arguments : callable
+            Without arguments, to what it is tried with.
+        """
+        if key not in self._begun:
+            self._begun[key] = self._worker.submit(self._prepare, compiled, arguments)
+
+    def wait(self, key):
+        """Wait until a step is compiled, if that was begun."""
+        if key in self._begun:
+            # What went wrong there will go wrong, or not, where it is needed.
+            concurrent.futures.wait([self._begun[key]])
+
+    def _prepare(self, compiled, arguments):
+        with contextlib.suppress(AttributeError, OSError):  # where there are no such priorities
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        step = compiled()
+        stand_ins = _stand_ins(step, self._variables())
+        if stand_ins is not None:
+            step._call_flat(arguments(), [one.handle for one in stand_ins])  # noqa: SLF001
+
+
+def _stand_ins(step, variables):
+    """New variables in place of those that a step captures; None if it is not safe to try it."""
+    by_handle = {variable.handle._id: variable for variable in variables}  # noqa: SLF001
+    captured = [by_handle.get(one._id) for one in step.captured_inputs]  # noqa: SLF001
+    if None in map(type, captured) or any(one is None for one in captured) or _unsafe(step):
+        return None
+    if sum(one.shape.num_elements() * one.dtype.size for one in captured) > SHARE * free_memory():
+        return None
+    return [tf.Variable(tf.zeros_like(one), trainable=False) for one in captured]
+
+
+def _unsafe(step):
+    """Whether a step has operations that must not run once more."""
+    functions = step.graph.as_graph_def().library.function
+    operations = {node.op for function in functions for node in function.node_def}
+    return any(one.startswith(UNSAFE) for one in operations)
