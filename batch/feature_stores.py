@@ -94,6 +94,17 @@ def row_bytes(shape, dtype):
     return int(np.prod(shape)) * dtype.itemsize
 
 
+def as_features(stored):
+    """Features as a block takes them, of features as they are stored."""
+    return tf.bitcast(stored, tf.bfloat16) if stored.dtype == tf.uint16 else stored
+
+
+def stored_as(outputs):
+    """Shape and type of what is stored of a block's outputs: bfloat16 as its bits."""
+    dtype = tf.uint16 if outputs.dtype == "bfloat16" else tf.as_dtype(outputs.dtype)
+    return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
+
+
 STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": CompressedStore}
 
 

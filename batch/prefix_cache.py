@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch.cache_planning import Kept, Room, choose, count_visits
-from batch.feature_stores import STORES, Features, row_bytes
+from batch.feature_stores import STORES, Features, as_features, row_bytes, stored_as
 from batch.flops import forward_cost
 
 
@@ -195,7 +195,7 @@ class PrefixCache:
         start = depth if place else (self._now.depth if self._now else 0)
         if not start:
             return 0, batch.images
-        shape, dtype = _stored(self._blocks[start - 1].outputs)
+        shape, dtype = stored_as(self._blocks[start - 1].outputs)
         return start, tf.TensorSpec((None, *shape), dtype)
 
     def prepare(self, depth):
@@ -213,7 +213,7 @@ class PrefixCache:
                 self._now.leave()
             self._before = self._now if carried else None
             self._now = None  # makes room
-            shape, dtype = _stored(self._blocks[depth - 1].outputs)
+            shape, dtype = stored_as(self._blocks[depth - 1].outputs)
             self._now = Features(depth, place.store, place.rows, shape, dtype)
 
     def _choice(self, depth, batch, left):
@@ -223,7 +223,7 @@ class PrefixCache:
             self._costs.append(forward_cost(block.inference))
         return choose(
             self._costs[:depth],
-            row_bytes(*_stored(self._blocks[depth - 1].outputs)),
+            row_bytes(*stored_as(self._blocks[depth - 1].outputs)),
             count_visits(left(), len(batch.rows), batch.examples),
             self._kept(),
             Room(self._storage, batch.examples),
@@ -302,17 +302,6 @@ class PrefixCache:
         self._avoided -= cost
         self._computing += time.perf_counter() - started
         return features
-
-
-def as_features(stored):
-    """Features as a block takes them, of features as they are stored."""
-    return tf.bitcast(stored, tf.bfloat16) if stored.dtype == tf.uint16 else stored
-
-
-def _stored(outputs):
-    """Shape and type of what is stored of a block's outputs: bfloat16 as its bits."""
-    dtype = tf.uint16 if outputs.dtype == "bfloat16" else tf.as_dtype(outputs.dtype)
-    return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
 
 
 @functools.cache

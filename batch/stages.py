@@ -1,6 +1,7 @@
 """The stages that a schedule divides a run into: the same blocks are active throughout a stage."""
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def iterations_left(schedule, rates_at, iteration):
         From the iteration to the rates of the blocks.
     iteration : int
     """
-    end = getattr(schedule, "iterations", 0)
+    end = math.ceil(getattr(schedule, "iterations", 0))
     if iteration >= end:
         return np.inf
     if observes(schedule):

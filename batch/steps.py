@@ -4,8 +4,8 @@ import itertools
 
 import tensorflow as tf
 
+from batch.feature_stores import as_features
 from batch.losses import weighted_mean
-from batch.prefix_cache import as_features
 
 
 class Steps:
@@ -34,6 +34,9 @@ class Steps:
 
     def __len__(self):
         return len(self._compiled)
+
+    def __contains__(self, key):
+        return key in self._compiled
 
     def compiled(self, images, active, weighted=False, start=0):
         """The step for a set of active blocks, compiled when first asked for.

@@ -123,6 +123,7 @@ class Trainer:
         # Tracing by the batch's statistics changes layers for a moment: not beside another trace.
         self._ahead = None if frozen_batch_norm == "batch" else Ahead(self._variables)
         self._stage_end = 0  # iteration at which other blocks will be frozen
+        self._looked_at = None  # the last such iteration whose step was begun ahead
 
     @property
     def blocks(self):
@@ -181,7 +182,9 @@ class Trainer:
         batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
         if self.iteration >= self._stage_end:
             self._stage_end = self.iteration + self._left(self.iteration)
-        start, features, places = self.cache.features(batch, leading(active), self._left)
+        start, features, places = self.cache.features(
+            batch, leading(active), lambda: self._left(self.iteration)
+        )
         weights = [] if weights is None else [tf.constant(weights, tf.float32)]
         step = self._step(features, active, bool(weights), start)
         rows, iteration = tf.constant(batch.rows), tf.constant(self.iteration)
@@ -198,9 +201,8 @@ class Trainer:
         self._look_ahead(batch, labels, bool(weights), time.perf_counter() - started)
         return loss, logits
 
-    def _left(self, iteration=None):
-        """Iterations until other blocks are frozen."""
-        iteration = self.iteration if iteration is None else iteration
+    def _left(self, iteration):
+        """Iterations, from this one on, until other blocks are frozen."""
         return iterations_left(self.schedule, self.rates_at, iteration)
 
     def _step(self, features, active, weighted, start):
@@ -211,13 +213,17 @@ class Trainer:
     def _look_ahead(self, batch, labels, weighted, seconds):
         """Begin to compile the next stage's step, if that stage is near."""
         end = self._stage_end
-        known = end < getattr(self.schedule, "iterations", 0) and not observes(self.schedule)
-        if not self._ahead or not known or (end - self.iteration) * seconds > LEAD:
+        if end in (self._looked_at, np.inf) or (end - self.iteration) * seconds > LEAD:
             return
-        rates = self.rates_at(end)
-        active = self._shared(rates > 0, len(batch.rows))
+        self._looked_at = end
+        known = end < getattr(self.schedule, "iterations", 0) and not observes(self.schedule)
+        if not self._ahead or not known:
+            return
+        active = self._shared(self.rates_at(end) > 0, len(batch.rows))
         start, entry = self.cache.ahead(batch, leading(active), lambda: self._left(end))
         key = entry.dtype, active, weighted, start
+        if key in self.steps:
+            return
 
         def compiled():
             self.cache.prepare(start)

@@ -121,6 +121,36 @@ def test_report_draws_again_without_training(compared, capsys):
     assert "freezeout" in capsys.readouterr().out
 
 
+def test_what_a_cache_kept_is_in_the_record_and_the_report(tmp_path):
+    out = tmp_path / "out"
+    options = ["--method", "freezeout", "--preset", "thrifty", "--cache", "memory"]
+    assert main(["train", *SMALL, "--iterations", "12", *options, "--out", str(out)]) == 0
+    record = json.loads((out / "experiment.json").read_text())
+    (run,) = record["runs"]
+    assert 0 < run["cache"]["asked"] <= 12 * 40
+    assert run["cache"]["bytes"] > 0
+    assert (record["settings"]["cache"], record["settings"]["how_scale"]) == ("memory", "cubic")
+    assert main(["report", str(out)]) == 0
+    page = (out / "report.html").read_text()
+    assert "kept of frozen blocks" in page
+    assert f"<td>{run['cache']['asked']}</td>" in page
+
+
+def test_bench_writes_a_table(tmp_path, monkeypatch, capsys):
+    from research.benchmarks import growth
+    from research.benchmarks.timing import compared
+
+    rows = [compared("a", np.ones(2), "b", np.ones(2))]
+    monkeypatch.setattr(growth, "measure", lambda *_: rows)
+    assert main(["bench", "growth", "--out", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "bench.csv",
+        "bench.md",
+        "experiment.json",
+    }
+    assert "bench.md" in capsys.readouterr().out
+
+
 def test_train_another_model_with_stochastic_depth(tmp_path):
     out = tmp_path / "out"
     options = ["--method", "stochastic", "--survival", "0.3", "--model", "resnet18"]
@@ -375,6 +405,9 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["compare", "--survival", "half"], "a number from 0 to 1, not 'half'"),
         (["compare", "--model", "resnet20"], "invalid choice: 'resnet20'"),
         (["train", "--precision", "float16"], "invalid choice: 'float16'"),
+        (["train", "--cache", "disk"], "invalid choice: 'disk'"),
+        (["train", "--preset", "thrifty", "--t-0", "0.5"], "--preset thrifty says --t-0"),
+        (["compare", "--study", "saving", "--preset", "thrifty"], "no --preset"),
         (["train", "--depth", "76"], "--model resnet has no option --depth; it has none"),
         (["train", "--model", "vgg", "--growth-rate", "2"], "no option --growth-rate; it has --d"),
         (["train", "--model", "vgg", "--depth", "C"], "whole number above 0, not 'C'"),

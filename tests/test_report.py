@@ -22,6 +22,14 @@ def texts(differences):
     return report.statements(summarize(histories(differences), predicted))
 
 
+def test_what_was_kept_is_told_in_a_row_a_method():
+    made = histories([0.0, 0.1])
+    for history in made[1::2]:
+        history.cache = {"asked": 1000, "hits": 750, "bytes": 2_000_000, "seconds_saved": 1.5}
+    assert report.cache_rows(made) == [("annealed", "1000", "75.0", "2", "1.5")]
+    assert report.cache_rows(made[::2]) == []
+
+
 def test_a_clear_difference_is_told_with_its_interval():
     (text,) = texts([0.030, 0.031, 0.032])
     assert text.startswith("annealed against classic: 3.10 points more accuracy")
