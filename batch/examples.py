@@ -29,7 +29,7 @@ class Examples:
     labels: tf.Tensor
     rows: np.ndarray
     weights: np.ndarray | None
-    numbers: np.ndarray | None
+    numbers: np.ndarray | None = None
 
     def chosen(self):
         """Labels of the rows, shape (n,)."""

@@ -71,7 +71,7 @@ def iterations_left(schedule, rates_at, iteration):
         From the iteration to the rates of the blocks.
     iteration : int
     """
-    end = math.ceil(getattr(schedule, "iterations", 0))
+    end = math.ceil(getattr(schedule, "iterations", 0) or 0)
     if iteration >= end:
         return np.inf
     if observes(schedule):

@@ -216,7 +216,7 @@ class Trainer:
         if end in (self._looked_at, np.inf) or (end - self.iteration) * seconds > LEAD:
             return
         self._looked_at = end
-        known = end < getattr(self.schedule, "iterations", 0) and not observes(self.schedule)
+        known = end < (getattr(self.schedule, "iterations", 0) or 0) and not observes(self.schedule)
         if not self._ahead or not known:
             return
         active = self._shared(self.rates_at(end) > 0, len(batch.rows))

@@ -8,6 +8,7 @@ takes in a process of its own.
 """
 
 import concurrent.futures
+import dataclasses
 import functools
 import multiprocessing
 import pathlib
@@ -80,29 +81,77 @@ NETWORKS = {  # blocks, shape of an example, share of the batch, and what is fro
 def measure(repetitions, batch_size, networks=None, memory=True):
     """Rows of the table, of some networks or all; memory, a process a row, may be left out."""
     return [
-        row for name in networks or NETWORKS for row in _rows(name, repetitions, batch_size, memory)
+        compared(
+            f"{case.network}, {case.frozen}: {case.version}",
+            case.seconds,
+            f"nothing: {case.peer}",
+            case.whole,
+            note=f"{case.gradients} kernel gradients of {case.operations} operations"
+            + (f", {case.memory} MB" if memory else ""),
+        )
+        for case in cases(repetitions, batch_size, networks, memory)
     ]
 
 
-def _rows(name, repetitions, batch_size, memory):
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What was found of a version with something frozen.
+
+    Attributes
+    ----------
+    network, frozen, version : str
+    peer : str
+        The version whose step with nothing frozen it is compared to.
+    seconds, whole : ndarray, shape (repetitions,)
+        Of its steps, and of the peer's.
+    gradients, operations : int
+        Gradients of convolution kernels, and operations of all kinds, that were executed.
+    memory : float or None
+        Megabytes.
+    """
+
+    network: str
+    frozen: str
+    version: str
+    peer: str
+    seconds: np.ndarray
+    whole: np.ndarray
+    gradients: int
+    operations: int
+    memory: float | None
+
+    @property
+    def ratio(self):
+        """Of the medians."""
+        return np.median(self.seconds) / np.median(self.whole)
+
+
+def cases(repetitions, batch_size, networks=None, memory=True):
+    """What `measure` tells, as a list of `Case`."""
+    return [
+        case
+        for name in networks or NETWORKS
+        for case in _cases(name, repetitions, batch_size, memory)
+    ]
+
+
+def _cases(name, repetitions, batch_size, memory):
     *_, share, sets = NETWORKS[name]
     batch_size = max(round(share * batch_size), 1)
-    cases = [(frozen, version) for frozen in sets for version in (BEFORE, AFTER, OURS)]
-    cases.remove(("nothing", AFTER))
-    made = {case: _step(name, *case, batch_size) for case in cases}
-    seconds = in_turn({case: step for case, (step, _) in made.items()}, repetitions)
-    rows = []
-    for case in tqdm(cases, leave=False, unit="process", disable=not memory):
-        frozen, version = case
-        peer = BEFORE if version == AFTER or case == ("nothing", OURS) else version
-        operations = made[case][1]
-        gradients, count = operations["Conv2DBackpropFilter"], sum(operations.values())
-        note = f"{gradients} kernel gradients of {count} operations"
-        note += f", {_memory(name, *case, batch_size)} MB" if memory else ""
-        what = f"{name}, {frozen}: {version}"
-        whole = seconds["nothing", peer]
-        rows.append(compared(what, seconds[case], f"nothing: {peer}", whole, note=note))
-    return rows
+    keys = [(frozen, version) for frozen in sets for version in (BEFORE, AFTER, OURS)]
+    keys.remove(("nothing", AFTER))
+    made = {key: _step(name, *key, batch_size) for key in keys}
+    seconds = in_turn({key: step for key, (step, _) in made.items()}, repetitions)
+    for key in tqdm(keys, leave=False, unit="process", disable=not memory):
+        frozen, version = key
+        peer = BEFORE if version == AFTER or key == ("nothing", OURS) else version
+        operations = made[key][1]
+        yield Case(
+            *(name, frozen, version, peer, seconds[key], seconds["nothing", peer]),
+            operations["Conv2DBackpropFilter"],
+            sum(operations.values()),
+            _memory(name, *key, batch_size) if memory else None,
+        )
 
 
 def _step(name, frozen, version, batch_size):

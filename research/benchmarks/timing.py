@@ -85,6 +85,12 @@ def in_turns_of(steps, versions, repetitions):
     return {name: seconds / steps for name, seconds in measured.items()}
 
 
+def milliseconds(seconds):
+    """Median and quartiles as text."""
+    low, middle, high = np.percentile(1000 * np.asarray(seconds), [25, 50, 75])
+    return f"{middle:.1f} ({low:.1f}–{high:.1f})"
+
+
 def timed(version):
     """Seconds that a call takes."""
     start = time.perf_counter()
