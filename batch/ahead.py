@@ -6,17 +6,20 @@ the model's. It changes nothing that training computes, only when.
 """
 
 import concurrent.futures
-import contextlib
 import os
+import sys
 import threading
 
 import tensorflow as tf
+from tensorflow.python.framework import op_def_registry
 
 from batch.runtime import free_memory
 
 SHARE = 0.1  # of the free memory that variables for a trial may take
 LEAD = 5.0  # seconds before a stage at which its step is begun
-UNSAFE = ("Random", "PyFunc", "EagerPyFunc")  # operations that remember, or do, something else
+NICE = 10  # lower priority than training's
+# Stateful operations that work on variables, which a trial has its own of, or call others.
+SAFE = ("Assign", "Read", "Resource", "Rng", "Stateful", "If", "While", "Placeholder", "_")
 
 
 class Ahead:
@@ -50,14 +53,19 @@ class Ahead:
             self._begun[key] = self._worker.submit(self._prepare, compiled, arguments)
 
     def wait(self, key):
-        """Wait until a step is compiled, if that was begun."""
-        if key in self._begun:
+        """Wait until a step is compiled, if that is under way."""
+        begun = self._begun.get(key)
+        if begun and not begun.cancel():
             # What went wrong there will go wrong, or not, where it is needed.
-            concurrent.futures.wait([self._begun[key]])
+            concurrent.futures.wait([begun])
+
+    def settle(self):
+        """Wait until all that was begun is compiled."""
+        concurrent.futures.wait(self._begun.values())
 
     def _prepare(self, compiled, arguments):
-        with contextlib.suppress(AttributeError, OSError):  # where there are no such priorities
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        if sys.platform == "linux":  # where threads have priorities of their own
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         step = compiled()
         stand_ins = _stand_ins(step, self._variables())
         if stand_ins is not None:
@@ -68,7 +76,7 @@ def _stand_ins(step, variables):
     """New variables in place of those that a step captures; None if it is not safe to try it."""
     by_handle = {variable.handle._id: variable for variable in variables}  # noqa: SLF001
     captured = [by_handle.get(one._id) for one in step.captured_inputs]  # noqa: SLF001
-    if None in map(type, captured) or any(one is None for one in captured) or _unsafe(step):
+    if any(one is None for one in captured) or _unsafe(step):
         return None
     if sum(one.shape.num_elements() * one.dtype.size for one in captured) > SHARE * free_memory():
         return None
@@ -77,6 +85,12 @@ def _stand_ins(step, variables):
 
 def _unsafe(step):
     """Whether a step has operations that must not run once more."""
-    functions = step.graph.as_graph_def().library.function
-    operations = {node.op for function in functions for node in function.node_def}
-    return any(one.startswith(UNSAFE) for one in operations)
+    graph = step.graph.as_graph_def()
+    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
+    operations = {node.op for node in nodes if not node.op.startswith(SAFE)}
+    return any(_is_stateful(one) for one in operations)
+
+
+def _is_stateful(operation):
+    known = op_def_registry.get(operation)
+    return known is not None and known.is_stateful

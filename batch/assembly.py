@@ -6,7 +6,7 @@ import keras
 
 from batch.freezing import thaw
 from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
-from batch.precision import in_bfloat16
+from batch.precision import check_bfloat16, in_bfloat16
 from batch.transfer import read_layers, with_new_classifier
 
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -131,6 +131,8 @@ def copied(layers, shape, precision="float32"):
     else:
         twins = [type(layer).from_config(layer.get_config()) for layer in layers]
     network = keras.Sequential([keras.Input(shape), *twins])
+    if precision == "bfloat16":
+        check_bfloat16(network.layers[:-1])
     for layer, twin in zip(layers, twins):
         for one, other in zip(*(each._flatten_layers() for each in (layer, twin))):  # noqa: SLF001
             other.trainable = one.trainable

@@ -23,10 +23,7 @@ class Block:
 
     Attributes
     ----------
-    inputs, outputs : keras.KerasTensor
-        Shape and type of what it takes and gives.
-    inference : tf.function
-        What `infer` runs.
+    layer : keras.layers.Layer
     varies : bool
         Whether what it gives for an example, frozen, depends on the rest of the batch.
     """
@@ -40,14 +37,14 @@ class Block:
         inference_mode=False,
     ):
         trainable = layer.trainable_variables
-        self.inputs, self.outputs = layer.input, layer.output
+        self.layer = layer
         self.variables = [variable.value for variable in trainable]
         by_batch = frozen_batch_norm == "batch" and not inference_mode
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]
         self.varies = bool(norms)
         self._train = _traced(layer, not inference_mode, frozen)
-        self.inference = _traced(layer, False, norms)
+        self._infer = _traced(layer, False, norms)
 
         def update(rate, gradients):
             if gradients:
@@ -63,11 +60,11 @@ class Block:
 
     def train(self, features):
         """What it gives in training."""
-        return self._train(tf.cast(features, self.inputs.dtype))
+        return self._train(tf.cast(features, self.layer.input.dtype))
 
     def infer(self, features):
         """What it gives when it is frozen."""
-        return self.inference(tf.cast(features, self.inputs.dtype))
+        return self._infer(tf.cast(features, self.layer.input.dtype))
 
     def forward(self, features, rate, is_active):
         """Forward pass of an active or a frozen block, or (None) of what its rate says it is."""

@@ -1,8 +1,7 @@
 """Whether to keep what a frozen prefix computes: estimated, never measured.
 
-A cache gives the same losses as none, but only to the last bits of what a step of another shape
-computes, and where it lies decides nothing but time. So the choice follows from multiply-adds,
-bytes and iterations left, and the same configuration chooses the same.
+A cache gives the same losses as none, to the last bit, so the choice decides nothing but time. It
+follows from multiply-adds, bytes and iterations left.
 """
 
 import dataclasses
@@ -11,7 +10,7 @@ import tempfile
 
 import numpy as np
 
-from batch.feature_stores import STORES
+from batch.feature_stores import STORES, unwritten
 from batch.planning import SPEED
 from batch.runtime import free_memory
 
@@ -55,7 +54,7 @@ def choose(costs, row_bytes, visits, kept, room, must=False):
     row_bytes : int
         Bytes of an example's features after the prefix.
     visits : float
-        How often an example will be needed until training ends.
+        How often an example will be needed while these blocks are the frozen ones.
     kept : Kept
     room : callable
         From the bytes of a row, and the bytes that stay taken beside it, to a `Place` or None.
@@ -94,25 +93,36 @@ class Room:
     storage : str or float
         As for `PrefixCache`.
     examples : int or None
-        How many there are, if that is known; otherwise room is for as many as there can be.
+        How many there are, if that is known; otherwise room is for as many as memory holds.
     """
 
     def __init__(self, storage, examples):
         self._storage = storage
         self._examples = examples
-        self._memory = SHARE * free_memory() if isinstance(storage, str) else storage
 
     def __call__(self, row_bytes, beside):
         """A `Place` for features of so many bytes an example beside others, or None."""
-        if self._storage in STORES:
-            rows = self._examples or int(self._memory // row_bytes)
+        if self._storage in ("memory", "compressed"):  # the user knows
+            rows = self._examples or int(self._memory(0) // row_bytes)
             return Place(STORES[self._storage], rows)
-        rooms = ("memory", self._memory - beside), ("mapped", SHARE * _free_space())
-        for kind, room in rooms:
+        rooms = {"memory": self._memory(beside), "mapped": SHARE * _free_space()}
+        for kind, room in rooms.items():
+            if kind == "mapped" and not self._examples:
+                continue  # how large would the file have to be?
             rows = self._examples or int(room // row_bytes)
-            if 0 < rows * row_bytes <= room:
+            if 0 < rows * row_bytes <= room and self._storage in ("auto", kind, self._number):
                 return Place(STORES[kind], rows)
         return None
+
+    @property
+    def _number(self):
+        return None if isinstance(self._storage, str) else self._storage
+
+    def _memory(self, beside):
+        """Bytes that may be taken beside others that are; free memory does not hold those."""
+        if self._number is not None:
+            return self._number - beside
+        return SHARE * (free_memory() - unwritten(STORES["memory"]))
 
 
 def count_visits(left, batch_size, examples):
@@ -124,10 +134,12 @@ def count_visits(left, batch_size, examples):
         Iterations; infinite where nobody knows.
     batch_size : int
     examples : int or None
-        How many there are, if that is known.
+        How many there are, if that is known; otherwise each is taken to come every time.
     """
-    return float(np.minimum(MANY, left * batch_size / examples)) if examples else MANY
+    share = batch_size / examples if examples else 1
+    return float(np.clip(left * share, 0, MANY))
 
 
 def _free_space():
-    return shutil.disk_usage(tempfile.gettempdir()).free
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    return free - unwritten(STORES["mapped"])

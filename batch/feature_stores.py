@@ -1,12 +1,16 @@
 """Where features of examples are kept: in memory, in a mapped file, or compressed with blosc."""
 
 import concurrent.futures
+import contextlib
 import mmap
 import tempfile
+import weakref
 
 import blosc
 import numpy as np
 import tensorflow as tf
+
+BACKLOG = 2  # batches that may wait to be written
 
 
 class MemoryStore:
@@ -33,15 +37,22 @@ class MemoryStore:
 
     def __init__(self, rows, shape, dtype):
         self._features = self._reserved(rows, shape, dtype)
+        self._size = rows * row_bytes(shape, dtype)
         # A tensor of the same memory: what is written shows in it.
         self._tensor = tf.experimental.dlpack.from_dlpack(self._features.__dlpack__())
         self.bytes = 0
+        _reserved.add(self)
+
+    @property
+    def unwritten(self):
+        """Bytes that are reserved and not taken yet."""
+        return self._size - self.bytes
 
     def _reserved(self, rows, shape, dtype):
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         memory = mmap.mmap(-1, rows * row_bytes(shape, dtype), flags=private)
-        if hasattr(mmap, "MADV_HUGEPAGE"):  # first writes are twice as fast
-            memory.madvise(mmap.MADV_HUGEPAGE)
+        with contextlib.suppress(AttributeError, OSError):  # where there are none
+            memory.madvise(mmap.MADV_HUGEPAGE)  # first writes are twice as fast
         return np.frombuffer(memory, dtype).reshape(rows, *shape)
 
     def write(self, rows, features):
@@ -100,11 +111,17 @@ def as_features(stored):
 
 
 def stored_as(outputs):
-    """Shape and type of what is stored of a block's outputs: bfloat16 as its bits."""
-    dtype = tf.uint16 if outputs.dtype == "bfloat16" else tf.as_dtype(outputs.dtype)
+    """Shape, of one example, and type of what is stored of a block's outputs, a TensorSpec."""
+    dtype = tf.uint16 if outputs.dtype == tf.bfloat16 else outputs.dtype
     return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
 
 
+def unwritten(kind):
+    """Bytes that all stores of a kind in this process have reserved and not taken yet."""
+    return sum(store.unwritten for store in _reserved if type(store) is kind)
+
+
+_reserved = weakref.WeakSet()
 STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": CompressedStore}
 
 
@@ -143,7 +160,7 @@ class Features:
 
     def leave(self):
         """Nothing more will be written: what is there waits to be carried forward."""
-        self._settle()
+        self.settle()
         self._waiting = np.count_nonzero(self.there)
 
     def left(self, carried):
@@ -160,13 +177,16 @@ class Features:
         """Have features written to slots that were empty."""
         self._writing.append(self._writer.submit(self.store.write, slots, features))
         self.there[slots] = True
+        if len(self._writing) > BACKLOG:
+            self._writing.pop(0).result()
 
     def read(self, slots):
         """Features, and the places of these slots in them."""
-        self._settle()
+        self.settle()
         return self.store.read(slots)
 
-    def _settle(self):
+    def settle(self):
+        """Wait until all is written."""
         for one in self._writing:
             one.result()
         self._writing = []

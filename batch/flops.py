@@ -68,9 +68,38 @@ def block_costs(network):
     return [_cost(layer) for layer in network.layers]
 
 
-def forward_cost(function):
-    """Multiply-adds for one image of a `tf.function` with an input signature, as a block's."""
-    return sum(_products(function.get_concrete_function().graph.get_operations()))
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """A block's forward pass in inference mode, for one image.
+
+    Attributes
+    ----------
+    cost : int
+        Multiply-adds.
+    outputs : TensorSpec
+        Shape `(1, …)` and type of what it gives.
+    random : bool
+        Whether it has random operations all the same.
+    """
+
+    cost: int
+    outputs: tf.TensorSpec
+    random: bool
+
+
+def forward(layer, inputs):
+    """What a block does in inference mode with inputs of a shape `(1, …)` and type."""
+
+    def infer(features):
+        return run(layer, tf.cast(features, layer.input.dtype), False)
+
+    graph = tf.function(infer, autograph=False).get_concrete_function(inputs).graph
+    operations, outputs = graph.get_operations(), graph.outputs[0]
+    return Forward(
+        sum(_products(operations)),
+        tf.TensorSpec(outputs.shape, outputs.dtype),
+        any("Random" in op.type or "Multinomial" in op.type for op in operations),
+    )
 
 
 def step_cost(costs, active, dropping=True):
@@ -203,19 +232,15 @@ def _products(ops):
 
 
 def _convolution(outputs, kernel):
-    return _size(outputs[:3]) * _size(kernel)
-
-
-def _size(shape):
-    """Elements for one image: a dimension that is left open counts as 1."""
-    return int(np.prod([length or 1 for length in shape]))
+    return int(np.prod(outputs[:3]) * np.prod(kernel))
 
 
 _COUNT = {
     "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),
     "Conv2DBackpropFilter": lambda op: _convolution(op.inputs[2].shape, op.outputs[0].shape),
     "Conv2DBackpropInput": lambda op: _convolution(op.inputs[2].shape, op.inputs[1].shape),
-    "MatMul": lambda op: (
-        _size(op.outputs[0].shape) * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+    "MatMul": lambda op: int(
+        op.outputs[0].shape.num_elements()
+        * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
     ),
 }

@@ -12,21 +12,27 @@ def in_bfloat16(layers):
     layers : list of keras.layers.Layer
         Blocks of a network, the classifier last. What is in them is made in mixed precision too.
 
-    Raises
-    ------
-    ValueError
-        If a block with weights computes in float32 all the same: its config does not say in what.
     """
     *blocks, classifier = layers
     made = [type(block).from_config(_mixed(block.get_config())) for block in blocks]
-    for block, one in zip(blocks, made):
-        inner = one._flatten_layers()  # noqa: SLF001 itself and all within
+    return [*made, type(classifier).from_config(classifier.get_config())]
+
+
+def check_bfloat16(blocks):
+    """Refuse blocks, built, that compute in float32 whatever their configs say.
+
+    Raises
+    ------
+    ValueError
+        Names the block.
+    """
+    for block in blocks:
+        inner = block._flatten_layers()  # noqa: SLF001 itself and all within
         if block.weights and all(each.compute_dtype != "bfloat16" for each in inner):
             raise ValueError(
                 f"{block.name} does not take its precision from its config: for precision "
                 f"'bfloat16', make it with dtype='{MIXED}'."
             )
-    return [*made, type(classifier).from_config(classifier.get_config())]
 
 
 def _mixed(config):

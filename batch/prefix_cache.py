@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from batch.cache_planning import Kept, Room, choose, count_visits
 from batch.feature_stores import STORES, Features, as_features, row_bytes, stored_as
-from batch.flops import forward_cost
+from batch.flops import forward
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,15 +91,15 @@ class PrefixCache:
         self._scaled = tf.function(
             lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
         )
-        self._chunk = None  # a batch's size: of another, the last bits can be others
-        self._costs = []  # multiply-adds of the blocks for one image, as far as they were asked for
+        self._forward = []  # of the blocks, as far as they were asked for
         self.asked = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
         self._computing = 0.0  # seconds
         self._source = None  # of the last step
-        self._clear()
+        self.clear()
 
-    def _clear(self):
+    def clear(self):
+        """Forget all features, as after frozen weights were changed by hand."""
         self._depth = 0  # of the prefix last seen
         self._now = self._before = None  # features after now.depth blocks, and what becomes of them
         self._slots = {}
@@ -142,27 +142,35 @@ class PrefixCache:
         places : ndarray, shape (n,)
             Where in them the examples are.
         """
-        depth = self._lasting(depth)
+        depth = self._lasting(depth, batch)
         known, self._source = self._source is batch.source, batch.source
         if depth < self._depth or not known:
-            self._clear()  # blocks learn again, or these are other examples
+            self.clear()  # blocks learn again, or these are other examples
         if depth and self._serves(batch, known):
             if depth > self._depth:
                 self._enter(depth, batch, left)
-            slots = self._slots_of(batch) if self._now else None
+            # In a batch of another size, the last bits could be others.
+            slots = self._slots_of(batch) if self._now and len(batch.rows) == self._chunk else None
             if slots is not None and self._same(slots, batch):
                 return self._now.depth, *self._filled(slots, batch)
         return 0, batch.images, batch.rows
 
-    def _lasting(self, depth):
-        """Leading blocks, of these, that give an example the same in every batch."""
-        varying = [block.varies for block in self._blocks[:depth]]
-        return varying.index(True) if True in varying else depth
+    def _lasting(self, depth, batch):
+        """Leading blocks, of these, that give an example the same every time."""
+        if self._storage == "off":
+            return 0
+        entry = tf.TensorSpec((1, *batch.images.shape[1:]), tf.float32)
+        for block in self._blocks[len(self._forward) : depth]:
+            inputs = self._forward[-1].outputs if self._forward else entry
+            self._forward.append(forward(block.layer, inputs))
+        lasting = [
+            not (block.varies or found.random) and found.outputs.shape.is_fully_defined()
+            for block, found in zip(self._blocks[:depth], self._forward)
+        ]
+        return lasting.index(False) if False in lasting else depth
 
     def _serves(self, batch, known):
         """Whether what is computed for an example can serve for it again."""
-        if self._storage == "off":
-            return False
         if self._preprocessing.augments:
             _say("augmentation makes other images of an example every time")
             return False
@@ -188,21 +196,26 @@ class PrefixCache:
         features : tensor or TensorSpec
             Of the type and, but for the first axis, the shape that they will have.
         """
-        depth = self._lasting(depth)
+        depth = self._lasting(depth, batch)
         if not depth or not self._serves(batch, True):
             return 0, batch.images
         place, _ = self._choice(depth, batch, left)
         start = depth if place else (self._now.depth if self._now else 0)
         if not start:
             return 0, batch.images
-        shape, dtype = stored_as(self._blocks[start - 1].outputs)
+        shape, dtype = stored_as(self._forward[start - 1].outputs)
         return start, tf.TensorSpec((None, *shape), dtype)
 
-    def prepare(self, depth):
+    def prepare(self, depth, batch):
         """Run the blocks once that features will come from."""
+        features = self._scaled(batch.images, tf.constant(batch.rows)) if depth else None
         for block in self._blocks[:depth]:
-            inputs = block.inputs
-            block.infer(tf.zeros((self._chunk, *inputs.shape[1:]), inputs.dtype))
+            features = block.infer(features)
+
+    def settle(self):
+        """Wait until all features are written."""
+        if self._now:
+            self._now.settle()
 
     def _enter(self, depth, batch, left):
         """Decide what the steps begin with, now that so many blocks are frozen."""
@@ -213,17 +226,15 @@ class PrefixCache:
                 self._now.leave()
             self._before = self._now if carried else None
             self._now = None  # makes room
-            shape, dtype = stored_as(self._blocks[depth - 1].outputs)
-            self._now = Features(depth, place.store, place.rows, shape, dtype)
+            self._chunk = len(batch.rows)
+            stored = stored_as(self._forward[depth - 1].outputs)
+            self._now = Features(depth, place.store, place.rows, *stored)
 
     def _choice(self, depth, batch, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
-        self._chunk = self._chunk or len(batch.rows)
-        for block in self._blocks[len(self._costs) : depth]:
-            self._costs.append(forward_cost(block.inference))
         return choose(
-            self._costs[:depth],
-            row_bytes(*stored_as(self._blocks[depth - 1].outputs)),
+            [one.cost for one in self._forward[:depth]],
+            row_bytes(*stored_as(self._forward[depth - 1].outputs)),
             count_visits(left(), len(batch.rows), batch.examples),
             self._kept(),
             Room(self._storage, batch.examples),
@@ -236,31 +247,37 @@ class PrefixCache:
         return Kept(now.depth, now.row_bytes, now.bytes, type(now.store)) if now else Kept()
 
     def _slots_of(self, batch):
-        """Slots of examples, given out as they come; None where one has no room."""
+        """Slots of examples, given out as they come; None if there are more than there is room."""
         slots, numbers = self._slots, batch.rows if batch.numbers is None else batch.numbers
         found = [slots.setdefault(number, len(slots)) for number in numbers.tolist()]
-        return np.array(found) if max(found) < len(self._now.there) else None
+        if max(found) >= len(self._now.there):
+            self._give_up("there are more examples than there is room for")
+            return None
+        return np.array(found)
 
     def _same(self, slots, batch):
         """Whether numbered examples have the images that they had; if not, nothing is kept."""
         if batch.numbers is None:
             return True
-        images, sums = batch.images.numpy(), self._checksums
-        for slot, row in zip(slots.tolist(), batch.rows):
-            checksum = zlib.crc32(images[row])
+        images, sums = tf.gather(batch.images, batch.rows).numpy(), self._checksums
+        for slot, image in zip(slots.tolist(), images):
+            checksum = zlib.crc32(image)
             if sums.setdefault(slot, checksum) != checksum:
-                _say("the images of an example differ from one step to the next")
-                self._storage = "off"
-                self._clear()
-                return False
+                return self._give_up("the images of an example differ from one step to the next")
         return True
+
+    def _give_up(self, reason):
+        _say(reason)
+        self._storage = "off"
+        self.clear()
+        return False
 
     def _filled(self, slots, batch):
         """Features of a batch and places in them, once those that are missing are computed."""
         fresh = ~self._now.there[slots]
         self.asked += len(slots)
         self.hits += len(slots) - np.count_nonzero(fresh)
-        self._avoided += len(slots) * sum(self._costs[: self._now.depth])
+        self._avoided += len(slots) * self._cost(0, self._now.depth)
         missing, first = np.unique(slots[fresh], return_index=True)
         rows = batch.rows[fresh][first]
         older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
@@ -297,11 +314,14 @@ class PrefixCache:
         if features.dtype == tf.bfloat16:
             features = tf.bitcast(features, tf.uint16)
         self._now.write(slots, features.numpy()[: len(slots)])
-        cost = len(slots) * sum(self._costs[depth : self._now.depth])
+        cost = len(slots) * self._cost(depth, self._now.depth)
         self._computed += cost
         self._avoided -= cost
         self._computing += time.perf_counter() - started
         return features
+
+    def _cost(self, first, last):
+        return sum(one.cost for one in self._forward[first:last])
 
 
 @functools.cache

@@ -179,7 +179,9 @@ class ResBatch(Batch):
                 model = self._new_model(kind, name, images, labels, rows is None)
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        numbers = self.indices if rows is None else None
+        # An action may have made more images than the batch has indices.
+        numbered = rows is None and len(self.indices) == len(images)
+        numbers = self.indices if numbered else None
         loss = model.train(images, labels, numbers, rows=rows, loss_weights=weights)
         return self._deliver(loss, losses, save_to)
 

@@ -53,13 +53,25 @@ def processors():
 
 
 def free_memory():
-    """Bytes of memory that are free or could be; half of all there are where nothing tells."""
+    """Bytes of memory that are free or could be; half of all there are where nothing tells.
+
+    In a container with a limit, at most what that leaves.
+    """
     try:
         with open("/proc/meminfo") as lines:
             told = dict(line.split(":") for line in lines)
-        return 1024 * int(told["MemAvailable"].split()[0])
+        free = 1024 * int(told["MemAvailable"].split()[0])
     except (OSError, KeyError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    with contextlib.suppress(OSError, ValueError):  # no limit, or no such file
+        limit, used = (_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+        free = min(free, max(limit - used, 0))
+    return free
+
+
+def _number(path):
+    with open(path) as file:
+        return int(file.read())
 
 
 @contextlib.contextmanager

@@ -59,16 +59,16 @@ def stages(schedule, iterations, learns=None):
     return [Stage(start, stop, active) for (start, active), stop in zip(found, ends)]
 
 
-def iterations_left(schedule, rates_at, iteration):
-    """Iterations, this one included, until other leading blocks are frozen.
+def iterations_left(schedule, stage_at, iteration):
+    """Iterations, this one included, until another stage.
 
     Parameters
     ----------
     schedule : callable
         Its `iterations`, if it has some, say when it ends. After that, or without, nobody knows:
         infinite. Of one that looks at training only the end is known.
-    rates_at : callable
-        From the iteration to the rates of the blocks.
+    stage_at : callable
+        From the iteration to what tells its stage from others.
     iteration : int
     """
     end = math.ceil(getattr(schedule, "iterations", 0) or 0)
@@ -76,7 +76,6 @@ def iterations_left(schedule, rates_at, iteration):
         return np.inf
     if observes(schedule):
         return end - iteration
-    frozen = leading_frozen(rates_at(iteration))
-    later = range(iteration + 1, end)
-    changes = (other for other in later if leading_frozen(rates_at(other)) != frozen)
+    stage, later = stage_at(iteration), range(iteration + 1, end)
+    changes = (other for other in later if stage_at(other) != stage)
     return next(changes, end) - iteration

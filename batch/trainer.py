@@ -201,9 +201,19 @@ class Trainer:
         self._look_ahead(batch, labels, bool(weights), time.perf_counter() - started)
         return loss, logits
 
+    def settle(self):
+        """Wait for what other threads do: compiling ahead, and writing features."""
+        if self._ahead:
+            self._ahead.settle()
+        self.cache.settle()
+
     def _left(self, iteration):
-        """Iterations, from this one on, until other blocks are frozen."""
-        return iterations_left(self.schedule, self.rates_at, iteration)
+        """Iterations, from this one on, until there is another step, or other blocks in front."""
+
+        def stage(iteration):
+            return self._shared(self.rates_at(iteration) > 0, None)
+
+        return iterations_left(self.schedule, stage, iteration)
 
     def _step(self, features, active, weighted, start):
         if self._ahead:
@@ -226,7 +236,7 @@ class Trainer:
             return
 
         def compiled():
-            self.cache.prepare(start)
+            self.cache.prepare(start, batch)
             return self.steps.compiled(entry, active, weighted, start)
 
         def arguments():

@@ -6,6 +6,11 @@ from importlib import metadata
 
 from batch.runtime import processors
 
+UNITS = (  # flags of processors, and what they have for bfloat16
+    ("amx_bf16", "matrix units"),
+    ("avx512_bf16", "vector units"),
+    ("bf16", "vector units"),
+)
 PACKAGES = ("resbatch", "batchflow", "keras", "numpy", "pandas", "tensorflow")
 
 
@@ -32,7 +37,7 @@ def processor_name():
 def bfloat16_units():
     """What the processor has for products in bfloat16, in words."""
     flags = _told("flags").split() or _told("Features").split()
-    for flag, units in (("amx_bf16", "matrix units"), ("avx512_bf16", "vector units")):
+    for flag, units in UNITS:
         if flag in flags:
             return units
     return "none: slower than float32" if flags else "unknown"

@@ -124,6 +124,7 @@ def _is_ours(path):
 def _worth_keeping(folder):
     """Whether there are checkpoints, metrics, or the results themselves."""
     metrics = any(path.stat().st_size for path in folder.glob("*.jsonl"))
+    metrics |= (folder / "bench.csv").exists()
     return metrics or _has_checkpoints(folder) or (folder / "experiment.json").exists()
 
 

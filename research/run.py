@@ -75,8 +75,10 @@ class Run:
         split = self.data.train
         digest = hashlib.sha256(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
+        experiment = dataclasses.asdict(self.experiment)
+        del experiment["cache"]  # it changes nothing but time
         return {
-            **dataclasses.asdict(self.experiment),
+            **experiment,
             "train_images": len(split.labels),
             "train_sha256": digest.hexdigest(),
         }
@@ -94,8 +96,11 @@ class Run:
         TrainingError
             If the loss is not finite.
         """
-        for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
+        due = min(iterations, self.experiment.iterations - len(self.history))
+        for _ in range(due):
             self._iterate()
+        if due:
+            self._settle()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.told()
@@ -116,7 +121,9 @@ class Run:
         if newest is None:
             return
         self._check_same(newest)
-        model = MODELS[self.experiment.model]({"load": {"path": newest.model}})
+        model = MODELS[self.experiment.model](
+            {"load": {"path": newest.model}, "cache": self.experiment.cache}
+        )
         self._pipeline.models.add_model(self.experiment.kind, model)
         self.history = newest.history
         skipped = self._pipeline.dataset.p  # without actions; the batches follow from the seed
@@ -141,6 +148,12 @@ class Run:
             self._evaluate()
         for watcher in self.watchers:
             watcher.iterated(self)
+
+    def _settle(self):
+        """Let other threads finish, on this run's time."""
+        start = time.perf_counter()
+        self.model.trainer.settle()
+        self.history.seconds[-1] += time.perf_counter() - start
 
     def _evaluate(self):
         found = self._evaluation.evaluate(self.model, self.history)

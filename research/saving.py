@@ -1,7 +1,6 @@
 """The search for the schedule that saves most time within a bound of accuracy.
 
-FreezeOut's schedules with starts below the paper's, unscaled, what frozen blocks compute kept,
-against the matched baseline; and that baseline over fewer iterations, which saves time too. The
+FreezeOut's schedules, unscaled, what frozen blocks compute kept, against the matched baseline; and that baseline over fewer iterations, which saves time too. The
 best schedule is the preset 'thrifty' (`research.recipes.PRESETS`); `resbatch bench saving` measures
 it over more seeds.
 """
@@ -16,7 +15,11 @@ from research.compare import paired_interval
 from research.prediction import predicted_ratio
 
 BASELINE = "annealed"
-SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.3), ("linear", 0.3))
+SCHEDULES = (
+    *(("cubic", t_0) for t_0 in (0.35, 0.5, 0.7, 0.8)),
+    *(("squared", t_0) for t_0 in (0.3, 0.6)),
+    ("linear", 0.3),
+)
 SHORTER = (0.6, 0.8)  # shares of the iterations
 ONLY = "only"  # in the labels of shorter runs
 BOUND = 0.1  # points of accuracy that may be lost

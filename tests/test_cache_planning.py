@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from batch import cache_planning
@@ -55,6 +56,8 @@ def test_what_must_be_kept_is_kept_although_it_does_not_pay():
         (1500.0, 0, 0, Place(STORES["memory"], 10)),
         (100, 9999, 3000, Place(STORES["mapped"], 10)),
         ("compressed", 0, 0, Place(STORES["compressed"], 10)),
+        ("mapped", 9999, 3000, Place(STORES["mapped"], 10)),
+        ("mapped", 9999, 2000, None),
     ],
 )
 def test_where_there_is_room(monkeypatch, storage, memory, disk, expected):
@@ -66,13 +69,23 @@ def test_where_there_is_room(monkeypatch, storage, memory, disk, expected):
 def test_room_for_as_many_as_there_may_be(monkeypatch):
     monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
     assert Room("auto", None)(150, 0).rows == 10
-    assert Room("auto", None)(150, 600).rows == 6
+    assert Room("auto", None)(150, 600).rows == 10  # free memory does not hold what is kept
+    assert Room(1500, None)(150, 600).rows == 6
     assert Room("memory", None)(150, 0).rows == 10
+    assert Room("mapped", None)(150, 0) is None
+
+
+def test_what_others_have_reserved_is_not_free(monkeypatch):
+    monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
+    store = MEMORY(10, (100,), np.dtype("uint8"))
+    assert Room("auto", None)(150, 0).rows == 6
+    del store
+    assert Room("auto", None)(150, 0).rows == 10
 
 
 @pytest.mark.parametrize(
     ("left", "examples", "visits"),
-    [(100, 3000, 10), (math.inf, 3000, MANY), (5, None, MANY)],
+    [(100, 3000, 10), (math.inf, 3000, MANY), (5, None, 5), (math.inf, None, MANY), (-3, 9, 0)],
 )
 def test_visits(left, examples, visits):
     assert count_visits(left, 300, examples) == visits

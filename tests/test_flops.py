@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from batch import Constant, FreezeOut
-from batch.flops import block_costs, frozen_ratios, predicted_ratio, step_cost
+from batch.flops import block_costs, forward, frozen_ratios, predicted_ratio, step_cost
 from batch.networks.resnet import small_resnet
 from batch.networks.stochastic_depth import with_stochastic_depth
 
@@ -122,3 +123,13 @@ def test_in_bfloat16_half_is_held_and_no_weights():
     whole = block_costs(small_resnet((28, 28, 1), 10))
     for less, more in zip(halved[:-1], whole[:-1]):
         assert 0.45 * more.held < less.held < 0.7 * more.held
+
+
+def test_the_forward_pass_of_a_block_for_one_image():
+    layer = keras.layers.Dense(4)
+    layer.build((None, 5, 3))
+    keras.Sequential([keras.Input((5, 3)), layer])
+    found = forward(layer, tf.TensorSpec((1, 5, 3), tf.float32))
+    assert found.cost == 5 * 3 * 4
+    assert found.outputs.shape == (1, 5, 4)
+    assert not found.random

@@ -6,7 +6,6 @@ from batch import TFModel, as_blocks
 from batch.networks.blocks import ResidualBlock
 from batch.networks.fade_in import FadeIn
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.precision import in_bfloat16
 
 INPUTS = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 3}}
 
@@ -84,7 +83,6 @@ class Stubborn(keras.layers.Dense):
 
 
 def test_a_layer_that_keeps_to_float32_is_named():
-    stubborn = Stubborn(3, name="stubborn")
-    stubborn.build((None, 3))
+    layers = [keras.layers.Flatten(), Stubborn(3, name="stubborn"), keras.layers.Dense(3)]
     with pytest.raises(ValueError, match="stubborn does not take its precision from its config"):
-        in_bfloat16([stubborn, keras.layers.Dense(3)])
+        TFModel({"inputs": INPUTS, "network": layers, "precision": "bfloat16"})

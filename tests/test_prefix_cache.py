@@ -13,6 +13,7 @@ from batch.preprocessing import Preprocessing
 from batch.trainer import Trainer
 from research.benchmarks.graphs import executed_operations
 
+RATE = {"learning_rate": 0.05}
 FREEZING = {"iterations": 12, "learning_rate": 0.05, "t_0": 0.2, "degree": 1, "scaled": False}
 
 
@@ -203,17 +204,65 @@ def test_a_prefix_that_depends_on_its_batch_is_not_served(by_hand):
     assert made.trainer.cache.told() is None
 
 
-def test_examples_that_there_is_no_room_for_are_computed(model, examples, monkeypatch):
+def test_where_there_are_more_examples_than_room_nothing_is_kept(
+    model, examples, monkeypatch, caplog
+):
     images, labels = examples
-    plain, kept = (model(kind, schedule=ByHand(1)) for kind in ("off", 3000.0))
-    monkeypatch.setattr("batch.cache_planning._free_space", lambda: 0)
-    monkeypatch.setattr("batch.cache_planning.MANY", 10**6)
-    for rows in (np.arange(10), np.arange(10), np.arange(30, 40)):
+    plain, kept = (model(kind, schedule=ByHand(1)) for kind in ("off", "memory"))
+    monkeypatch.setattr("batch.cache_planning.free_memory", lambda: 6000)  # 11 rows in half of it
+    for rows in (np.arange(10), np.arange(10), np.arange(30, 40), np.arange(10)):
         batch = images[rows], labels[rows]
         assert kept.train(*batch, indices=rows) == plain.train(*batch)
-    cache = kept.trainer.cache
-    assert cache.asked in (0, 20)  # 11 rows of 4·4·4 float32
-    assert cache.peak_bytes <= 3000
+    assert kept.trainer.cache.asked == 20
+    assert "more examples than there is room for" in caplog.records[0].getMessage()
+
+
+def test_batches_of_another_size_are_computed(by_hand):
+    made, step = by_hand(1)
+    for size in (20, 20, 10, 20):
+        step(np.arange(size))
+    assert made.trainer.cache.asked == 60
+
+
+class Noise(keras.layers.Layer):
+    """A layer that is random in inference too."""
+
+    def call(self, inputs):
+        return inputs + tf.random.normal((), seed=1, dtype=inputs.dtype)
+
+
+def test_a_block_that_is_random_all_the_same_is_not_served(model, examples, blocks):
+    stem, *others = blocks()
+    made = model("memory", network=[stem, Noise(), *others], schedule=("Constant", RATE))
+    made.trainer.schedule = lambda iteration: np.array([0.0, 0.0, 0.0, 0.05])
+    made.train(*examples, rows=np.arange(20))
+    made.train(*examples, rows=np.arange(20))
+    assert made.trainer.cache._now.depth == 1  # up to the noise
+
+
+def test_blocks_of_unknown_shapes_are_not_served(examples):
+    inputs = keras.Input((None, None, 1))
+    open_shaped = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
+    layers = [open_shaped, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    given = {"images": {"shape": (8, 8, 1), "classes": 3}}
+    config = {"inputs": given, "network": layers, "schedule": ("Constant", RATE), "cache": "memory"}
+    made = TFModel(config)
+    made.trainer.schedule = lambda iteration: np.array([0.0, 0.05])
+    for _ in range(2):
+        made.train(*examples, rows=np.arange(20))
+    assert made.trainer.cache.hits == 20  # for images of 8×8 they are known
+
+
+def test_features_can_be_forgotten(by_hand):
+    made, step = by_hand(1)
+    plain, plainly = by_hand(1, cache="off")
+    step(np.arange(20))
+    plainly(np.arange(20))
+    for one in (made, plain):
+        kernel = one.network.layers[0].weights[0]
+        kernel.assign(2 * kernel)
+    made.trainer.cache.clear()
+    assert step(np.arange(20)) == plainly(np.arange(20))
 
 
 def test_statistics(by_hand):
@@ -231,13 +280,13 @@ def test_short_chunks_are_filled_up(blocks, examples):
     network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
     trainer = Trainer(network, FusedSGD(), ByHand(1), lambda *_: tf.zeros(1), cache="memory")
     images = tf.constant(examples[0])
-    for rows in ([7, 3, 9], [5, 3]):
+    for rows in ([7, 3, 9], [5, 3, 7]):
         batch = Batch(images, np.array(rows))
         start, features, places = trainer.cache.features(batch, 1, lambda: 10)
     expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
     assert start == 1
     assert np.array_equal(tf.gather(features, places)[0], expected[0])
-    assert trainer.cache.hits == 1
+    assert trainer.cache.hits == 2
 
 
 @pytest.mark.parametrize("storage", ["on", True, None, -1])

@@ -117,8 +117,9 @@ def _note(runs, baseline, reached):
     if reached:
         seconds = np.median([one.seconds for one in reached.values()])
         told.append(f"{100 * GOAL:.1f} % after {seconds:.1f} s")
-    if runs[0].cache:
-        hits = np.mean([run.cache["hits"] / run.cache["asked"] for run in runs])
-        most = max(run.cache["bytes"] for run in runs)
+    kept = [run.cache for run in runs if run.cache]
+    if kept:
+        hits = np.mean([one["hits"] / one["asked"] for one in kept])
+        most = max(one["bytes"] for one in kept)
         told.append(f"{100 * hits:.0f} % found, {most / 1e9:.2f} GB")
     return ", ".join(told)
