@@ -104,7 +104,7 @@ class Room:
         """A `Place` for features of so many bytes an example beside others, or None."""
         if self._storage in ("memory", "compressed"):  # the user knows
             rows = self._examples or int(self._memory(0) // row_bytes)
-            return Place(STORES[self._storage], rows)
+            return Place(STORES[self._storage], rows) if rows > 0 else None
         rooms = {"memory": self._memory(beside), "mapped": SHARE * _free_space()}
         for kind, room in rooms.items():
             if kind == "mapped" and not self._examples:

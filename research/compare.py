@@ -71,6 +71,7 @@ def compare(named, seeds, data, quiet=False, watch=None):
             while not all(one.done for one in runs.values()):
                 for one in runs.values():
                     one.advance(TURN)
+                    one.settle()
             histories += [
                 dataclasses.replace(one.history, method=label) for label, one in runs.items()
             ]

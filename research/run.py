@@ -96,14 +96,17 @@ class Run:
         TrainingError
             If the loss is not finite.
         """
-        due = min(iterations, self.experiment.iterations - len(self.history))
-        for _ in range(due):
+        for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
             self._iterate()
-        if due:
-            self._settle()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.told()
+
+    def settle(self):
+        """Let this run's other threads finish on its own time, before another has its turn."""
+        start = time.perf_counter()
+        self.model.trainer.settle()
+        self.history.seconds[-1] += time.perf_counter() - start
 
     def take_up(self, checkpoints):
         """Go on from the newest checkpoint, if there is one, as if there had been no interruption.
@@ -148,12 +151,6 @@ class Run:
             self._evaluate()
         for watcher in self.watchers:
             watcher.iterated(self)
-
-    def _settle(self):
-        """Let other threads finish, on this run's time."""
-        start = time.perf_counter()
-        self.model.trainer.settle()
-        self.history.seconds[-1] += time.perf_counter() - start
 
     def _evaluate(self):
         found = self._evaluation.evaluate(self.model, self.history)

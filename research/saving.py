@@ -1,8 +1,8 @@
 """The search for the schedule that saves most time within a bound of accuracy.
 
-FreezeOut's schedules, unscaled, what frozen blocks compute kept, against the matched baseline; and that baseline over fewer iterations, which saves time too. The
-best schedule is the preset 'thrifty' (`research.recipes.PRESETS`); `resbatch bench saving` measures
-it over more seeds.
+FreezeOut's schedules, unscaled, what frozen blocks compute kept, against the matched baseline; and
+that baseline over fewer iterations, which saves time too. The best schedule is the preset 'thrifty'
+(`research.recipes.PRESETS`); `resbatch bench saving` measures it over more seeds.
 """
 
 import dataclasses

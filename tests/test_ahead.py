@@ -1,3 +1,5 @@
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -91,6 +93,18 @@ def test_a_step_is_begun_once():
     one = Ahead(lambda: [])
     for _ in range(2):
         one.begin("key", lambda: calls.append(1) or step, list)
+    one.settle()
     one.wait("key")
     one.wait("another")
     assert calls == [1]
+
+
+def test_what_has_not_begun_when_it_is_needed_is_not_waited_for():
+    free, calls = threading.Event(), []
+    blocker, one = Ahead(list), Ahead(list)
+    blocker.begin("busy", free.wait, list)
+    one.begin("key", lambda: calls.append(1), list)
+    one.wait("key")
+    free.set()
+    blocker.settle()
+    assert not calls

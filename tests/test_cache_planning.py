@@ -3,10 +3,17 @@ import math
 import numpy as np
 import pytest
 
-from batch import cache_planning
+from batch import cache_planning, feature_stores
 from batch.cache_planning import MANY, Kept, Place, Room, choose, count_visits
 from batch.feature_stores import STORES
 from batch.planning import SPEED
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    """Nothing is reserved by other tests."""
+    monkeypatch.setattr(cache_planning, "unwritten", lambda kind: 0)
+
 
 MEMORY = STORES["memory"]
 COSTS = [SPEED * 1e-5] * 3  # ten microseconds each
@@ -77,10 +84,15 @@ def test_room_for_as_many_as_there_may_be(monkeypatch):
 
 def test_what_others_have_reserved_is_not_free(monkeypatch):
     monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
-    store = MEMORY(10, (100,), np.dtype("uint8"))
+    monkeypatch.setattr(cache_planning, "unwritten", lambda kind: 1000 * (kind is MEMORY))
     assert Room("auto", None)(150, 0).rows == 6
-    del store
-    assert Room("auto", None)(150, 0).rows == 10
+
+
+def test_reserved_and_not_written():
+    before = feature_stores.unwritten(MEMORY)
+    store = MEMORY(10, (100,), np.dtype("uint8"))
+    store.write(np.arange(3), np.zeros((3, 100), np.uint8))
+    assert feature_stores.unwritten(MEMORY) == before + 700
 
 
 @pytest.mark.parametrize(

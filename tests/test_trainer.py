@@ -33,7 +33,7 @@ def make(blocks):
     def make_trainer(schedule, optimizer=None, loss=cross_entropy, preprocessing=None):
         network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
         optimizer = optimizer or FusedSGD(0.05, momentum=0.9, nesterov=True)
-        return Trainer(network, optimizer, schedule, loss, preprocessing)
+        return Trainer(network, optimizer, schedule, loss, preprocessing, cache="off")
 
     return make_trainer
 
