@@ -15,11 +15,7 @@ from research.compare import paired_interval
 from research.prediction import predicted_ratio
 
 BASELINE = "annealed"
-SCHEDULES = (
-    *(("cubic", t_0) for t_0 in (0.35, 0.5, 0.7, 0.8)),
-    *(("squared", t_0) for t_0 in (0.3, 0.6)),
-    ("linear", 0.3),
-)
+SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
 SHORTER = (0.6, 0.8)  # shares of the iterations
 ONLY = "only"  # in the labels of shorter runs
 BOUND = 0.1  # points of accuracy that may be lost
