@@ -38,7 +38,7 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "normalize": True,
 }
 PRESETS = {  # schedules of freezeout by name; each was found by a search (`research.saving`)
-    "thrifty": {"t_0": 0.2, "how_scale": "cubic", "scale_lr": False},
+    "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
 }
 MODEL_OPTIONS = {  # that a network's config may have
     "densenet": ("depth", "growth_rate", "bottleneck", "compression"),

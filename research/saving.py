@@ -17,7 +17,7 @@ from research.prediction import predicted_ratio
 BASELINE = "annealed"
 SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
 SHORTER = (0.6, 0.8)  # shares of the iterations
-ONLY = "only"  # in the labels of shorter runs
+ONLY = "fewer iterations"  # in the labels of shorter runs
 BOUND = 0.1  # points of accuracy that may be lost
 TITLE = "What can be saved"
 CAPTION = (

@@ -17,7 +17,7 @@ def table():
         "freezeout cubic, t_0 0.35": (0.97, 60.0),
         "freezeout cubic, t_0 0.7": (0.9895, 80.0),
         "freezeout linear, t_0 0.3": (0.9892, 90.0),
-        "annealed only, 0.6": (0.99, 50.0),
+        "annealed fewer iterations, 0.6": (0.99, 50.0),
     }
     histories = [
         history(label, accuracy + 0.0002 * seed * (label != "annealed"), seconds, seed)
@@ -31,7 +31,7 @@ def test_the_baseline_the_schedules_and_shorter_runs():
     named = saving.experiments(Experiment(iterations=100))
     assert next(iter(named)) == "annealed"
     assert named["freezeout cubic, t_0 0.35"].schedule()[1]["t_0"] == 0.35
-    shorter = named["annealed only, 0.6"]
+    shorter = named["annealed fewer iterations, 0.6"]
     assert (shorter.method, shorter.iterations, shorter.schedule()[1]["iterations"]) == (
         "annealed",
         60,
