@@ -41,7 +41,7 @@ class MemoryStore:
         # A tensor of the same memory: what is written shows in it.
         self._tensor = tf.experimental.dlpack.from_dlpack(self._features.__dlpack__())
         self.bytes = 0
-        _reserved.add(self)
+        _stores.add(self)
 
     @property
     def unwritten(self):
@@ -118,10 +118,10 @@ def stored_as(outputs):
 
 def unwritten(kind):
     """Bytes that all stores of a kind in this process have reserved and not taken yet."""
-    return sum(store.unwritten for store in _reserved if type(store) is kind)
+    return sum(store.unwritten for store in _stores if type(store) is kind)
 
 
-_reserved = weakref.WeakSet()
+_stores = weakref.WeakSet()
 STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": CompressedStore}
 
 

@@ -129,9 +129,8 @@ class PrefixCache:
         batch : Batch
         depth : int
             Leading blocks that are frozen.
-        left : callable
-            Without arguments, to the iterations that are left until other blocks are frozen;
-            infinite if nobody knows.
+        left : float
+            Iterations until other blocks are frozen; infinite if nobody knows.
 
         Returns
         -------
@@ -235,7 +234,7 @@ class PrefixCache:
         return choose(
             [one.cost for one in self._forward[:depth]],
             row_bytes(*stored_as(self._forward[depth - 1].outputs)),
-            count_visits(left(), len(batch.rows), batch.examples),
+            count_visits(left, len(batch.rows), batch.examples),
             self._kept(),
             Room(self._storage, batch.examples),
             must=self._storage in STORES,

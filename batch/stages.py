@@ -59,6 +59,11 @@ def stages(schedule, iterations, learns=None):
     return [Stage(start, stop, active) for (start, active), stop in zip(found, ends)]
 
 
+def end_of(schedule):
+    """The iteration at which a schedule says that it ends; 0 if it says nothing."""
+    return math.ceil(getattr(schedule, "iterations", 0) or 0)
+
+
 def iterations_left(schedule, stage_at, iteration):
     """Iterations, this one included, until another stage.
 
@@ -71,7 +76,7 @@ def iterations_left(schedule, stage_at, iteration):
         From the iteration to what tells its stage from others.
     iteration : int
     """
-    end = math.ceil(getattr(schedule, "iterations", 0) or 0)
+    end = end_of(schedule)
     if iteration >= end:
         return np.inf
     if observes(schedule):

@@ -70,7 +70,7 @@ class Steps:
                 features = self._preprocessing.training(features, iteration)
             return self.trained(active, features, labels, rates, start, *weights)
 
-        key = (images.dtype, active, weighted, start)
+        key = step_key(images, active, weighted, start)
         if key not in self._compiled:
             stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
@@ -115,6 +115,11 @@ class Steps:
             return gradients
         flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
         return tf.nest.pack_sequence_as(gradients, flat)
+
+
+def step_key(images, active, weighted, start):
+    """What tells a compiled step from others; the arguments are those of `Steps.compiled`."""
+    return images.dtype, active, weighted, start
 
 
 def leading(active):

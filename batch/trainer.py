@@ -28,8 +28,8 @@ from batch.planning import plan_steps
 from batch.prefix_cache import Batch, PrefixCache
 from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen, observes
-from batch.stages import iterations_left, stages
-from batch.steps import Steps, leading
+from batch.stages import end_of, iterations_left, stages
+from batch.steps import Steps, leading, step_key
 
 FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
@@ -182,9 +182,8 @@ class Trainer:
         batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
         if self.iteration >= self._stage_end:
             self._stage_end = self.iteration + self._left(self.iteration)
-        start, features, places = self.cache.features(
-            batch, leading(active), lambda: self._left(self.iteration)
-        )
+        left = self._stage_end - self.iteration
+        start, features, places = self.cache.features(batch, leading(active), left)
         weights = [] if weights is None else [tf.constant(weights, tf.float32)]
         step = self._step(features, active, bool(weights), start)
         rows, iteration = tf.constant(batch.rows), tf.constant(self.iteration)
@@ -217,7 +216,7 @@ class Trainer:
 
     def _step(self, features, active, weighted, start):
         if self._ahead:
-            self._ahead.wait((features.dtype, active, weighted, start))
+            self._ahead.wait(step_key(features, active, weighted, start))
         return self.steps.compiled(features, active, weighted, start)
 
     def _look_ahead(self, batch, labels, weighted, seconds):
@@ -226,12 +225,12 @@ class Trainer:
         if end in (self._looked_at, np.inf) or (end - self.iteration) * seconds > LEAD:
             return
         self._looked_at = end
-        known = end < (getattr(self.schedule, "iterations", 0) or 0) and not observes(self.schedule)
+        known = end < end_of(self.schedule) and not observes(self.schedule)
         if not self._ahead or not known:
             return
         active = self._shared(self.rates_at(end) > 0, len(batch.rows))
-        start, entry = self.cache.ahead(batch, leading(active), lambda: self._left(end))
-        key = entry.dtype, active, weighted, start
+        start, entry = self.cache.ahead(batch, leading(active), self._left(end))
+        key = step_key(entry, active, weighted, start)
         if key in self.steps:
             return
 

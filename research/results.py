@@ -13,16 +13,8 @@ from utils.history import read_histories, write_histories
 
 FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
 CHECKPOINTS = "checkpoints"  # name of their folder
-WRITTEN = (
-    ".jsonl",
-    ".csv",
-    ".json",
-    ".keras",
-    ".png",
-    ".html",
-    ".ipynb",
-    ".md",
-)  # what commands write
+# What commands write.
+WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
 
 
 class ResultsError(RuntimeError):

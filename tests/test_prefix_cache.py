@@ -283,7 +283,7 @@ def test_short_chunks_are_filled_up(blocks, examples):
     images = tf.constant(examples[0])
     for rows in ([7, 3, 9], [5, 3, 7]):
         batch = Batch(images, np.array(rows))
-        start, features, places = trainer.cache.features(batch, 1, lambda: 10)
+        start, features, places = trainer.cache.features(batch, 1, 10)
     expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
     assert start == 1
     assert np.array_equal(tf.gather(features, places)[0], expected[0])
