@@ -10,6 +10,7 @@ from research import run as running
 from research.experiment import check
 from research.names import BASELINES, kind
 from research.watchers import Progress
+from utils.history import by_method
 
 SUMMARY = [
     "method",
@@ -100,10 +101,11 @@ def summarize(histories, predicted):
         What can't be told is empty: a ratio or a difference without the runs it needs, an interval
         from fewer than 2 seeds.
     """
-    by_method = {}
-    for history in histories:
-        by_method.setdefault(history.method, {})[history.seed] = history
-    rows = [_row(method, by_method, predicted.get(method)) for method in by_method]
+    runs = {
+        method: {history.seed: history for history in own}
+        for method, own in by_method(histories).items()
+    }
+    rows = [_row(method, runs, predicted.get(method)) for method in runs]
     return pd.DataFrame(rows, columns=SUMMARY)
 
 
@@ -126,14 +128,14 @@ def paired_interval(differences, confidence=0.95):
     return mean, mean - margin, mean + margin
 
 
-def _row(method, by_method, predicted):
-    runs = by_method[method]
+def _row(method, all_runs, predicted):
+    runs = all_runs[method]
     accuracies = [run.accuracy for run in runs.values()]
     seconds = np.mean([sum(run.seconds) for run in runs.values()])
-    classic = by_method.get("classic")
+    classic = all_runs.get("classic")
     baseline = BASELINES.get(kind(method))
-    shared = sorted(set(runs) & set(by_method.get(baseline, {})))
-    differences = [runs[seed].accuracy - by_method[baseline][seed].accuracy for seed in shared]
+    shared = sorted(set(runs) & set(all_runs.get(baseline, {})))
+    differences = [runs[seed].accuracy - all_runs[baseline][seed].accuracy for seed in shared]
     return [
         method,
         len(runs),
@@ -142,6 +144,6 @@ def _row(method, by_method, predicted):
         seconds,
         seconds / np.mean([sum(run.seconds) for run in classic.values()]) if classic else np.nan,
         predicted,
-        baseline if baseline in by_method else None,
+        baseline if baseline in all_runs else None,
         *paired_interval(differences),
     ]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from research.names import HOW_SCALE
 from research.prediction import predicted_ratio, published_estimate
-from utils.history import compiling_seconds
+from utils.history import by_method, compiling_seconds
 
 BASELINE = "annealed"
 STARTS = (0.5, 0.8)  # t_0
@@ -70,12 +70,10 @@ def table(histories, facts):
         compilation set apart; the relative error is (error − baseline's)/baseline's; the deviation
         of the error is in points, over seeds.
     """
-    by_label = {}
-    for history in histories:
-        by_label.setdefault(history.method, []).append(history)
-    usual, error = _seconds(by_label[BASELINE]), _error(by_label[BASELINE])
+    runs = by_method(histories)
+    usual, error = _seconds(runs[BASELINE]), _error(runs[BASELINE])
     rows = []
-    for label, found in by_label.items():
+    for label, found in runs.items():
         frozen = f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1]
         published = facts[label]["published"]
         rows.append(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from research import studies
 from research.compare import summarize
 from research.names import kind
+from utils.history import by_method
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
@@ -110,7 +111,7 @@ CACHE_COLUMNS = (
 def cache_rows(histories):
     """A row a method that kept what frozen blocks compute: means over its runs, as texts."""
     rows = []
-    for method, runs in _by_method(histories).items():
+    for method, runs in by_method(histories).items():
         kept = [run.cache for run in runs if run.cache]
         if kept:
             asked, hits, held, saved = (
@@ -181,7 +182,7 @@ def loss_figure(histories):
 def accuracy_figure(histories):
     """Accuracy against time, a dot a run and a cross a method."""
     figure, axis = _figure()
-    for method, runs in _by_method(histories).items():
+    for method, runs in by_method(histories).items():
         seconds = [sum(run.seconds) for run in runs]
         accuracies = [100 * run.accuracy for run in runs]
         dots = axis.scatter(seconds, accuracies, label=method, alpha=0.5)
@@ -197,7 +198,7 @@ def accuracy_figure(histories):
 def frozen_figure(histories):
     """Leading frozen blocks over the iterations; every seed of a method has the same."""
     figure, axis = _figure()
-    for method, runs in _by_method(histories).items():
+    for method, runs in by_method(histories).items():
         axis.step(range(len(runs[0])), runs[0].frozen, where="post", label=method)
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Frozen blocks")
@@ -208,10 +209,10 @@ def frozen_figure(histories):
 
 
 def _loss_caption(histories):
-    seeds = max(len(runs) for runs in _by_method(histories).values())
+    seeds = max(len(runs) for runs in by_method(histories).values())
     spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
     dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
-    if "stochastic" not in map(kind, _by_method(histories)):
+    if "stochastic" not in map(kind, by_method(histories)):
         dropped = ""
     average = f"Moving average (EWMA) over {WINDOW} iterations"
     return f"{average}; {spread}{dropped}The scale is logarithmic."
@@ -238,17 +239,10 @@ def _png(figure):
     return buffer.getvalue()
 
 
-def _by_method(histories):
-    methods = {}
-    for history in histories:
-        methods.setdefault(history.method, []).append(history)
-    return methods
-
-
 def _curves(histories, column):
     """Values of each method, shape `(seeds, iterations)`, cut to its shortest run."""
     curves = {}
-    for method, runs in _by_method(histories).items():
+    for method, runs in by_method(histories).items():
         shortest = min(len(run) for run in runs)
         curves[method] = np.array([getattr(run, column)[:shortest] for run in runs])
     return curves

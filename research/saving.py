@@ -1,8 +1,9 @@
 """The search for the schedule that saves most time within a bound of accuracy.
 
-FreezeOut's schedules, unscaled, what frozen blocks compute kept, against the matched baseline; and
-that baseline over fewer iterations, which saves time too. The best schedule is the preset 'thrifty'
-(`research.recipes.PRESETS`); `resbatch bench saving` measures it over more seeds.
+FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, what frozen blocks compute kept,
+against the matched baseline; and that baseline over fewer iterations, which saves time too. The
+best of FreezeOut's is the preset 'thrifty' (`research.recipes.PRESETS`); `resbatch bench saving`
+measures it over more seeds.
 """
 
 import dataclasses
@@ -13,9 +14,11 @@ from matplotlib.figure import Figure
 
 from research.compare import paired_interval
 from research.prediction import predicted_ratio
+from utils.history import by_method
 
 BASELINE = "annealed"
 SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
+ADAPTIVE = "autofreeze"
 SHORTER = (0.6, 0.8)  # shares of the iterations
 ONLY = "fewer iterations"  # in the labels of shorter runs
 BOUND = 0.1  # points of accuracy that may be lost
@@ -39,6 +42,7 @@ def experiments(base):
         named[f"freezeout {how_scale}, t_0 {t_0}"] = dataclasses.replace(
             base, method="freezeout", how_scale=how_scale, scale_lr=False, t_0=t_0
         )
+    named[ADAPTIVE] = dataclasses.replace(base, method=ADAPTIVE)
     for share in SHORTER:
         length = round(share * base.iterations)
         named[f"{BASELINE} {ONLY}, {share}"] = dataclasses.replace(
@@ -48,11 +52,12 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Saving of each run that its FLOPs predict, without a cache."""
+    """Saving of each run that its FLOPs predict, without a cache; None where only it will tell."""
     whole = named[BASELINE].iterations
+    ratios = {label: predicted_ratio(one, costs[label], whole) for label, one in named.items()}
     return {
-        label: {"predicted": 1 - predicted_ratio(one, costs[label], whole)}
-        for label, one in named.items()
+        label: {"predicted": None if ratio is None else 1 - ratio}
+        for label, ratio in ratios.items()
     }
 
 
@@ -71,23 +76,22 @@ def table(histories, facts):
         Savings in percent of the baseline's seconds, compilation included; differences in points,
         paired over seeds.
     """
-    by_label = {}
-    for history in histories:
-        by_label.setdefault(history.method, {})[history.seed] = history
-    usual = by_label[BASELINE]
+    grouped = by_method(histories)
+    usual = grouped[BASELINE]
     rows = []
-    for label, runs in by_label.items():
-        differences = [100 * (run.accuracy - usual[seed].accuracy) for seed, run in runs.items()]
-        _, low, high = paired_interval(differences)
+    for label, runs in grouped.items():
+        predicted = facts[label]["predicted"]
+        accuracies, others = (
+            100 * np.array([run.accuracy for run in one]) for one in (runs, usual)
+        )
         rows.append(
             (
-                f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1],
-                100 * facts[label]["predicted"],
+                f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[-1],
+                np.nan if predicted is None else 100 * predicted,
                 100 * (1 - _seconds(runs) / _seconds(usual)),
-                100 * np.mean([run.accuracy for run in runs.values()]),
-                np.mean(differences),
-                low,
-                high,
+                accuracies.mean(),
+                (accuracies - others).mean(),
+                *paired_interval(accuracies - others)[1:],
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -125,8 +129,8 @@ def figure(table):
         reach = np.abs(own[["interval from", "to"]].to_numpy().T - gained.to_numpy())
         axis.errorbar(saved, gained, np.nan_to_num(reach), marker="o", capsize=3, label=name)
         for schedule, *place in zip(own["schedule"], saved, gained):
-            t_0 = schedule.split()[-1]
-            axis.annotate(t_0, place, (4, 4), textcoords="offset points", fontsize=8)
+            value = schedule.partition(",")[2].split()[-1:]  # t_0 or a share; AutoFreeze has none
+            axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
     axis.set_title("FreezeOut with kept features: what is saved, and what it costs")
@@ -135,4 +139,4 @@ def figure(table):
 
 
 def _seconds(runs):
-    return np.mean([sum(run.seconds) for run in runs.values()])
+    return np.mean([sum(run.seconds) for run in runs])

@@ -17,6 +17,7 @@ def table():
         "freezeout cubic, t_0 0.35": (0.97, 60.0),
         "freezeout cubic, t_0 0.7": (0.9895, 80.0),
         "freezeout linear, t_0 0.3": (0.9892, 90.0),
+        "autofreeze": (0.98, 70.0),
         "annealed fewer iterations, 0.6": (0.99, 50.0),
     }
     histories = [
@@ -24,7 +25,8 @@ def table():
         for seed in range(2)
         for label, (accuracy, seconds) in runs.items()
     ]
-    return saving.table(histories, {label: {"predicted": 0.1} for label in runs})
+    facts = {label: {"predicted": None if label == "autofreeze" else 0.1} for label in runs}
+    return saving.table(histories, facts)
 
 
 def test_the_baseline_the_schedules_and_shorter_runs():
@@ -37,19 +39,22 @@ def test_the_baseline_the_schedules_and_shorter_runs():
         60,
         60,
     )
-    assert len(named) == 1 + len(saving.SCHEDULES) + len(saving.SHORTER)
+    assert len(named) == 2 + len(saving.SCHEDULES) + len(saving.SHORTER)
 
 
 def test_savings_and_differences_are_to_the_baseline(table):
     assert table["schedule"][0] == "annealed (nothing frozen)"
-    assert table["measured saving, %"].tolist() == pytest.approx([0, 40, 20, 10, 50])
-    assert table["difference, points"].tolist() == pytest.approx([0, -1.99, -0.04, -0.07, 0.01])
+    assert table["measured saving, %"].tolist() == pytest.approx([0, 40, 20, 10, 30, 50])
+    assert table["difference, points"].tolist() == pytest.approx(
+        [0, -1.99, -0.04, -0.07, -0.99, 0.01]
+    )
     assert (table["interval from"][1:] < table["to"][1:]).all()
+    assert np.isnan(table["predicted saving, %"]).tolist() == [False] * 4 + [True, False]
 
 
 def test_the_best_schedule_within_the_bound_is_named(table):
     (said,) = saving.statements(table, 2)
-    assert said.startswith("2 of 3 schedules stay within 0.1 points")
+    assert said.startswith("2 of 4 schedules stay within 0.1 points")
     assert "cubic, t_0 0.7 saves most, 20.0 % of the time, at -0.04 points." in said
     (said,) = saving.statements(table.iloc[:2], 1)
     assert said == (
@@ -61,5 +66,8 @@ def test_the_best_schedule_within_the_bound_is_named(table):
 def test_the_figure_has_a_curve_a_spacing_and_one_of_shorter_runs(table):
     axis = saving.figure(table).axes[0]
     labels = {text.get_text() for text in axis.get_legend().get_texts()}
-    assert labels == {"0.1 points lost", "cubic", "linear", "annealed, fewer iterations"}
-    assert np.allclose(sorted(text.xy[0] for text in axis.texts), [10, 20, 40, 50])
+    assert labels == {
+        *("0.1 points lost", "cubic", "linear", "autofreeze", "annealed, fewer iterations")
+    }
+    told = {text.get_text(): text.xy[0] for text in axis.texts}
+    assert told == pytest.approx({"0.35": 40, "0.7": 20, "0.3": 10, "": 30, "0.6": 50})

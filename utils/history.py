@@ -51,6 +51,14 @@ class History:
         return pd.DataFrame([(self.method, self.seed, *row) for row in rows], columns=COLUMNS)
 
 
+def by_method(histories):
+    """The histories of each method, as lists in a dict, in the order in which they come."""
+    methods = {}
+    for history in histories:
+        methods.setdefault(history.method, []).append(history)
+    return methods
+
+
 def compiling_seconds(history):
     """Seconds that compiling steps took in a run, told from the rows of its history.
 
