@@ -8,11 +8,11 @@ the model's. It changes nothing that training computes, only when.
 import concurrent.futures
 import os
 import sys
-import threading
 
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
+from batch.graphs import operations
 from batch.runtime import free_memory
 
 SHARE = 0.1  # of the free memory that variables for a trial may take
@@ -22,22 +22,21 @@ NICE = 10  # lower priority than training's
 SAFE = ("Assign", "Read", "Resource", "Rng", "Stateful", "If", "While", "Placeholder", "_")
 
 
+def _step_back():
+    """Lower the priority of this thread, on systems where threads have priorities of their own."""
+    if sys.platform == "linux":
+        os.nice(NICE)
+
+
 class Ahead:
-    """Steps that are being compiled for later.
+    """Steps that are being compiled for later."""
 
-    Parameters
-    ----------
-    variables : callable
-        Without arguments, to all variables that steps may read or write.
-    """
+    _worker = concurrent.futures.ThreadPoolExecutor(1, initializer=_step_back)
 
-    _worker = concurrent.futures.ThreadPoolExecutor(1)
-
-    def __init__(self, variables):
-        self._variables = variables
+    def __init__(self):
         self._begun = {}
 
-    def begin(self, key, compiled, arguments):
+    def begin(self, key, compiled, arguments, variables):
         """Begin to compile a step, unless that was done before.
 
         Parameters
@@ -48,9 +47,11 @@ class Ahead:
             Without arguments, to the compiled step.
         arguments : callable
             Without arguments, to what it is tried with.
+        variables : callable
+            Without arguments, to all variables that the step may read or write.
         """
         if key not in self._begun:
-            self._begun[key] = self._worker.submit(self._prepare, compiled, arguments)
+            self._begun[key] = self._worker.submit(_prepare, compiled, arguments, variables)
 
     def wait(self, key):
         """Wait until a step is compiled, if that is under way."""
@@ -63,13 +64,12 @@ class Ahead:
         """Wait until all that was begun is compiled."""
         concurrent.futures.wait(self._begun.values())
 
-    def _prepare(self, compiled, arguments):
-        if sys.platform == "linux":  # where threads have priorities of their own
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-        step = compiled()
-        stand_ins = _stand_ins(step, self._variables())
-        if stand_ins is not None:
-            step._call_flat(arguments(), [one.handle for one in stand_ins])  # noqa: SLF001
+
+def _prepare(compiled, arguments, variables):
+    step = compiled()
+    stand_ins = _stand_ins(step, variables())
+    if stand_ins is not None:
+        step._call_flat(arguments(), [one.handle for one in stand_ins])  # noqa: SLF001
 
 
 def _stand_ins(step, variables):
@@ -85,10 +85,7 @@ def _stand_ins(step, variables):
 
 def _unsafe(step):
     """Whether a step has operations that must not run once more."""
-    graph = step.graph.as_graph_def()
-    nodes = [*graph.node, *(node for one in graph.library.function for node in one.node_def)]
-    operations = {node.op for node in nodes if not node.op.startswith(SAFE)}
-    return any(_is_stateful(one) for one in operations)
+    return any(_is_stateful(one) for one in operations(step.graph) if not one.startswith(SAFE))
 
 
 def _is_stateful(operation):

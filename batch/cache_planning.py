@@ -94,25 +94,32 @@ class Room:
         As for `PrefixCache`.
     examples : int or None
         How many there are, if that is known; otherwise room is for as many as memory holds.
+    seen : int
+        How many were seen already, for which there must be room.
     """
 
-    def __init__(self, storage, examples):
+    def __init__(self, storage, examples, seen=0):
         self._storage = storage
         self._examples = examples
+        self._seen = seen
 
     def __call__(self, row_bytes, beside):
         """A `Place` for features of so many bytes an example beside others, or None."""
         if self._storage in ("memory", "compressed"):  # the user knows
-            rows = self._examples or int(self._memory(0) // row_bytes)
-            return Place(STORES[self._storage], rows) if rows > 0 else None
-        rooms = {"memory": self._memory(beside), "mapped": SHARE * _free_space()}
-        for kind, room in rooms.items():
-            if kind == "mapped" and not self._examples:
-                continue  # how large would the file have to be?
-            rows = self._examples or int(room // row_bytes)
-            if 0 < rows * row_bytes <= room and self._storage in ("auto", kind, self._number):
-                return Place(STORES[kind], rows)
-        return None
+            return self._place(self._storage, row_bytes, self._memory(0), np.inf)
+        place = None
+        if self._storage != "mapped":
+            memory = self._memory(beside)
+            place = self._place("memory", row_bytes, memory, memory)
+        if not place and self._examples:  # else, how large would the file have to be?
+            place = self._place("mapped", row_bytes, 0, SHARE * _free_space())
+        return place
+
+    def _place(self, kind, row_bytes, room, most):
+        """For all examples, or as many as there is room for, in so many bytes at most."""
+        rows = self._examples or int(room // row_bytes)
+        enough = rows >= max(self._seen, 1) and rows * row_bytes <= most
+        return Place(STORES[kind], rows) if enough else None
 
     @property
     def _number(self):
@@ -141,5 +148,7 @@ def count_visits(left, batch_size, examples):
 
 
 def _free_space():
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    return free - unwritten(STORES["mapped"])
+    try:
+        return shutil.disk_usage(tempfile.gettempdir()).free
+    except OSError:  # no folder for temporary files
+        return 0

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import mmap
+import os
 import tempfile
 import weakref
 
@@ -72,7 +73,10 @@ class MappedStore(MemoryStore):
 
     def _reserved(self, rows, shape, dtype):
         with tempfile.TemporaryFile() as file:
-            file.truncate(rows * row_bytes(shape, dtype))
+            size = rows * row_bytes(shape, dtype)
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # or a full disk would end the process later
+                os.posix_fallocate(file.fileno(), 0, size)
             return np.memmap(file, dtype, "r+", shape=(rows, *shape))
 
 
@@ -83,7 +87,7 @@ class CompressedStore:
 
     def __init__(self, rows, shape, dtype):
         self._shape, self._dtype = shape, dtype
-        self._packed = [None] * rows
+        self._packed = {}
         self.bytes = 0
 
     def write(self, rows, features):
@@ -178,7 +182,8 @@ class Features:
         self._writing.append(self._writer.submit(self.store.write, slots, features))
         self.there[slots] = True
         if len(self._writing) > BACKLOG:
-            self._writing.pop(0).result()
+            self._writing[0].result()
+            del self._writing[0]
 
     def read(self, slots):
         """Features, and the places of these slots in them."""

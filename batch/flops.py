@@ -11,9 +11,13 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from batch.graphs import operations
 from batch.networks.layers import run
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.stages import stages
+
+# In the names of operations that give something else each time.
+CHANGING = ("Random", "Multinomial", "TruncatedNormal", "Assign")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Forward:
     outputs : TensorSpec
         Shape `(1, …)` and type of what it gives.
     random : bool
-        Whether it has random operations all the same.
+        Whether it has random operations all the same, or assigns variables.
     """
 
     cost: int
@@ -94,11 +98,11 @@ def forward(layer, inputs):
         return run(layer, tf.cast(features, layer.input.dtype), False)
 
     graph = tf.function(infer, autograph=False).get_concrete_function(inputs).graph
-    operations, outputs = graph.get_operations(), graph.outputs[0]
+    outputs = graph.outputs[0]
     return Forward(
-        sum(_products(operations)),
+        sum(_products(graph.get_operations())),
         tf.TensorSpec(outputs.shape, outputs.dtype),
-        any("Random" in op.type or "Multinomial" in op.type for op in operations),
+        any(word in operation for operation in operations(graph) for word in CHANGING),
     )
 
 
@@ -227,20 +231,24 @@ def _needed(tensors):
 
 
 def _products(ops):
-    """Multiply-adds of the convolutions and matrix products among some operations."""
+    """Multiply-adds of the convolutions and matrix products among some operations.
+
+    Those of unknown shape are left out.
+    """
     return [_COUNT[op.type](op) for op in ops if op.type in _COUNT]
 
 
 def _convolution(outputs, kernel):
-    return int(np.prod(outputs[:3]) * np.prod(kernel))
+    known = outputs[:3].is_fully_defined() and kernel.is_fully_defined()
+    return int(np.prod(outputs[:3]) * np.prod(kernel)) if known else 0
 
 
 _COUNT = {
     "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),
     "Conv2DBackpropFilter": lambda op: _convolution(op.inputs[2].shape, op.outputs[0].shape),
     "Conv2DBackpropInput": lambda op: _convolution(op.inputs[2].shape, op.inputs[1].shape),
-    "MatMul": lambda op: int(
-        op.outputs[0].shape.num_elements()
-        * op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1]
+    "MatMul": lambda op: (
+        (op.outputs[0].shape.num_elements() or 0)
+        * (op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1] or 0)
     ),
 }

@@ -6,11 +6,10 @@ forward through them, again when a batch needs it, or left as it is while the st
 rest (`batch.cache_planning`).
 """
 
-import dataclasses
 import functools
 import logging
 import time
-import zlib
+import weakref
 
 import numpy as np
 import tensorflow as tf
@@ -18,35 +17,7 @@ import tensorflow as tf
 from batch.cache_planning import Kept, Room, choose, count_visits
 from batch.feature_stores import STORES, Features, as_features, row_bytes, stored_as
 from batch.flops import forward
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Examples of a step.
-
-    Attributes
-    ----------
-    images : tensor, shape (N, H, W, C)
-    rows : ndarray, shape (n,), int64
-        Which of them are meant.
-    numbers : ndarray, shape (n,), optional
-        What tells each of these examples from all others. Without them, their rows do as long as
-        the very same images come again.
-    """
-
-    images: tf.Tensor
-    rows: np.ndarray
-    numbers: np.ndarray | None = None
-
-    @property
-    def source(self):
-        """What examples are counted in: these images, or None if they have numbers."""
-        return self.images if self.numbers is None else None
-
-    @property
-    def examples(self):
-        """How many examples there are in all, or None."""
-        return len(self.images) if self.numbers is None else None
+from batch.slots import SlotError, Slots
 
 
 class PrefixCache:
@@ -59,9 +30,10 @@ class PrefixCache:
     preprocessing : Preprocessing
     storage : {'auto', 'memory', 'mapped', 'compressed', 'off'} or float
         Where features are kept: in memory, in a temporary file, in memory compressed by blosc, or
-        not at all. A number is the bytes of memory they may take where that pays, and what does
-        not fit goes to a file; 'auto' makes that half of the memory that is free when blocks
-        freeze. Where the file would take more than half of the free space, nothing is kept.
+        not at all. A number is the bytes of memory they may take where that pays; if they would
+        take more, they go to a file, where it is known how many there will be. 'auto' makes the
+        number half of the memory that is free when blocks freeze. Where the file would take more
+        than half of the free space, nothing is kept.
 
     Attributes
     ----------
@@ -102,8 +74,8 @@ class PrefixCache:
         """Forget all features, as after frozen weights were changed by hand."""
         self._depth = 0  # of the prefix last seen
         self._now = self._before = None  # features after now.depth blocks, and what becomes of them
-        self._slots = {}
-        self._checksums = {}
+        self._slots = Slots()
+        self._chunk = 0  # examples that are computed at a time
 
     @property
     def seconds_saved(self):
@@ -142,40 +114,48 @@ class PrefixCache:
             Where in them the examples are.
         """
         depth = self._lasting(depth, batch)
-        known, self._source = self._source is batch.source, batch.source
-        if depth < self._depth or not known:
-            self.clear()  # blocks learn again, or these are other examples
-        if depth and self._serves(batch, known):
+        known = self._follows(batch)
+        size = len(batch.rows)
+        if depth < self._depth or not known or size > self._chunk > 0:
+            self.clear()  # blocks learn again, or these are other examples, or too many at a time
+        # In batches of another size, the last bits could be others.
+        if depth and self._serves(batch, known) and size >= self._chunk:
             if depth > self._depth:
                 self._enter(depth, batch, left)
-            # In a batch of another size, the last bits could be others.
-            slots = self._slots_of(batch) if self._now and len(batch.rows) == self._chunk else None
-            if slots is not None and self._same(slots, batch):
-                return self._now.depth, *self._filled(slots, batch)
+            if self._now:
+                return self._read(batch)
         return 0, batch.images, batch.rows
+
+    def _follows(self, batch):
+        """Whether examples are counted in what those of the last batch were; remembers it."""
+        before = self._source and self._source()
+        self._first = self._source is None
+        self._source = (lambda: None) if batch.source is None else weakref.ref(batch.source)
+        return before is batch.source
 
     def _lasting(self, depth, batch):
         """Leading blocks, of these, that give an example the same every time."""
         if self._storage == "off":
             return 0
-        entry = tf.TensorSpec((1, *batch.images.shape[1:]), tf.float32)
-        for block in self._blocks[len(self._forward) : depth]:
-            inputs = self._forward[-1].outputs if self._forward else entry
-            self._forward.append(forward(block.layer, inputs))
-        lasting = [
-            not (block.varies or found.random) and found.outputs.shape.is_fully_defined()
-            for block, found in zip(self._blocks[:depth], self._forward)
-        ]
-        return lasting.index(False) if False in lasting else depth
+        outputs = tf.TensorSpec((1, *batch.images.shape[1:]), tf.float32)
+        for number, block in enumerate(self._blocks[:depth]):
+            if number == len(self._forward):
+                self._forward.append(forward(block.layer, outputs))
+            found = self._forward[number]
+            outputs = found.outputs
+            if block.varies or found.random or not outputs.shape.is_fully_defined():
+                return number
+        return depth
 
     def _serves(self, batch, known):
         """Whether what is computed for an example can serve for it again."""
         if self._preprocessing.augments:
             _say("augmentation makes other images of an example every time")
             return False
-        # Of some rows of more images, the others will come; of all of them, we don't know yet.
-        again = known or batch.numbers is not None or len(batch.rows) < len(batch.images)
-        if not again:
+        # Of the first images' rows, the others will come; else, we don't know yet.
+        some = len(batch.rows) < len(batch.images)
+        again = known or batch.numbers is not None or (self._first and some)
+        if not again and not some:
             _say("nothing tells which example is which; give rows of an array, or indices")
         return again
 
@@ -227,7 +207,12 @@ class PrefixCache:
             self._now = None  # makes room
             self._chunk = len(batch.rows)
             stored = stored_as(self._forward[depth - 1].outputs)
-            self._now = Features(depth, place.store, place.rows, *stored)
+            try:
+                self._now = Features(depth, place.store, place.rows, *stored)
+            except OSError as error:
+                self._give_up(error)
+        elif self._storage in STORES:
+            _say("there is no room for it")
 
     def _choice(self, depth, batch, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
@@ -236,7 +221,7 @@ class PrefixCache:
             row_bytes(*stored_as(self._forward[depth - 1].outputs)),
             count_visits(left, len(batch.rows), batch.examples),
             self._kept(),
-            Room(self._storage, batch.examples),
+            Room(self._storage, batch.examples, len(self._slots)),
             must=self._storage in STORES,
         )
 
@@ -245,31 +230,20 @@ class PrefixCache:
         now = self._now
         return Kept(now.depth, now.row_bytes, now.bytes, type(now.store)) if now else Kept()
 
-    def _slots_of(self, batch):
-        """Slots of examples, given out as they come; None if there are more than there is room."""
-        slots, numbers = self._slots, batch.rows if batch.numbers is None else batch.numbers
-        found = [slots.setdefault(number, len(slots)) for number in numbers.tolist()]
-        if max(found) >= len(self._now.there):
-            self._give_up("there are more examples than there is room for")
-            return None
-        return np.array(found)
-
-    def _same(self, slots, batch):
-        """Whether numbered examples have the images that they had; if not, nothing is kept."""
-        if batch.numbers is None:
-            return True
-        images, sums = tf.gather(batch.images, batch.rows).numpy(), self._checksums
-        for slot, image in zip(slots.tolist(), images):
-            checksum = zlib.crc32(image)
-            if sums.setdefault(slot, checksum) != checksum:
-                return self._give_up("the images of an example differ from one step to the next")
-        return True
+    def _read(self, batch):
+        """What `features` returns where features are kept; from now on none, without slots."""
+        try:
+            slots = self._slots.of(batch, len(self._now.there))
+        except SlotError as reason:
+            self._give_up(reason)
+            return 0, batch.images, batch.rows
+        return self._now.depth, *self._filled(slots, batch)
 
     def _give_up(self, reason):
-        _say(reason)
+        """Keep nothing from now on."""
+        _say(str(reason))
         self._storage = "off"
         self.clear()
-        return False
 
     def _filled(self, slots, batch):
         """Features of a batch and places in them, once those that are missing are computed."""

@@ -25,9 +25,10 @@ from batch.freezing import can_learn
 from batch.losses import compiled_loss
 from batch.optimizers import copies
 from batch.planning import plan_steps
-from batch.prefix_cache import Batch, PrefixCache
+from batch.prefix_cache import PrefixCache
 from batch.preprocessing import Preprocessing
 from batch.schedules import leading_frozen, observes
+from batch.slots import Batch
 from batch.stages import end_of, iterations_left, stages
 from batch.steps import Steps, leading, step_key
 
@@ -121,7 +122,7 @@ class Trainer:
         self.steps = Steps(blocks, losses, self.preprocessing, clipnorm, observes(schedule))
         self.cache = PrefixCache(blocks, self.preprocessing, cache)
         # Tracing by the batch's statistics changes layers for a moment: not beside another trace.
-        self._ahead = None if frozen_batch_norm == "batch" else Ahead(self._variables)
+        self._ahead = None if frozen_batch_norm == "batch" else Ahead()
         self._stage_end = 0  # iteration at which other blocks will be frozen
         self._looked_at = None  # the last such iteration whose step was begun ahead
 
@@ -243,7 +244,7 @@ class Trainer:
             two, ones = tf.constant([0, 1], tf.int64), [tf.ones(2)] * weighted
             return [features, labels, two, two, tf.zeros(len(active)), tf.constant(0), *ones]
 
-        self._ahead.begin(key, compiled, arguments)
+        self._ahead.begin(key, compiled, arguments, self._variables)
 
     def _variables(self):
         optimizers = [one for optimizer in self.optimizers for one in optimizer.variables]

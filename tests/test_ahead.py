@@ -37,10 +37,8 @@ def values(model):
 @pytest.mark.parametrize("cache", ["off", "memory"])
 def test_a_stage_begins_with_a_step_that_was_made_ready(trained, cache, monkeypatch):
     made = []
-    compiled = ahead.Ahead._prepare
-    monkeypatch.setattr(
-        ahead.Ahead, "_prepare", lambda self, step, given: made.append(compiled(self, step, given))
-    )
+    prepare = ahead._prepare
+    monkeypatch.setattr(ahead, "_prepare", lambda *given: made.append(prepare(*given)))
     model, losses = trained(cache=cache)
     assert len(made) == 2  # stages with one and with two frozen blocks
     assert len(model.trainer.steps) == 3
@@ -94,9 +92,9 @@ def test_large_variables_are_not_doubled(monkeypatch):
 
 def test_a_step_is_begun_once():
     calls, step = [], tf.function(lambda: 1.0).get_concrete_function()
-    one = Ahead(lambda: [])
+    one = Ahead()
     for _ in range(2):
-        one.begin("key", lambda: calls.append(1) or step, list)
+        one.begin("key", lambda: calls.append(1) or step, list, list)
     one.settle()
     one.wait("key")
     one.wait("another")
@@ -105,9 +103,9 @@ def test_a_step_is_begun_once():
 
 def test_what_has_not_begun_when_it_is_needed_is_not_waited_for():
     free, calls = threading.Event(), []
-    blocker, one = Ahead(list), Ahead(list)
-    blocker.begin("busy", free.wait, list)
-    one.begin("key", lambda: calls.append(1), list)
+    blocker, one = Ahead(), Ahead()
+    blocker.begin("busy", free.wait, list, list)
+    one.begin("key", lambda: calls.append(1), list, list)
     one.wait("key")
     free.set()
     blocker.settle()

@@ -82,6 +82,21 @@ def test_room_for_as_many_as_there_may_be(monkeypatch):
     assert Room("mapped", None)(150, 0) is None
 
 
+def test_there_must_be_room_for_what_was_seen(monkeypatch):
+    monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
+    assert Room("auto", None, 10)(150, 0).rows == 10
+    assert Room("auto", None, 11)(150, 0) is None
+
+
+def test_without_a_folder_for_temporary_files_there_is_none(monkeypatch):
+    def missing():
+        raise FileNotFoundError("No usable temporary directory")
+
+    monkeypatch.setattr(cache_planning.tempfile, "gettempdir", missing)
+    monkeypatch.setattr(cache_planning, "free_memory", lambda: 0)
+    assert Room("auto", 10)(150, 0) is None
+
+
 def test_what_others_have_reserved_is_not_free(monkeypatch):
     monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
     monkeypatch.setattr(cache_planning, "unwritten", lambda kind: 1000 * (kind is MEMORY))

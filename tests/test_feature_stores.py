@@ -40,5 +40,6 @@ def test_features_know_what_is_there():
 def test_what_goes_wrong_in_writing_is_raised():
     features = Features(1, STORES["memory"], 4, (2,), np.dtype("float32"))
     features.write(np.array([1]), np.ones((1, 3), np.float32))
-    with pytest.raises(ValueError, match="shape"):
-        features.read(np.array([1]))
+    for _ in range(2):  # it does not go away
+        with pytest.raises(ValueError, match="shape"):
+            features.read(np.array([1]))

@@ -1,4 +1,6 @@
+import gc
 import logging
+import weakref
 
 import keras
 import numpy as np
@@ -8,8 +10,9 @@ import tensorflow as tf
 from batch import TFModel, prefix_cache
 from batch.feature_stores import STORES
 from batch.optimizers import FusedSGD
-from batch.prefix_cache import Batch, PrefixCache
+from batch.prefix_cache import PrefixCache
 from batch.preprocessing import Preprocessing
+from batch.slots import Batch
 from batch.trainer import Trainer
 from research.benchmarks.graphs import executed_operations
 
@@ -225,23 +228,111 @@ def test_batches_of_another_size_are_computed(by_hand):
     assert made.trainer.cache.asked == 60
 
 
+def test_features_of_batches_of_different_sizes_are_not_mixed(by_hand):
+    made, step = by_hand(1)
+    cache = made.trainer.cache
+    for size in (2, 20, 20):  # the larger batch begins anew
+        step(np.arange(size))
+    assert (cache.asked, cache.hits) == (42, 20)
+    made.trainer.schedule.frozen = 2
+    step(np.arange(10))  # too small to begin the next stage with
+    assert cache._now.depth == 1
+    step(np.arange(20))
+    assert (cache._now.depth, cache.asked) == (2, 62)
+
+
+def test_arrays_in_turn_are_not_kept(model, examples):
+    images, labels = examples
+    made = model("memory", schedule=ByHand(1))
+    for array in (images, 255 - images, images, 255 - images):
+        made.train(array, labels, rows=np.arange(20))
+    assert made.trainer.cache.asked == 20  # of the first, before there was another
+    assert made.trainer.cache._now is None
+
+
+def test_a_model_that_is_dropped_takes_its_features_along(model, examples):
+    made = model("memory")
+    for rows in draws(6):
+        made.train(*examples, rows=rows)
+    made.trainer.settle()
+    store = weakref.ref(made.trainer.cache._now.store)
+    gc.disable()
+    try:
+        del made
+        assert store() is None
+    finally:
+        gc.enable()
+
+
+def test_memory_that_is_not_given_is_done_without(by_hand, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError("Cannot allocate memory")
+
+    monkeypatch.setattr(STORES["memory"], "_reserved", refuse)
+    _, step = by_hand(1)
+    _, plainly = by_hand(1, cache="off")
+    assert [step(np.arange(20)), step(np.arange(20))] == [plainly(np.arange(20)) for _ in range(2)]
+    assert [one.getMessage() for one in caplog.records] == [
+        "No cache of what frozen blocks compute: Cannot allocate memory."
+    ]
+
+
+def test_a_store_that_was_asked_for_and_has_no_room_is_told(model, examples, caplog):
+    made = model("mapped", schedule=ByHand(1))
+    made.train(*examples, indices=np.arange(60))  # of how many?
+    assert "there is no room for it" in caplog.records[0].getMessage()
+
+
 class Noise(keras.layers.Layer):
-    """A layer that is random in inference too."""
+    """A layer that is random in inference too, somewhere within."""
 
     def call(self, inputs):
-        return inputs + tf.random.normal((), seed=1, dtype=inputs.dtype)
+        def noisy():
+            return inputs + tf.random.truncated_normal((), seed=1, dtype=inputs.dtype)
+
+        return tf.cond(tf.reduce_sum(inputs) > 0, noisy, lambda: inputs)
 
 
-def test_a_block_that_is_random_all_the_same_is_not_served(model, examples, blocks):
+class Counting(keras.layers.Layer):
+    """A layer that remembers in inference what it has seen."""
+
+    def build(self, shape):
+        self.seen = self.add_weight(shape=(), trainable=False)
+
+    def call(self, inputs):
+        self.seen.assign_add(1.0)
+        return inputs
+
+
+@pytest.mark.parametrize("layer", [Noise, Counting])
+def test_a_block_that_varies_all_the_same_is_not_served(model, examples, blocks, layer):
     stem, *others = blocks()
-    made = model("memory", network=[stem, Noise(), *others], schedule=("Constant", RATE))
+    made = model("memory", network=[stem, layer(), *others], schedule=("Constant", RATE))
     made.trainer.schedule = lambda iteration: np.array([0.0, 0.0, 0.0, 0.05])
     made.train(*examples, rows=np.arange(20))
     made.train(*examples, rows=np.arange(20))
     assert made.trainer.cache._now.depth == 1  # up to the noise
 
 
-def test_blocks_of_unknown_shapes_are_not_served(examples):
+class Resized(keras.layers.Layer):
+    """A layer whose outputs have a shape that only its inputs' values tell."""
+
+    def call(self, inputs):
+        side = tf.cast(tf.minimum(tf.reduce_max(inputs), 0.0), tf.int32) + 8
+        return tf.image.resize(inputs, [side, side])
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+def test_blocks_of_unknown_shapes_are_not_served(model, examples, blocks):
+    made = model("memory", network=[Resized(), *blocks()], schedule=("Constant", RATE))
+    made.trainer.schedule = lambda iteration: np.array([0.0, 0.0, 0.05, 0.05])
+    made.train(*examples, rows=np.arange(20))
+    assert made.trainer.cache.told() is None
+
+
+def test_shapes_that_images_make_known(examples):
     inputs = keras.Input((None, None, 1))
     open_shaped = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
     layers = [open_shaped, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
