@@ -3,6 +3,12 @@
 import contextlib
 import importlib
 import os
+import pathlib
+
+LIMITS = {  # files of control groups with their limit and what is used, by version
+    "": ("memory.max", "memory.current"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 
 
 def import_tensorflow():
@@ -55,7 +61,7 @@ def processors():
 def free_memory():
     """Bytes of memory that are free or could be; half of all there are where nothing tells.
 
-    In a container with a limit, at most what that leaves.
+    At most what the limits of the process's control groups leave, as in a container.
     """
     try:
         with open("/proc/meminfo") as lines:
@@ -63,15 +69,30 @@ def free_memory():
         free = 1024 * int(told["MemAvailable"].split()[0])
     except (OSError, KeyError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return min([free, *_left_by_limits()])
+
+
+def _left_by_limits(told="/proc/self/cgroup", root="/sys/fs/cgroup"):
+    """Bytes that each limit of the process's control groups leaves, of version 2 or 1."""
+    left = []
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path(told).read_text().splitlines():
+            _, kinds, group = line.split(":", 2)
+            if kinds not in ("", "memory"):
+                continue
+            top = pathlib.Path(root, kinds)
+            group = top / group.strip("/")
+            for folder in (group, *group.parents):
+                if folder.is_relative_to(top):
+                    left += _left_in(folder, *LIMITS[kinds])
+    return left
+
+
+def _left_in(folder, limit, used):
     with contextlib.suppress(OSError, ValueError):  # no limit, or no such file
-        limit, used = (_number(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
-        free = min(free, max(limit - used, 0))
-    return free
-
-
-def _number(path):
-    with open(path) as file:
-        return int(file.read())
+        limit, used = (int((folder / name).read_text()) for name in (limit, used))
+        return [max(limit - used, 0)]
+    return []
 
 
 @contextlib.contextmanager
