@@ -36,18 +36,18 @@ def check_bfloat16(blocks):
 
 
 def _mixed(config):
-    """A layer's config with float32 replaced wherever a layer says it computes in it."""
+    """A layer's config with float32 replaced wherever a layer says it computes in it.
+
+    Operations, as a cast, have a type too, which is what they are for: they stay.
+    """
     if isinstance(config, (list, tuple)):
         return type(config)(_mixed(one) for one in config)
     if not isinstance(config, dict) or config.get("class_name") in INPUTS:
         return config
-    return {
-        key: MIXED if key == "dtype" and _is_float32(value) else _mixed(value)
-        for key, value in config.items()
-    }
-
-
-def _is_float32(policy):
-    return policy == "float32" or (
-        isinstance(policy, dict) and policy.get("config", {}).get("name") == "float32"
-    )
+    made = {key: _mixed(value) for key, value in config.items()}
+    policy = config.get("dtype")
+    if isinstance(policy, dict):
+        policy = policy.get("config", {}).get("name")
+    if policy == "float32" and "trainable" in config:
+        made["dtype"] = MIXED
+    return made

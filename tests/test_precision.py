@@ -29,7 +29,8 @@ def own_layers():
 def functional():
     inputs = keras.Input((8, 8, 1))
     first = keras.layers.Conv2D(4, 3, name="first")(inputs)
-    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(first + 1.0))
+    moved = keras.ops.cast(first, "float32") + 1.0
+    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(moved))
     return as_blocks(keras.Model(inputs, outputs), ["first"])
 
 
