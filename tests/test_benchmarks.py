@@ -129,6 +129,8 @@ def test_rows_of_the_step_suite(monkeypatch):
     rows = table(step.measure(1, 8))
     assert rows["peer"].tolist()[:2] == ["stock Keras, fit", "stock Keras, train_on_batch"]
     assert (rows["ratio"][:2].astype(float) > 0).all()
+    share = rows["note"].iloc[-1].removesuffix(" % of the peak")
+    assert float(share) == pytest.approx(100 / float(rows["ratio"].iloc[-1]), abs=0.6)
 
 
 def test_rows_of_the_stochastic_suite(monkeypatch):

@@ -37,7 +37,7 @@ def _rows(frozen, examples, batch_size, repetitions):
     for kind in STORES:  # fill it
         trainers[kind].schedule.frozen = frozen
         for at in range(0, EXAMPLES, batch_size):
-            trainers[kind].step(*examples, np.arange(at, min(at + batch_size, EXAMPLES)))
+            trainers[kind].step(*examples, np.arange(at, at + batch_size) % EXAMPLES)
     seconds = in_turn(versions, repetitions)
     what = f"{frozen} frozen, cached"
     yield compared(what, seconds["memory"], "active blocks alone", seconds["alone"], 1)

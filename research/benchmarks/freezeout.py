@@ -3,7 +3,8 @@
 Against the unfrozen step, beside the ratio counted from the blocks' FLOPs; against PyTorch with the
 same blocks frozen as FreezeOut's authors freeze them, in turns of 10 steps. And what the changes of
 stages cost in 3 runs of 500 iterations: time beyond the median step of each stage, from where the
-next stage's step may begin to be compiled until 10 steps after the change.
+next stage's step may begin to be compiled until 10 steps after the change; less that of the same
+run made again, when all steps are compiled.
 """
 
 import numpy as np
@@ -63,17 +64,24 @@ def _peers_row(frozen, step, examples, batch_size, repetitions):
 
 def _changes_row(examples, batch_size):
     """What it costs to change stages, beside all that a run takes."""
-    runs = [_run(examples, batch_size) for _ in range(FRESH)]
-    beyond, whole = (np.array(values) for values in zip(*map(_beyond, runs)))
+    beyond, whole = np.array([_changes(examples, batch_size) for _ in range(FRESH)]).T
     name = f"changes of stages in {RUN} iterations, linear, t_0 0.6"
     return compared(name, beyond, "all iterations", whole)
 
 
-def _run(examples, batch_size):
-    """Seconds of each iteration of a run with FreezeOut, and the leading blocks frozen in it."""
+def _changes(examples, batch_size):
+    """Seconds that changes of stages cost in a run with FreezeOut, and those of the whole run."""
+    trainer = fresh_trainer(schedule=FreezeOut(5, RUN, 0.01, t_0=0.6, degree=1, scaled=False))
+    first = _run(trainer, examples, batch_size)
+    trainer.iteration = 0  # from here on, all is compiled
+    again = _run(trainer, examples, batch_size)
+    return _beyond(*first) - _beyond(*again), first[0].sum()
+
+
+def _run(trainer, examples, batch_size):
+    """Seconds of each iteration of a run, and the leading blocks frozen in it."""
     placed = tuple(map(tf.constant, examples))
     rng = np.random.default_rng(0)
-    trainer = fresh_trainer(schedule=FreezeOut(5, RUN, 0.01, t_0=0.6, degree=1, scaled=False))
     seconds, frozen = [], []
     for _ in tqdm(range(RUN), leave=False, unit="it"):
         rows = rng.integers(0, len(examples[0]), batch_size)
@@ -82,15 +90,14 @@ def _run(examples, batch_size):
     return np.array(seconds), np.array(frozen)
 
 
-def _beyond(run):
-    """Seconds beyond usual steps around the changes of a run, and those of all its steps."""
-    seconds, frozen = run
+def _beyond(seconds, frozen):
+    """Seconds beyond usual steps around the changes of a run."""
     usual = np.array([np.median(seconds[frozen == one]) for one in frozen])
     around = np.zeros(len(seconds), bool)
     for change in np.flatnonzero(np.diff(frozen)) + 1:
         lead = round(LEAD / usual[change - 1])
         around[max(change - lead, 1) : change + 10] = True
-    return (seconds - usual)[around].sum(), seconds.sum()
+    return (seconds - usual)[around].sum()
 
 
 def fresh_trainer(cache="off", schedule=None):

@@ -5,6 +5,7 @@ import time
 import numpy as np
 from tqdm import tqdm
 
+TURNS = 5  # whose quartiles say something
 COLUMNS = ("what", "ours, s", "peer", "peer, s", "ratio", "spread", "expected", "note")
 
 
@@ -23,16 +24,16 @@ def compared(what, ours, peer, theirs, expected=None, note=""):
     Returns
     -------
     tuple of str
-        As `COLUMNS`: medians, their ratio, and the quartiles of the ratio over the repetitions.
+        As `COLUMNS`: medians, and the median of the ratio over the repetitions with its quartiles.
     """
     told = "" if expected is None else f"{expected:.3f}"
     if theirs is None:
         return what, f"{np.median(ours):.4g}", f"{peer}: not installed", "", "", "", told, note
-    ratio = np.median(ours) / np.median(theirs)
-    low, high = np.percentile(np.asarray(ours) / np.asarray(theirs), [25, 75])
+    low, ratio, high = np.percentile(np.asarray(ours) / np.asarray(theirs), [25, 50, 75])
+    spread = f"{low:.3f}–{high:.3f}" if len(ours) > 1 else ""
     return (
         *(what, f"{np.median(ours):.4g}", peer, f"{np.median(theirs):.4g}", f"{ratio:.3f}"),
-        *(f"{low:.3f}–{high:.3f}", told, note),
+        *(spread, told, note),
     )
 
 
@@ -74,14 +75,14 @@ def in_turns_of(steps, versions, repetitions):
     versions : dict from str to callable
         Each call is one step.
     repetitions : int
-        Steps of each version, made in two turns at least.
+        Steps of each version, made in `TURNS` turns at least.
     """
 
     def turn(step):
         return lambda: [step() for _ in range(steps)]
 
     turns = {name: turn(step) for name, step in versions.items()}
-    measured = in_turn(turns, max(repetitions // steps, 2), warm_up=1)
+    measured = in_turn(turns, max(repetitions // steps, TURNS), warm_up=1)
     return {name: seconds / steps for name, seconds in measured.items()}
 
 
