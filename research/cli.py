@@ -71,8 +71,9 @@ def _add_compare(commands):
     which.add_argument(
         "--study",
         choices=STUDIES,
-        help="every schedule of the FreezeOut paper against its baseline, or widths and types of "
-        "blocks of Wide ResNets; at a size for two cores, or (…-full) at the paper's",
+        help="every schedule of the FreezeOut paper against its baseline, the search for the one "
+        "that saves most, or widths and types of blocks of Wide ResNets; at a size for two cores, "
+        "or (…-full) at the paper's",
     )
     compare.add_argument(
         "--equal-time",

@@ -5,12 +5,8 @@ import dataclasses
 import importlib
 import pathlib
 
-import pandas as pd
-
 from research import results
-from research.names import PARTIAL, SUITES, kind
-
-OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "finetune_rate")  # settings of freezeout alone
+from research.names import PARTIAL, SUITES, USERS, kind
 
 
 def compare(options):
@@ -25,7 +21,7 @@ def compare(options):
         named, costs, record = _chosen(options, base, data)
         seeds = range(options.seeds)
         histories = compare_all(named, seeds, data)
-        _tell_ratios(record["predicted"], histories, costs)
+        _tell_ratios(record["predicted_ratio"], histories, costs)
         settings = _settings(options, base, data, list(named), seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
@@ -46,7 +42,7 @@ def _chosen(options, base, data):
     if options.equal_time:
         named = {label: prediction.equal_time(one, costs[label]) for label, one in named.items()}
     record["iterations"] = {label: one.iterations for label, one in named.items()}
-    record["predicted"] = {
+    record["predicted_ratio"] = {
         label: prediction.predicted_ratio(one, costs[label], base.iterations)
         for label, one in named.items()
     }
@@ -160,14 +156,7 @@ def report(options):
         return
     histories, record = results.together(options.folders, loaded)
     with results.new_folder(options.out, "report", options.overwrite) as folder:
-        results.save(
-            folder,
-            histories,
-            record["settings"],
-            record["environment"],
-            record["predicted_ratio"],
-            **({"study": record["study"]} if "study" in record else {}),
-        )
+        results.save(folder, histories, **record)
         table = _report(folder, histories, record)
     print(table)
     print(f"\nReport: {_final(folder) / 'report.html'}")
@@ -247,22 +236,23 @@ def _experiment(options, data, **changes):
 
 def _settings(options, experiment, data, methods, seeds):
     """What it takes to run it again; what the methods have no use for is left out."""
-    settings = dataclasses.asdict(experiment)
+    from batch.models import MODELS
+
+    study = getattr(options, "study", None)
+    defaults = {} if study else MODELS[experiment.model].DEFAULTS
+    settings = dataclasses.asdict(experiment) | defaults | experiment.model_options
     kinds = {kind(method) for method in methods}
     unused = ["data", "method", "seed", "model_options"]
-    unused += [] if "stochastic" in kinds else ["survival"]
-    unused += [] if kinds & {"layerfreezing", "autofreeze"} else ["freeze_every"]
-    if not experiment.milestones or not kinds & {"classic", "stochastic"}:
-        unused += ["milestones", "gamma"]
-    unused += [] if "freezeout" in kinds and not getattr(options, "study", None) else OF_SCHEDULES
+    unused += [name for name, users in USERS.items() if not users & kinds]
+    unused += [] if experiment.milestones else ["milestones", "gamma"]
+    unused += ["t_0", "how_scale", "scale_lr"] if study else []
     settings = {
-        name: value
-        for name, value in {**settings, **experiment.model_options}.items()
-        if name not in unused and value is not None
+        name: value for name, value in settings.items() if name not in unused and value is not None
     }
     choices = ("validate", "const_time", "equal_time", "study")
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
-    if not chosen.keys() & {"const_time", "equal_time"}:  # else runs and schedules are longer
+    longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
+    if "freeze_iterations" not in unused and not longer:
         settings.setdefault("freeze_iterations", experiment.iterations)
     return {
         "command": options.command,
@@ -283,21 +273,11 @@ def _environment(threads=None):
 
 
 def _report(folder, histories, record):
-    """Write figures and page; the summary as text."""
-    from research import report as reports
-    from research import studies
-    from research.compare import summarize
+    """Write figures and page; its first table and what it says as text."""
+    from research.report import write_report
 
-    reports.write_report(folder, histories, record)
-    summary = summarize(histories, record["predicted_ratio"])
-    if "study" in record:
-        study = studies.load_study(record["settings"]["study"])
-        table = study.table(histories, record["study"])
-        said = study.statements(table, len(record["settings"]["seeds"]))
-        return "\n".join([studies.texts(study, table).to_string(index=False), "", *said])
-    rows = [reports.table_row(row) for _, row in summary.iterrows()]
-    table = pd.DataFrame(rows, columns=reports.COLUMNS).to_string(index=False)
-    return "\n".join([table, "", *reports.statements(summary)])
+    table, said = write_report(folder, histories, record)
+    return "\n".join([table.to_string(index=False), "", *said])
 
 
 def _final(partial):

@@ -25,6 +25,7 @@ SUMMARY = [
     "ci_low",
     "ci_high",
 ]
+PAIRED = ("pairs", "time_ratio")  # more of them, which only words need
 
 
 TURN = 10  # iterations
@@ -96,17 +97,19 @@ def summarize(histories, predicted):
     Returns
     -------
     DataFrame
-        With the columns of `SUMMARY`. `seconds_ratio` is to classic; the difference in test
-        accuracy is to `baseline`, paired over the seeds, with its 95 % interval (Student's t).
+        With the columns of `SUMMARY`. `seconds_ratio` is to classic, on the seeds that both have;
+        the difference in test accuracy is to `baseline`, paired over these seeds, with its 95 %
+        interval (Student's t).
         What can't be told is empty: a ratio or a difference without the runs it needs, an interval
-        from fewer than 2 seeds.
+        from fewer than 2 seeds. Of `PAIRED`, too: how many seeds were paired, and the time of these
+        runs over that of their baseline's.
     """
     runs = {
         method: {history.seed: history for history in own}
         for method, own in by_method(histories).items()
     }
     rows = [_row(method, runs, predicted.get(method)) for method in runs]
-    return pd.DataFrame(rows, columns=SUMMARY)
+    return pd.DataFrame(rows, columns=[*SUMMARY, *PAIRED])
 
 
 def paired_interval(differences, confidence=0.95):
@@ -131,19 +134,27 @@ def paired_interval(differences, confidence=0.95):
 def _row(method, all_runs, predicted):
     runs = all_runs[method]
     accuracies = [run.accuracy for run in runs.values()]
-    seconds = np.mean([sum(run.seconds) for run in runs.values()])
-    classic = all_runs.get("classic")
     baseline = BASELINES.get(kind(method))
-    shared = sorted(set(runs) & set(all_runs.get(baseline, {})))
-    differences = [runs[seed].accuracy - all_runs[baseline][seed].accuracy for seed in shared]
+    usual = all_runs.get(baseline, {})
+    shared = sorted(set(runs) & set(usual))
+    differences = [runs[seed].accuracy - usual[seed].accuracy for seed in shared]
     return [
         method,
         len(runs),
         np.mean(accuracies),
         np.std(accuracies, ddof=1) if len(runs) > 1 else np.nan,
-        seconds,
-        seconds / np.mean([sum(run.seconds) for run in classic.values()]) if classic else np.nan,
+        np.mean([sum(run.seconds) for run in runs.values()]),
+        _time_ratio(runs, all_runs.get("classic", {})),
         predicted,
         baseline if baseline in all_runs else None,
         *paired_interval(differences),
+        len(shared),
+        _time_ratio(runs, usual),
     ]
+
+
+def _time_ratio(runs, others):
+    """Seconds of runs over those of others, on the seeds that both have; NaN without any."""
+    shared = set(runs) & set(others)
+    ours, theirs = (sum(sum(one[seed].seconds) for seed in shared) for one in (runs, others))
+    return ours / theirs if shared else np.nan

@@ -160,7 +160,10 @@ class Experiment:
 
 
 def check(experiment, data):
-    """Refuse an experiment that these data can't carry, before any work is done."""
+    """Refuse an experiment that can't be carried out, before any work is done."""
+    length = experiment.freeze_iterations or experiment.iterations
+    if experiment.freeze_every and experiment.freeze_every >= length:
+        raise ValueError(f"--freeze-every must be below the {length} iterations of the schedule")
     if experiment.batch_size > len(data.train.labels):
         raise ValueError(
             f"A batch must not be larger than the training split: {experiment.batch_size} images, "

@@ -11,6 +11,19 @@ BASELINES = {
     "autofreeze": "annealed",
 }
 METHODS = tuple(BASELINES)
+CONSTANT = {"classic", "stochastic"}  # methods with a constant rate
+ANNEALED = set(METHODS) - CONSTANT
+USERS = {  # methods that have a use for a setting, where not all have
+    "milestones": CONSTANT,
+    "gamma": CONSTANT,
+    "finetune_rate": ANNEALED,
+    "freeze_iterations": ANNEALED,
+    "t_0": {"freezeout"},
+    "how_scale": {"freezeout"},
+    "scale_lr": {"freezeout"},
+    "freeze_every": {"layerfreezing", "autofreeze"},
+    "survival": {"stochastic"},
+}
 USUAL = METHODS[:4]  # compared where nothing else was asked for
 HOW_SCALE = ("linear", "squared", "cubic")
 MODELS = (

@@ -11,7 +11,9 @@ def add_run_options(parser):
     """Add what `compare` and `train` have in common."""
     _add_network_options(parser.add_argument_group("network"))
     _add_training_options(parser.add_argument_group("training"))
-    _add_schedule_options(parser.add_argument_group("methods"))
+    methods = parser.add_argument_group("methods")
+    _add_schedule_options(methods)
+    _add_options_of_constant_rates(methods)
     parser.add_argument(
         "--data",
         metavar="NAME|PATH",
@@ -136,6 +138,9 @@ def _add_schedule_options(group):
         help="where to keep what frozen blocks compute for each image: where it pays and there is "
         "room, in memory, in a temporary file, compressed, or nowhere (default: auto)",
     )
+
+
+def _add_options_of_constant_rates(group):
     group.add_argument(
         "--milestones",
         type=_milestones,

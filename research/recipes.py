@@ -5,7 +5,7 @@ Plain values, so that the command line can read them without starting TensorFlow
 
 import pathlib
 
-from research.names import PARTIAL, USUAL
+from research.names import PARTIAL, USERS, USUAL
 
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
     "iterations": 150,
@@ -78,10 +78,11 @@ STUDIES = {
     # Depths, length and seeds of the paper: months on two cores.
     "wide-resnet-full": {**WIDE, "depth": 28, "epochs": 200, "batch_size": 128, "seeds": 5},
 }
+OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "preset", "milestones", "gamma")
 FIXED = {  # options that a study's runs differ in, by its module
-    "freezeout": ("t_0", "how_scale", "scale_lr", "preset", "milestones", "gamma"),
-    "saving": ("t_0", "how_scale", "scale_lr", "preset", "milestones", "gamma"),
-    "wide_resnet": ("model", "block", "widen_factor"),
+    "freezeout": (*OF_SCHEDULES, "freeze_every"),
+    "saving": OF_SCHEDULES,
+    "wide_resnet": ("model", "block", "widen_factor", "freeze_every"),
 }
 NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3}
@@ -136,6 +137,9 @@ def settle(options):
 
 def _apply_preset(options):
     """Give the schedule of freezeout the values that a preset stands for."""
+    methods = [options.method] if "method" in options else options.methods or ["freezeout"]
+    if options.preset and "freezeout" not in methods:
+        raise ValueError(f"--preset {options.preset} is for freezeout, not {', '.join(methods)}")
     for name, value in PRESETS.get(options.preset, {}).items():
         if getattr(options, name, None) is not None:
             raise ValueError(f"--preset {options.preset} says {_flag(name)}: give one of them")
@@ -154,11 +158,9 @@ def _settle_methods(options):
         raise ValueError(
             f"{_flag(equal[0])} needs a saving that is known before the run: not autofreeze"
         )
-    if options.freeze_every and not {"layerfreezing", "autofreeze"} & set(options.methods):
+    unused = not USERS["freeze_every"] & set(options.methods)
+    if options.freeze_every and unused and not getattr(options, "study", None):
         raise ValueError("--freeze-every is for layerfreezing and autofreeze")
-    length = options.freeze_iterations or options.iterations
-    if options.freeze_every and length and options.freeze_every >= length:
-        raise ValueError(f"--freeze-every must be below the {length} iterations of the schedule")
 
 
 def _refuse_with_study(options):

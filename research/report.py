@@ -6,6 +6,7 @@ import pathlib
 
 import jinja2
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from research import studies
@@ -27,6 +28,13 @@ def write_report(folder, histories, record):
     histories : list of History
     record : dict
         As from `research.results.read`.
+
+    Returns
+    -------
+    table : DataFrame
+        The first on the page, of texts.
+    statements : list of str
+        What it says.
     """
     folder = pathlib.Path(folder)
     summary = summarize(histories, record["predicted_ratio"])
@@ -41,27 +49,30 @@ def write_report(folder, histories, record):
         ),
     ]
     if any(any(history.frozen) for history in histories):
-        caption = "Leading blocks that an iteration left out of its backward pass."
+        caption = "Leading blocks that an iteration left out of its backward pass; a line a seed."
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
     compared = "study" not in record or summary.baseline.notna().any()
-    tables = [(COLUMNS, [table_row(row) for _, row in summary.iterrows()])] if compared else []
+    rows = [table_row(row) for _, row in summary.iterrows()] if compared else []
+    tables = [pd.DataFrame(rows, columns=COLUMNS)] * compared
     if any(history.cache for history in histories):
-        tables.append((CACHE_COLUMNS, cache_rows(histories)))
+        tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
     said = statements(summary)
     if "study" in record:
-        rows, said, figure = _study(folder, histories, record)
-        tables.insert(0, rows)
+        table, said, figure = _study(folder, histories, record)
+        tables.insert(0, table)
         figures.insert(0, figure)
     page = _template().render(
         record=record,
-        subject=_subject(record["settings"]),
-        tables=tables,
+        title=_title(record["settings"]),
+        length=_length(histories),
+        tables=[(list(table), table.to_numpy().tolist()) for table in tables],
         statements=said,
         compared=compared,
         split="the held-out training images" if _validated(record) else "the whole test split",
         figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
     )
     (folder / "report.html").write_text(page)
+    return tables[0], said
 
 
 def _study(folder, histories, record):
@@ -71,16 +82,24 @@ def _study(folder, histories, record):
     table.to_csv(folder / "study.csv", index=False)
     png = _png(study.figure(table))
     (folder / "study.png").write_bytes(png)
-    cells = studies.texts(study, table).to_numpy().tolist()
     said = study.statements(table, len(record["settings"]["seeds"]))
-    return (table.columns, cells), said, (study.TITLE, png, study.CAPTION)
+    return studies.texts(study, table), said, (study.TITLE, png, study.CAPTION)
 
 
-def _subject(settings):
-    """What was compared, for the title."""
+def _title(settings):
+    """What was compared, and on which data if they are the same for all."""
+    subject = ", ".join(settings["methods"])
     if "study" in settings:
-        return f"the study '{settings['study']}'"
-    return ", ".join(settings["methods"])
+        subject = f"the study '{settings['study']}'"
+    on = f" on {settings['data']}" if "data" in settings else ""
+    return subject[0].upper() + subject[1:] + on
+
+
+def _length(histories):
+    """How many iterations the runs have, in words."""
+    lengths = [len(history) for history in histories]
+    least, most = min(lengths), max(lengths)
+    return f"{least} iterations" if least == most else f"{least} to {most} iterations"
 
 
 def _validated(record):
@@ -142,13 +161,13 @@ def table_row(row):
 def statements(summary):
     """What the rows say about their methods against the baselines, a text each."""
     rows = {row.method: row for _, row in summary.iterrows()}
-    return [_statement(row, rows[row.baseline]) for row in rows.values() if row.baseline in rows]
+    return [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
 
 
 def _statement(row, baseline):
     return (
         f"{row.method} against {row.baseline}: {_verdict(row)} "
-        f"It took {row.seconds_mean / baseline.seconds_mean:.2f} of the time of {row.baseline}; "
+        f"It took {row.time_ratio:.2f} of the time of {row.baseline}; "
         f"their FLOPs predict {row.predicted_ratio / baseline.predicted_ratio:.2f}."
     )
 
@@ -159,7 +178,7 @@ def _verdict(row):
     sign = "more" if row.difference >= 0 else "less"
     found = (
         f"{abs(100 * row.difference):.2f} points {sign} accuracy, 95 % interval "
-        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.seeds} seeds."
+        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.pairs} seeds."
     )
     if np.isclose(row.ci_low, row.ci_high, rtol=0, atol=1e-9):
         return found + " All seeds gave the same, which says little about others: run more."
@@ -196,10 +215,12 @@ def accuracy_figure(histories):
 
 
 def frozen_figure(histories):
-    """Leading frozen blocks over the iterations; every seed of a method has the same."""
+    """Leading frozen blocks over the iterations, a line for each seed where they differ."""
     figure, axis = _figure()
-    for method, runs in by_method(histories).items():
-        axis.step(range(len(runs[0])), runs[0].frozen, where="post", label=method)
+    for number, (method, runs) in enumerate(by_method(histories).items()):
+        for frozen in {tuple(run.frozen): None for run in runs}:
+            label = method if frozen == tuple(runs[0].frozen) else None
+            axis.step(range(len(frozen)), frozen, f"C{number}", where="post", label=label)
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Frozen blocks")
     axis.yaxis.get_major_locator().set_params(integer=True)

@@ -3,15 +3,17 @@
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
 import pathlib
 import shutil
 
-from research.compare import summarize
-from research.names import METHODS, PARTIAL, kind
+from research.compare import SUMMARY, summarize
+from research.names import METHODS, PARTIAL, USERS, kind
 from utils.history import read_histories, write_histories
 
 FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
+MACHINE = ("processor", "threads")  # and in which they must not
 CHECKPOINTS = "checkpoints"  # name of their folder
 # What commands write.
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
@@ -51,12 +53,7 @@ def new_folder(out, kind, overwrite=False, resume=False):
     """
     target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     partial = target.with_name(f"{target.name}{PARTIAL}")
-    if resume:
-        _check_resumable(target, partial)
-    elif target.exists() and not overwrite:
-        raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
-    if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
-        raise ResultsError(f"{target} holds something else than results, so it is left alone")
+    _check_target(target, partial, overwrite, resume)
     earlier = target.with_name(f".{partial.name}")
     if not resume and partial.exists() and any(_entries(partial)):
         _set_aside(partial, earlier, overwrite)
@@ -77,6 +74,16 @@ def new_folder(out, kind, overwrite=False, resume=False):
             if earlier.exists():
                 earlier.rename(partial)
         shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _check_target(target, partial, overwrite, resume):
+    """Refuse a folder that exists, unless it may be replaced."""
+    if resume:
+        _check_resumable(target, partial)
+    elif target.exists() and not overwrite:
+        raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
+    if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
+        raise ResultsError(f"{target} holds something else than results, so it is left alone")
 
 
 def _check_resumable(target, partial):
@@ -124,7 +131,7 @@ def _has_checkpoints(folder):
     return any(folder.glob(f"{CHECKPOINTS}/*"))
 
 
-def save(folder, histories, settings, environment, predicted, **more):
+def save(folder, histories, settings, environment, predicted_ratio, **more):
     """Write `results.csv`, `experiment.json` and, of a comparison, `summary.csv`.
 
     Parameters
@@ -135,7 +142,7 @@ def save(folder, histories, settings, environment, predicted, **more):
         What the command was told: enough to run it again.
     environment : dict
         As from `research.environment.describe`.
-    predicted : dict
+    predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
         For the record.
@@ -144,9 +151,10 @@ def save(folder, histories, settings, environment, predicted, **more):
     write_histories(histories, folder / "results.csv")
     names = ("method", "seed", "accuracy", "cache")
     runs = [{name: getattr(one, name) for name in names} for one in histories]
-    write_record(folder, settings, environment, predicted_ratio=predicted, runs=runs, **more)
+    write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
-        summarize(histories, predicted).to_csv(folder / "summary.csv", index=False)
+        summary = summarize(histories, predicted_ratio)
+        summary.to_csv(folder / "summary.csv", columns=SUMMARY, index=False)
 
 
 def write_record(folder, settings, environment, **more):
@@ -186,9 +194,10 @@ def read(folder):
 
 
 def together(folders, loaded):
-    """The runs of several folders as one comparison, where their settings match.
+    """The runs of several folders as one comparison, where their settings and machines match.
 
-    Otherwise every folder's methods are named after it, and nothing is compared but in figures.
+    Otherwise every folder's methods are named after it, nothing is compared but in figures, and the
+    settings are those that all have.
 
     Parameters
     ----------
@@ -200,33 +209,77 @@ def together(folders, loaded):
     -------
     histories : list of History
     record : dict
-        As if one comparison had written it.
+        As if one comparison had written it: what `save` takes.
+
+    Raises
+    ------
+    ResultsError
+        If a folder is named twice.
     """
     records = [record for _, record in loaded]
-    settings, differing = {}, False
-    for record in records:
-        for name, value in record["settings"].items():
-            differing |= name not in FREE and settings.setdefault(name, value) != value
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
-    matched = not differing and len(set(runs)) == len(runs)
+    pairs = itertools.combinations(records, 2)
+    matched = len(set(runs)) == len(runs) and all(_match(*pair) for pair in pairs)
     merged, predicted = [], {}
-    for folder, (histories, record) in zip(folders, loaded):
-        prefix = "" if matched else f"{pathlib.Path(folder).name}: "
+    for name, (histories, record) in zip(_names(folders), loaded):
+        prefix = "" if matched else f"{name}: "
         merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
-        predicted |= {prefix + name: ratio for name, ratio in record["predicted_ratio"].items()}
+        predicted |= {prefix + label: ratio for label, ratio in record["predicted_ratio"].items()}
     if matched:
         order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
         merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
-    settings |= {
+    settings = [record["settings"] for record in records]
+    whole = {name: value for one in settings for name, value in one.items()}
+    settings = {
+        **(whole if matched else _shared(settings)),
         "command": "compare",
         "methods": list(dict.fromkeys(one.method for one in merged)),
         "seeds": sorted({one.seed for one in merged}),
+        **({} if matched else {"matched": False}),
     }
-    record = {**records[0], "settings": settings, "predicted_ratio": predicted}
+    record = {
+        "settings": settings,
+        "environment": _shared([record["environment"] for record in records]),
+        "predicted_ratio": predicted,
+    }
     if len(loaded) > 1:  # a study is about its own runs
-        record.pop("study", None)
         settings.pop("study", None)
+    elif "study" in records[0]:
+        record["study"] = records[0]["study"]
     return merged, record
+
+
+def _names(folders):
+    """A name for each folder: its last part, or the whole path where others have the same."""
+    paths = [pathlib.Path(folder).resolve() for folder in folders]
+    if len(set(paths)) < len(paths):
+        raise ResultsError(f"A folder is named twice: {', '.join(map(str, folders))}")
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def _match(one, other):
+    """Whether runs of two records differ in nothing but their methods and seeds."""
+    if any(one["environment"].get(name) != other["environment"].get(name) for name in MACHINE):
+        return False
+    one, other = one["settings"], other["settings"]
+    used = [{kind(method) for method in settings["methods"]} for settings in (one, other)]
+    compared = [
+        name
+        for name in {*one, *other}.difference(FREE)
+        if all(kinds & USERS.get(name, kinds) for kinds in used)  # else no use for one of them
+    ]
+    return all(one.get(name) == other.get(name) for name in compared)
+
+
+def _shared(dicts):
+    """What all have, with the same value."""
+    first, *others = dicts
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }
 
 
 def _entries(folder):

@@ -99,11 +99,12 @@ class Run:
         for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
             self._iterate()
         if self.done and self.history.accuracy is None:
+            self.settle()
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.told()
 
     def settle(self):
-        """Let this run's other threads finish on its own time, before another has its turn."""
+        """Let this run's other threads finish on its own time."""
         start = time.perf_counter()
         self.model.trainer.settle()
         self.history.seconds[-1] += time.perf_counter() - start

@@ -98,19 +98,25 @@ def table(histories, facts):
 
 
 def statements(table, seeds):
-    """Which schedule saves most within the bound."""
+    """Which schedule saves most within the bound, and which shorter run."""
     rows = table.iloc[1:]
-    rows = rows[~rows["schedule"].str.startswith(ONLY)]
+    shorter = rows["schedule"].str.startswith(ONLY)
+    chance = ["With one seed, differences may be chance."] if seeds == 1 else []
+    kinds = {"schedules": rows[~shorter], "shorter runs of it": rows[shorter]}
+    return [*chance, *(_most(name, own) for name, own in kinds.items() if len(own))]
+
+
+def _most(name, rows):
+    """Which of some rows saves most within the bound."""
     within = rows[rows["difference, points"] >= -BOUND]
-    chance = "With one seed, differences may be chance. " if seeds == 1 else ""
+    found = f"{len(within)} of {len(rows)} {name} stay within {BOUND} points of the baseline"
     if within.empty:
-        return [f"{chance}No schedule stays within {BOUND} points of the matched baseline."]
+        return f"{found}."
     best = within.loc[within["measured saving, %"].idxmax()]
-    return [
-        f"{chance}{len(within)} of {len(rows)} schedules stay within {BOUND} points of the matched "
-        f"baseline; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
+    return (
+        f"{found}; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
         f"the time, at {best['difference, points']:+.2f} points."
-    ]
+    )
 
 
 def figure(table):

@@ -419,7 +419,8 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["train", "--model", "wideresnet", "--depth", "D"], "must be a number, not 'D'"),
         (["train", "--model", "vgg", "--method", "stochastic"], "has no residual branches"),
         (["compare", "--model", "densenet", "--methods", "stochastic"], "no residual branches"),
-        (["train", "--method", "autofreeze", "--freeze-every", "150"], "below the 150 iterations"),
+        (["train", "--preset", "thrifty"], "--preset thrifty is for freezeout, not classic"),
+        (["compare", "--study", "freezeout", "--freeze-every", "9"], "no --freeze-every"),
         (["train", "--freeze-every", "5"], "--freeze-every is for layerfreezing and autofreeze"),
         (
             ["compare", "--methods", "autofreeze", "--equal-time"],
@@ -456,6 +457,8 @@ def test_failures_are_status_1_and_leave_nothing(tmp_path, capsys, monkeypatch):
     assert "no file" in fails(capsys, 1, "compare", "--data", "missing.npz", "--out", "out")
     (tmp_path / "bad.npz").write_bytes(b"junk")
     assert "bad.npz" in fails(capsys, 1, "train", "--data", "bad.npz", "--out", "out")
+    line = fails(capsys, 1, "train", "--method", "autofreeze", "--freeze-every", "150")
+    assert "--freeze-every must be below the 150 iterations" in line
     assert "no results" in fails(capsys, 1, "report", ".")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.npz"]
 

@@ -46,6 +46,11 @@ def test_stages_too_short_to_tell_are_held_against_their_neighbours():
     assert compiling_seconds(one) == pytest.approx(2.0, abs=0.11)
 
 
+def test_waiting_for_what_was_compiled_ahead_is_compiling():
+    one = timed([1.0, 1.0, 1.1, 4.0, 0.9, 1.9, 1.0, 1.0], [0] * 8)
+    assert compiling_seconds(one) == pytest.approx(3.0)
+
+
 def test_runs_of_an_iteration_tell_nothing_of_compiling():
     assert compiling_seconds(timed([4.0], [0])) == 0
     assert compiling_seconds(timed([4.0, 1.0], [0, 0])) == 3

@@ -64,7 +64,9 @@ def compiling_seconds(history):
 
     A step is compiled in the first iteration, or where the number of frozen blocks changes. If that
     iteration took much longer than the median of the others in its stage (of its neighbours,
-    where the stage is too short to tell), what it took beyond that was compilation.
+    where the stage is too short to tell), what it took beyond that was compilation. So it was in
+    another that took more than twice the median: there, a run of a comparison ended its turn, and
+    waited until the next stage's step was compiled.
 
     Parameters
     ----------
@@ -83,9 +85,10 @@ def compiling_seconds(history):
         if len(others) < 3:
             place = start - np.searchsorted(starts, start)
             others = usual[max(place - 3, 0) : place + 3]
-        beyond = seconds[start] - np.median(others) if len(others) else 0.0
-        if beyond > 0.2 * seconds[start]:  # less is noise
-            total += beyond
+        if len(others):
+            beyond = seconds[start:stop] - np.median(others)
+            first = beyond[0] * (beyond[0] > 0.2 * seconds[start])  # less is noise
+            total += first + beyond[1:][beyond[1:] > np.median(others)].sum()
     return float(total)
 
 
