@@ -57,7 +57,8 @@ def compare(named, seeds, data, quiet=False, watch=None):
     for one in named.values():
         check(one, data)
     first = next(iter(named.values()))
-    running.run(dataclasses.replace(first, iterations=2, freeze_iterations=None), data)
+    short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
+    running.run(dataclasses.replace(first, **short), data)
     histories = []
     total = len(seeds) * sum(one.iterations for one in named.values())
     with Progress(total, quiet=quiet) as progress:

@@ -53,7 +53,7 @@ def write_report(folder, histories, record):
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
     compared = "study" not in record or summary.baseline.notna().any()
     rows = [table_row(row) for _, row in summary.iterrows()] if compared else []
-    tables = [pd.DataFrame(rows, columns=COLUMNS)] * compared
+    tables = [pd.DataFrame(rows, columns=COLUMNS)] if compared else []
     if any(history.cache for history in histories):
         tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
     said = statements(summary)

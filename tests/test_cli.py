@@ -191,9 +191,8 @@ def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     record = json.loads((tmp_path / "all" / "experiment.json").read_text())
     assert record["settings"]["survival"] == 0.5
     assert "survival" not in json.loads((tmp_path / "classic" / "experiment.json").read_text())
-    assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 0
-    table = pd.read_csv(tmp_path / "twice" / "summary.csv")
-    assert table.method.tolist() == ["classic: classic"]
+    assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 1
+    assert "A folder is named twice" in capsys.readouterr().err
     assert main(["report", folders[0]]) == 0
     capsys.readouterr()
 
@@ -406,7 +405,7 @@ def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
         (["compare", "--model", "resnet20"], "invalid choice: 'resnet20'"),
         (["train", "--precision", "float16"], "invalid choice: 'float16'"),
         (["train", "--cache", "disk"], "invalid choice: 'disk'"),
-        (["train", "--preset", "thrifty", "--t-0", "0.5"], "--preset thrifty says --t-0"),
+        (["compare", "--preset", "thrifty", "--t-0", "0.5"], "--preset thrifty says --t-0"),
         (["compare", "--study", "saving", "--preset", "thrifty"], "no --preset"),
         (["train", "--depth", "76"], "--model resnet has no option --depth; it has none"),
         (["train", "--model", "vgg", "--growth-rate", "2"], "no option --growth-rate; it has --d"),
@@ -457,7 +456,9 @@ def test_failures_are_status_1_and_leave_nothing(tmp_path, capsys, monkeypatch):
     assert "no file" in fails(capsys, 1, "compare", "--data", "missing.npz", "--out", "out")
     (tmp_path / "bad.npz").write_bytes(b"junk")
     assert "bad.npz" in fails(capsys, 1, "train", "--data", "bad.npz", "--out", "out")
-    line = fails(capsys, 1, "train", "--method", "autofreeze", "--freeze-every", "150")
+    line = fails(
+        capsys, 1, "train", "--method", "autofreeze", "--freeze-every", "150", "--out", "o"
+    )
     assert "--freeze-every must be below the 150 iterations" in line
     assert "no results" in fails(capsys, 1, "report", ".")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.npz"]

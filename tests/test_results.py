@@ -1,0 +1,93 @@
+import json
+import types
+
+import pytest
+
+from research import results
+from research.report import write_report
+from utils import History
+
+SETTINGS = {"command": "train", "data": "digits", "iterations": 2, "batch_size": 8}
+ENVIRONMENT = {"processor": "one", "threads": "2", "keras": "3"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A function that saves a run of two iterations, and names its folder."""
+
+    def make(name, method="classic", seed=0, processor="one", **settings):
+        path = tmp_path / name
+        path.mkdir(parents=True)
+        history = History(method, seed, [1.0] * 2, [0.5] * 2, [0] * 2, 0.9 + seed / 100)
+        told = {**SETTINGS, **settings, "methods": [method], "seeds": [seed]}
+        machine = {**ENVIRONMENT, "processor": processor}
+        results.save(path, [history], told, machine, {method: 1.0})
+        return path
+
+    return make
+
+
+def together(*folders):
+    histories, record = results.together(folders, [results.read(one) for one in folders])
+    return [one.method for one in histories], types.SimpleNamespace(**record)
+
+
+def test_runs_that_differ_in_method_and_seed_are_compared(folder):
+    pairs = [("annealed", 1), ("classic", 1), ("annealed", 0), ("classic", 0)]
+    folders = [folder(f"{method}{seed}", method, seed) for method, seed in pairs]
+    methods, record = together(*folders)
+    assert methods == ["classic", "annealed"] * 2
+    assert record.settings["seeds"] == [0, 1]
+    assert "matched" not in record.settings
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"iterations": 3},
+        {"learning_rate": 0.5},  # which the other leaves to the method
+        {"const_time": True},
+        {"processor": "two"},
+        {"freeze_iterations": 1},
+    ],
+)
+def test_what_only_one_of_two_has_is_a_difference(folder, changed):
+    own = {"freeze_iterations": 2} if "freeze_iterations" in changed else {}
+    folders = folder("one", "annealed", **own), folder("two", "freezeout", **changed)
+    methods, record = together(*folders)
+    assert methods == ["one: annealed", "two: freezeout"]
+    assert record.settings["matched"] is False
+    assert not set(changed) & {*record.settings, *record.environment}
+
+
+def test_what_only_one_method_has_a_use_for_is_none(folder):
+    folders = [
+        folder("one", "annealed", finetune_rate=0.1),
+        folder("two", "freezeout", finetune_rate=0.1, t_0=0.5),
+        folder("three", "classic", milestones=[0.5], gamma=0.1),
+    ]
+    methods, record = together(*folders)
+    assert methods == ["classic", "annealed", "freezeout"]
+    assert record.settings["t_0"] == 0.5
+
+
+def test_folders_of_one_name_are_told_apart_by_their_paths(folder):
+    folders = folder("a/run"), folder("b/run")
+    methods, _ = together(*folders)
+    assert methods == [f"{one}: classic" for one in folders]
+    with pytest.raises(results.ResultsError, match="named twice"):
+        together(folders[0], folders[0])
+
+
+def test_a_page_of_runs_that_do_not_match_says_so(folder, tmp_path):
+    folders = folder("one", iterations=3), folder("two", data="mnist")
+    histories, record = results.together(folders, [results.read(one) for one in folders])
+    results.save(tmp_path, histories, **record)
+    histories, record = results.read(tmp_path)
+    write_report(tmp_path, histories, record)
+    page = (tmp_path / "report.html").read_text()
+    assert "<h1>One: classic, two: classic</h1>" in page
+    assert "2 iterations of 8 images" in page
+    assert "These runs differ in more than their methods" in page
+    assert "share each seed" not in page
+    assert "data" not in json.loads((tmp_path / "experiment.json").read_text())["settings"]
