@@ -99,7 +99,6 @@ class Run:
         for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
             self._iterate()
         if self.done and self.history.accuracy is None:
-            self.settle()
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.told()
 
@@ -145,6 +144,8 @@ class Run:
     def _iterate(self):
         start = time.perf_counter()
         batch = self._pipeline.next_batch(**self._batches())
+        if len(self.history) + 1 == self.experiment.iterations:
+            self.model.trainer.settle()  # what other threads do is part of the run
         seconds = time.perf_counter() - start
         self.indices = batch.indices
         self.history.append(self._losses.pop(), seconds, self.model.frozen)
