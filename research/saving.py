@@ -139,7 +139,7 @@ def figure(table):
             axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
-    axis.set_title("FreezeOut with kept features: what is saved, and what it costs")
+    axis.set_title("Freezing with kept features: what is saved, and what it costs")
     axis.legend(fontsize=8)
     return made
 
