@@ -116,8 +116,8 @@ def _add_schedule_options(group):
     group.add_argument(
         "--preset",
         choices=PRESETS,
-        help="these three by a name: 'thrifty' was FreezeOut's that saved most within 0.1 points on "
-        "MNIST",
+        help="these three by a name: 'thrifty' is what saved most of FreezeOut's schedules within "
+        "0.1 points on MNIST",
     )
     group.add_argument(
         "--freeze-every",
