@@ -15,8 +15,9 @@ help:
 compare: $(READY)
 	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 300 --seeds 2
 
+# Two workers, a thread each.
 test: lint
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .
