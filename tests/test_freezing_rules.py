@@ -174,7 +174,8 @@ def test_what_is_observed_are_the_norms_of_the_blocks_gradients(blocks, examples
 
 
 def test_a_model_freezes_as_its_rule_says_and_is_resumed_with_it(blocks, examples, tmp_path):
-    schedule = ("AutoFreeze", {"iterations": 24, "learning_rate": 0.05, "every": 2})
+    settings = {"iterations": 24, "learning_rate": 0.05, "every": 2, "percentile": 100}
+    schedule = ("AutoFreeze", settings)
     config = {"inputs": INPUTS, "network": blocks(), "schedule": schedule}
     whole, half = TFModel(config), TFModel(config)
     losses, frozen = [], []
