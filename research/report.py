@@ -49,7 +49,7 @@ def write_report(folder, histories, record):
         ),
     ]
     if any(any(history.frozen) for history in histories):
-        caption = "Leading blocks that an iteration left out of its backward pass; a line a seed."
+        caption = "Leading blocks without a backward pass; where seeds differ, a line for each."
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
     compared = "study" not in record or summary.baseline.notna().any()
     rows = [table_row(row) for _, row in summary.iterrows()] if compared else []
