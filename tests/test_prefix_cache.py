@@ -33,6 +33,11 @@ class ByHand:
 @pytest.fixture(autouse=True)
 def unsaid():
     prefix_cache._say.cache_clear()
+    theirs = tf.get_logger()
+    level = theirs.level
+    theirs.setLevel(logging.ERROR)  # it warns that many models are traced
+    yield
+    theirs.setLevel(level)
 
 
 @pytest.fixture
