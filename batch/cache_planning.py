@@ -121,14 +121,10 @@ class Room:
         enough = rows >= max(self._seen, 1) and rows * row_bytes <= most
         return Place(STORES[kind], rows) if enough else None
 
-    @property
-    def _number(self):
-        return None if isinstance(self._storage, str) else self._storage
-
     def _memory(self, beside):
         """Bytes that may be taken beside others that are; free memory does not hold those."""
-        if self._number is not None:
-            return self._number - beside
+        if not isinstance(self._storage, str):
+            return self._storage - beside
         return SHARE * (free_memory() - unwritten(STORES["memory"]))
 
 

@@ -127,14 +127,19 @@ class PrefixCache:
         return 0, batch.images, batch.rows
 
     def _follows(self, batch):
-        """Whether examples are counted in what those of the last batch were; remembers it."""
+        """Whether examples are counted in what those of the last batch were; remembers it.
+
+        Of the first images' rows, the others will come.
+        """
+        first = self._source is None and len(batch.rows) < len(batch.images)
         before = self._source and self._source()
-        self._first = self._source is None
         self._source = (lambda: None) if batch.source is None else weakref.ref(batch.source)
-        return before is batch.source
+        return first or before is batch.source
 
     def _lasting(self, depth, batch):
         """Leading blocks, of these, that give an example the same every time."""
+        if depth and self._preprocessing.augments and self._storage != "off":
+            self._give_up("augmentation makes other images of an example every time")
         if self._storage == "off":
             return 0
         outputs = tf.TensorSpec((1, *batch.images.shape[1:]), tf.float32)
@@ -149,13 +154,8 @@ class PrefixCache:
 
     def _serves(self, batch, known):
         """Whether what is computed for an example can serve for it again."""
-        if self._preprocessing.augments:
-            _say("augmentation makes other images of an example every time")
-            return False
-        # Of the first images' rows, the others will come; else, we don't know yet.
-        some = len(batch.rows) < len(batch.images)
-        again = known or batch.numbers is not None or (self._first and some)
-        if not again and not some:
+        again = known or batch.numbers is not None
+        if not again and len(batch.rows) >= len(batch.images):
             _say("nothing tells which example is which; give rows of an array, or indices")
         return again
 
