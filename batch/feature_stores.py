@@ -120,9 +120,9 @@ def stored_as(outputs):
     return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
 
 
-def unwritten(kind):
-    """Bytes that all stores of a kind in this process have reserved and not taken yet."""
-    return sum(store.unwritten for store in _stores if type(store) is kind)
+def unwritten():
+    """Bytes of memory that stores of this process have reserved and not taken yet."""
+    return sum(store.unwritten for store in _stores if type(store) is MemoryStore)
 
 
 _stores = weakref.WeakSet()

@@ -220,33 +220,49 @@ def together(folders, loaded):
     runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
     pairs = itertools.combinations(records, 2)
     matched = len(set(runs)) == len(runs) and all(_match(*pair) for pair in pairs)
-    merged, predicted = [], {}
-    for name, (histories, record) in zip(_names(folders), loaded):
-        prefix = "" if matched else f"{name}: "
-        merged += [dataclasses.replace(one, method=prefix + one.method) for one in histories]
-        predicted |= {prefix + label: ratio for label, ratio in record["predicted_ratio"].items()}
+    prefixes = ["" if matched else f"{name}: " for name in _names(folders)]
+    merged = _merged(prefixes, loaded, matched)
+    record = {
+        "settings": _settings(records, merged, matched),
+        "environment": _shared([record["environment"] for record in records]),
+        "predicted_ratio": {
+            prefix + label: ratio
+            for prefix, record in zip(prefixes, records)
+            for label, ratio in record["predicted_ratio"].items()
+        },
+    }
+    if len(loaded) == 1 and "study" in records[0]:  # a study is about its own runs
+        record["study"] = records[0]["study"]
+    return merged, record
+
+
+def _merged(prefixes, loaded, matched):
+    """All histories, methods renamed; where they match, in the order of a comparison."""
+    merged = [
+        dataclasses.replace(one, method=prefix + one.method)
+        for prefix, (histories, _) in zip(prefixes, loaded)
+        for one in histories
+    ]
     if matched:
         order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
         merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
+    return merged
+
+
+def _settings(records, merged, matched):
+    """Settings of one comparison with the runs of several records."""
     settings = [record["settings"] for record in records]
     whole = {name: value for one in settings for name, value in one.items()}
-    settings = {
+    told = {
         **(whole if matched else _shared(settings)),
         "command": "compare",
         "methods": list(dict.fromkeys(one.method for one in merged)),
         "seeds": sorted({one.seed for one in merged}),
         **({} if matched else {"matched": False}),
     }
-    record = {
-        "settings": settings,
-        "environment": _shared([record["environment"] for record in records]),
-        "predicted_ratio": predicted,
-    }
-    if len(loaded) > 1:  # a study is about its own runs
-        settings.pop("study", None)
-    elif "study" in records[0]:
-        record["study"] = records[0]["study"]
-    return merged, record
+    if len(records) > 1:
+        told.pop("study", None)
+    return told
 
 
 def _names(folders):

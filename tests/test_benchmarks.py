@@ -69,14 +69,18 @@ def test_rows_of_the_freezeout_suite(monkeypatch):
 def test_rows_of_the_cache_suite(monkeypatch):
     monkeypatch.setattr(cache, "EXAMPLES", 24)
     monkeypatch.setattr(cache, "STAGES", (2,))
+    monkeypatch.setattr(cache, "VISITED", 16)
+    monkeypatch.setattr(cache, "VISITS", (1, 3))
     rows = table(cache.measure(1, 8))
     assert rows["what"].tolist()[:2] == ["2 frozen, cached"] * 2
     assert rows["peer"].tolist() == [
         "active blocks alone",
         "no cache",
         *["in memory"] * 2,
+        *["no cache"] * 2,
         "as it is",
     ]
+    assert rows["what"].iloc[-2] == "2 frozen, 3 visits of 16 images, cached"
 
 
 def test_rows_of_the_precision_suite(monkeypatch):

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from batch import cache_planning, feature_stores
-from batch.cache_planning import MANY, Kept, Place, Room, choose, count_visits
+from batch.cache_planning import MANY, SPEED, Kept, Place, Room, choose, count_visits
 from batch.feature_stores import STORES
-from batch.planning import SPEED
+from batch.flops import block_costs
+from batch.networks.resnet import small_resnet
 
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Nothing is reserved by other tests."""
-    monkeypatch.setattr(cache_planning, "unwritten", lambda kind: 0)
+    monkeypatch.setattr(cache_planning, "unwritten", lambda: 0)
 
 
 MEMORY = STORES["memory"]
@@ -35,6 +36,14 @@ def test_a_prefix_is_kept_where_it_is_visited_again(visits, room, kept):
     place, carried = choose(COSTS, SIZE, visits, Kept(), room)
     assert (place is not None) == kept
     assert not carried
+
+
+@pytest.mark.parametrize(("visits", "kept"), [(2.1, False), (4, True)])
+def test_four_blocks_of_the_small_resnet_pay_after_some_visits(visits, kept):
+    """As `resbatch bench cache` and `bench saving` measure it."""
+    costs = [block.forward for block in block_costs(small_resnet((28, 28, 1), 10))[:4]]
+    place, _ = choose(costs, 7 * 7 * 256 * 4, visits, Kept(), anywhere)
+    assert (place is not None) == kept
 
 
 def test_what_is_kept_is_carried_forward_if_there_is_room_for_both():
@@ -99,15 +108,15 @@ def test_without_a_folder_for_temporary_files_there_is_none(monkeypatch):
 
 def test_what_others_have_reserved_is_not_free(monkeypatch):
     monkeypatch.setattr(cache_planning, "free_memory", lambda: 3000)
-    monkeypatch.setattr(cache_planning, "unwritten", lambda kind: 1000 * (kind is MEMORY))
+    monkeypatch.setattr(cache_planning, "unwritten", lambda: 1000)
     assert Room("auto", None)(150, 0).rows == 6
 
 
 def test_reserved_and_not_written():
-    before = feature_stores.unwritten(MEMORY)
+    before = feature_stores.unwritten()
     store = MEMORY(10, (100,), np.dtype("uint8"))
     store.write(np.arange(3), np.zeros((3, 100), np.uint8))
-    assert feature_stores.unwritten(MEMORY) == before + 700
+    assert feature_stores.unwritten() == before + 700
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_a_step_from_the_cache_leaves_the_prefix_out(by_hand, frozen, convolutio
 
 
 def test_a_prefix_is_carried_forward(by_hand, monkeypatch):
+    monkeypatch.setattr("batch.cache_planning.SPEED", 1e10)  # else computing it again is as cheap
     made, step = by_hand(1)
     step(np.arange(40))
     made.trainer.schedule.frozen = 2
@@ -217,7 +218,7 @@ def test_where_there_are_more_examples_than_room_nothing_is_kept(
 ):
     images, labels = examples
     plain, kept = (model(kind, schedule=ByHand(1)) for kind in ("off", "memory"))
-    monkeypatch.setattr("batch.cache_planning.unwritten", lambda kind: 0)
+    monkeypatch.setattr("batch.cache_planning.unwritten", lambda: 0)
     monkeypatch.setattr("batch.cache_planning.free_memory", lambda: 6000)  # 11 rows in half of it
     for rows in (np.arange(10), np.arange(10), np.arange(30, 40), np.arange(10)):
         batch = images[rows], labels[rows]

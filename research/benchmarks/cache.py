@@ -2,7 +2,9 @@
 
 Beside the active blocks alone, as a network of their own that is fed their inputs from memory;
 beside the step without a cache; and by each way of keeping features. What is measured are hits.
-Last, the frozen prefix with its normalizations folded into the convolutions, beside it as it is.
+Then all steps from the first visit of each image on, features computed and written, beside no
+cache, in memory that is new each time. Last, the frozen prefix with its normalizations folded into
+the convolutions, beside it as it is.
 """
 
 import numpy as np
@@ -13,17 +15,18 @@ from batch.feature_stores import STORES
 from research.benchmarks.folding import folded_prefix
 from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
 from research.benchmarks.step import random_examples
-from research.benchmarks.timing import compared, in_turn
+from research.benchmarks.timing import compared, in_turn, timed
 
 EXAMPLES = 3000
 STAGES = (1, 2, 3, 4)
+VISITED, VISITS, TURNS = 30_000, (2, 3, 4, 6), 3
 
 
 def measure(repetitions, batch_size):
     """Rows of the table."""
     examples = tuple(map(tf.constant, random_examples(EXAMPLES, (28, 28, 1))))
     rows = [row for frozen in STAGES for row in _rows(frozen, examples, batch_size, repetitions)]
-    return [*rows, _folding_row(examples[0][:batch_size], repetitions)]
+    return [*rows, *_visits_rows(batch_size), _folding_row(examples[0][:batch_size], repetitions)]
 
 
 def _rows(frozen, examples, batch_size, repetitions):
@@ -57,6 +60,37 @@ def _alone(trainer, frozen, examples, batch_size, rng):
     alone = TFModel({"inputs": inputs, "network": network, "optimizer": optimizer}).trainer
     alone.schedule = StageByHand(alone.blocks)
     return lambda: alone.step(features, examples[1], rng.integers(0, EXAMPLES, batch_size))
+
+
+def _visits_rows(batch_size):
+    """The first visits of each image with most blocks frozen, beside no cache."""
+    frozen = max(STAGES)
+    examples = tuple(map(tf.constant, random_examples(VISITED, (28, 28, 1))))
+    trainers = {kind: fresh_trainer(kind) for kind in ("off", "memory")}
+    for trainer in trainers.values():
+        trainer.schedule.frozen = frozen
+        _visit(trainer, examples, range(batch_size), batch_size)  # compiled
+    rng, seconds = np.random.default_rng(0), {kind: [] for kind in trainers}
+    for _ in range(TURNS):
+        orders = [rng.permutation(VISITED) for _ in range(max(VISITS))]
+        for kind, trainer in trainers.items():
+            trainer.cache.clear()
+            each = [
+                timed(lambda: _visit(trainer, examples, order, batch_size))  # noqa: B023
+                for order in orders
+            ]
+            seconds[kind].append(np.cumsum(each))
+    ours, theirs = (np.transpose(seconds[kind]) for kind in ("memory", "off"))
+    for visits in VISITS:
+        what = f"{frozen} frozen, {visits} visits of {VISITED:,} images, cached"
+        yield compared(what, ours[visits - 1], "no cache", theirs[visits - 1])
+
+
+def _visit(trainer, examples, order, batch_size):
+    """Steps through all examples, until their features are written."""
+    for at in range(0, len(order), batch_size):
+        trainer.step(*examples, np.asarray(order[at : at + batch_size]))
+    trainer.cache.settle()
 
 
 def _folding_row(images, repetitions):
