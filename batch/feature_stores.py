@@ -37,12 +37,11 @@ class MemoryStore:
     reading, writing = 7e9, 5e8  # a virtual machine gets memory slowly that it never had
 
     def __init__(self, rows, shape, dtype):
-        self._features = self._reserved(rows, shape, dtype)
+        self.bytes = 0
         self._size = rows * row_bytes(shape, dtype)
+        self._features = self._reserved(rows, shape, dtype)
         # A tensor of the same memory: what is written shows in it.
         self._tensor = tf.experimental.dlpack.from_dlpack(self._features.__dlpack__())
-        self.bytes = 0
-        _stores.add(self)
 
     @property
     def unwritten(self):
@@ -51,9 +50,10 @@ class MemoryStore:
 
     def _reserved(self, rows, shape, dtype):
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-        memory = mmap.mmap(-1, rows * row_bytes(shape, dtype), flags=private)
+        memory = mmap.mmap(-1, self._size, flags=private)
         with contextlib.suppress(AttributeError, OSError):  # where there are none
             memory.madvise(mmap.MADV_HUGEPAGE)  # first writes are twice as fast
+        _in_memory.add(self)
         return np.frombuffer(memory, dtype).reshape(rows, *shape)
 
     def write(self, rows, features):
@@ -73,10 +73,9 @@ class MappedStore(MemoryStore):
 
     def _reserved(self, rows, shape, dtype):
         with tempfile.TemporaryFile() as file:
-            size = rows * row_bytes(shape, dtype)
-            file.truncate(size)
+            file.truncate(self._size)
             if hasattr(os, "posix_fallocate"):  # or a full disk would end the process later
-                os.posix_fallocate(file.fileno(), 0, size)
+                os.posix_fallocate(file.fileno(), 0, self._size)
             return np.memmap(file, dtype, "r+", shape=(rows, *shape))
 
 
@@ -122,10 +121,10 @@ def stored_as(outputs):
 
 def unwritten():
     """Bytes of memory that stores of this process have reserved and not taken yet."""
-    return sum(store.unwritten for store in _stores if type(store) is MemoryStore)
+    return sum(store.unwritten for store in _in_memory)
 
 
-_stores = weakref.WeakSet()
+_in_memory = weakref.WeakSet()
 STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": CompressedStore}
 
 

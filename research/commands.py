@@ -6,6 +6,7 @@ import importlib
 import pathlib
 
 from research import results
+from research.merging import together
 from research.names import PARTIAL, SUITES, USERS, kind
 
 
@@ -154,7 +155,7 @@ def report(options):
         print(_report(pathlib.Path(options.folders[0]), *loaded[0]))
         print(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
         return
-    histories, record = results.together(options.folders, loaded)
+    histories, record = together(options.folders, loaded)
     with results.new_folder(options.out, "report", options.overwrite) as folder:
         results.save(folder, histories, **record)
         table = _report(folder, histories, record)

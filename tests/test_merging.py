@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from research import results
+from research import merging, results
 from research.report import write_report
 from utils import History
 
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 
 def together(*folders):
-    histories, record = results.together(folders, [results.read(one) for one in folders])
+    histories, record = merging.together(folders, [results.read(one) for one in folders])
     return [one.method for one in histories], types.SimpleNamespace(**record)
 
 
@@ -81,7 +81,7 @@ def test_folders_of_one_name_are_told_apart_by_their_paths(folder):
 
 def test_a_page_of_runs_that_do_not_match_says_so(folder, tmp_path):
     folders = folder("one", iterations=3), folder("two", data="mnist")
-    histories, record = results.together(folders, [results.read(one) for one in folders])
+    histories, record = merging.together(folders, [results.read(one) for one in folders])
     results.save(tmp_path, histories, **record)
     histories, record = results.read(tmp_path)
     write_report(tmp_path, histories, record)
