@@ -116,7 +116,10 @@ def test_reserved_and_not_written():
     before = feature_stores.unwritten()
     store = MEMORY(10, (100,), np.dtype("uint8"))
     store.write(np.arange(3), np.zeros((3, 100), np.uint8))
+    mapped = STORES["mapped"](10, (100,), np.dtype("uint8"))
     assert feature_stores.unwritten() == before + 700
+    del store, mapped
+    assert feature_stores.unwritten() == before
 
 
 @pytest.mark.parametrize(
