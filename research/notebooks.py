@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
+LAST_OF_BARS = "--CoalesceStreamsPreprocessor.enabled=True"  # progress bars as they end
 
 
 class NotebookError(RuntimeError):
@@ -36,6 +37,7 @@ def run_notebooks(folder, notebooks=None):
         print(f"Running {notebook.name}", flush=True)
         _convert(notebook, folder, "notebook", "--execute", "--ExecutePreprocessor.timeout=-1")
         executed = pathlib.Path(folder) / notebook.name
+        _convert(executed, folder, "notebook", LAST_OF_BARS)
         _convert(executed, folder, "html")
         written += [executed.name, executed.with_suffix(".html").name]
     return written
