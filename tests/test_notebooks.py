@@ -24,3 +24,12 @@ def test_a_notebook_that_fails_is_named_with_its_error(tmp_path):
     nbformat.write(notebook, path)
     with pytest.raises(NotebookError, match=r"broken\.ipynb: .*ZeroDivisionError"):
         run_notebooks(tmp_path / "out", [path])
+
+
+def test_of_a_progress_bar_the_end_is_kept(tmp_path):
+    bar = 'for at in range(3):\n    print(f"\\rat {at}", end="", flush=True)'
+    path = tmp_path / "bar.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(bar)]), path)
+    run_notebooks(tmp_path / "out", [path])
+    (cell,) = nbformat.read(tmp_path / "out" / path.name, 4).cells
+    assert [output.text for output in cell.outputs] == ["at 2"]
