@@ -1,4 +1,4 @@
-"""Checks of numbers that users give: the value itself, or a ValueError that names it."""
+"""Checks of what users give: the value itself, or an error that names it."""
 
 import numbers
 
@@ -52,3 +52,30 @@ def one_of(name, value, allowed):
     if value not in allowed:
         raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}")
     return value
+
+
+def as_dict(config):
+    """A config of either kind, keys with slashes nested, as a plain dict of its own."""
+    from batchflow import Config  # slow to import, and only models have configs
+
+    if config is None:
+        return {}
+    if not isinstance(config, (dict, Config)):
+        raise TypeError(f"config must be a dict. Received: {type(config).__name__}")
+    return dict(Config(config).config)
+
+
+def check_keys(config, allowed, where):
+    """Refuse keys that nobody reads.
+
+    Raises
+    ------
+    ValueError
+        Names the unknown keys and lists the known ones.
+    """
+    unknown = sorted(set(config) - set(allowed), key=str)
+    if unknown:
+        raise ValueError(
+            f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
+            f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
+        )

@@ -9,12 +9,13 @@ arithmetic.
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
-from batch.graphs import operations
 from batch.networks.layers import run
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.stages import stages
+from batch.runtime import import_tensorflow
+from batch.schedules.stages import stages
+
+tf = import_tensorflow()
 
 # In the names of operations that give something else each time.
 CHANGING = ("Random", "Multinomial", "TruncatedNormal", "Assign")
@@ -151,7 +152,7 @@ def predicted_ratio(costs, schedule, iterations):
     ----------
     costs : list of BlockCost
     schedule : callable
-        From the iteration to the rates of the blocks; see `batch.schedules`.
+        From the iteration to the rates of the blocks; see `batch.schedules.freezeout`.
     iterations : int
         Length of the run.
     """
@@ -252,3 +253,10 @@ _COUNT = {
         * (op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1] or 0)
     ),
 }
+
+
+def operations(graph):
+    """Types of the operations in a graph and in the functions that it calls, as a set."""
+    made = graph.as_graph_def()
+    inner = (node for function in made.library.function for node in function.node_def)
+    return {node.op for node in (*made.node, *inner)}

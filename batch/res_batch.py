@@ -5,13 +5,12 @@ import threading
 import numpy as np
 from batchflow import Batch, Dataset, action
 
-from batch import arrays
-from batch.actions import accept_name, accept_repeats, keep_lists
-from batch.checks import positive_whole
-from batch.config import as_dict, check_keys
-from batch.models import MODELS
-from utils.data import load_data
-from utils.labels import count_classes
+from batch.checks import as_dict, check_keys, positive_whole
+from batch.data.data import load_data
+from batch.data.labels import count_classes
+from batch.models.feed import image_shape
+from batch.models.named import MODELS
+from batch.models.pipelines import accept_name, accept_repeats, keep_lists
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -50,7 +49,8 @@ class ResBatch(Batch):
     keys are optional:
 
     - all: those of `TFModel` but `inputs`; `model` ('resnet', the small one, or the name of another
-      in `batch.models.MODELS`, with its network's options); `classes` where the labels don't tell
+      in `batch.models.named.MODELS`, with its network's options); `classes` where the labels don't
+      tell
     - `freeznet`: `iteration` (300), `learning_rate` (0.06), `degree` (1), `scaled` (False), `t_0`
       (0.6), `finetune_rate` (0.01; None for none). `scaled` here divides the learning rate by each
       block's last iteration.
@@ -226,7 +226,7 @@ class ResBatch(Batch):
         if kind == "freeznet":
             config = with_freezing(config)
         classes = config.pop("classes", None) or self._count_classes(labels, from_components)
-        shape = arrays.image_shape(images)
+        shape = image_shape(images)
         inputs = {"images": {"shape": shape}, "labels": {"classes": classes}}
         return MODELS[model]({**config, "inputs": inputs})
 

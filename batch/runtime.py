@@ -11,6 +11,32 @@ LIMITS = {  # files of control groups with their limit and what is used, by vers
 }
 
 
+def prefer_onednn():
+    """Have TensorFlow use oneDNN, unless the user has decided; before TensorFlow is imported.
+
+    Where a processor has no AVX-512, TensorFlow leaves oneDNN off, and takes a third longer.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+def import_utils():
+    """Our package `utils`, whose common name another file may have taken.
+
+    Raises
+    ------
+    ImportError
+        If Python found another `utils` first; names it.
+    """
+    utils = importlib.import_module("utils")
+    ours = pathlib.Path(__file__).resolve().parent.parent / "utils" / "__init__.py"
+    if pathlib.Path(utils.__file__ or "").resolve() != ours:
+        raise ImportError(
+            f"ResBatch needs its own package 'utils', but Python found {utils.__file__} first. "
+            "Rename that file or start Python from another folder."
+        )
+    return utils
+
+
 def import_tensorflow():
     """Import TensorFlow without the lines it writes to standard error on every start.
 

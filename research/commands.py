@@ -14,7 +14,7 @@ def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
-        from research.compare import compare as compare_all
+        from research.comparison import compare as compare_all
         from research.experiment import check
 
         base = _experiment(options, data)
@@ -33,7 +33,7 @@ def compare(options):
 def _chosen(options, base, data):
     """The experiments of a comparison and their costs by their labels, and what to record."""
     from research import prediction
-    from research.compare import of_methods
+    from research.comparison import of_methods
     from research.studies import load_study
 
     study = load_study(options.study) if options.study else None
@@ -95,7 +95,7 @@ def train(options):
 
 def _carried_out(options, one, data, folder):
     """The run, made to its end, with all that looks on."""
-    from batch.checkpoint import Checkpoints
+    from batch.models.checkpoint import Checkpoints
     from research import watchers
     from research.evaluation import Evaluation
     from research.metrics import default_name
@@ -165,7 +165,7 @@ def report(options):
 
 def data(options):
     """`resbatch data`: pack a data set into .blk files."""
-    from utils.data import pack
+    from batch.data.data import pack
 
     loaded = _load(options.source or options.name)
     name = pathlib.Path(options.name).stem
@@ -187,7 +187,7 @@ def reproduce(options):
 
 def bench(options):
     """`resbatch bench`: measure, side by side."""
-    from research.benchmarks import run_suites
+    from research.benchmarks.harness import run_suites
 
     with results.new_folder(options.out, "bench", options.overwrite) as folder:
         names = options.suites or list(SUITES)
@@ -216,7 +216,7 @@ def _prepare(options):
 
 
 def _load(source):
-    from utils.data import NAMES, load_data
+    from batch.data.data import NAMES, load_data
 
     if source in NAMES and source != "digits":
         importlib.import_module("batch")  # starts TensorFlow, which keras.datasets needs, quietly
@@ -224,7 +224,7 @@ def _load(source):
 
 
 def _experiment(options, data, **changes):
-    from batch.schedules import iterations_of
+    from batch.schedules.freezeout import iterations_of
     from research.experiment import Experiment
 
     names = {field.name for field in dataclasses.fields(Experiment)} - {"method", "seed"}
@@ -237,7 +237,7 @@ def _experiment(options, data, **changes):
 
 def _settings(options, experiment, data, methods, seeds):
     """What it takes to run it again; what the methods have no use for is left out."""
-    from batch.models import MODELS
+    from batch.models.named import MODELS
 
     study = getattr(options, "study", None)
     defaults = {} if study else MODELS[experiment.model].DEFAULTS

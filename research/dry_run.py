@@ -1,7 +1,7 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
 from batch import flops
-from batch.stages import stages
+from batch.schedules.stages import stages
 from research import experiment as experiments
 from research.prediction import predicted_ratio, published_estimate
 

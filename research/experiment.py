@@ -3,11 +3,11 @@
 import dataclasses
 
 from batch import res_batch
-from batch.models import MODELS
-from batch.preprocessing import channel_statistics
-from batch.schedules import degree_of
+from batch.data.data import Data, Split
+from batch.models.named import MODELS
+from batch.schedules.freezeout import degree_of
+from batch.training.preprocessing import channel_statistics
 from research.recipes import NOTEBOOK
-from utils.data import Data, Split
 
 HELD_OUT = 5000  # training images that validation takes
 KINDS = {  # name of each method's model in a pipeline
@@ -39,7 +39,7 @@ class Experiment:
         depth at the classic rate; and, on annealed's curve, blocks frozen linearly at the ends of
         epochs, or when their gradients stop changing.
     model : str
-        Name of the network, as in `batch.models.MODELS`.
+        Name of the network, as in `batch.models.named.MODELS`.
     model_options : dict
         The network's options, as `depth`.
     iterations : int
@@ -70,8 +70,7 @@ class Experiment:
         Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
     cache : str
-        Where to keep what frozen blocks compute, as for `batch.prefix_cache.PrefixCache`. It
-        changes no loss.
+        Where to keep what frozen blocks compute, as for `batch.TFModel`. It changes no loss.
     """
 
     data: str = "digits"

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 
 from batch import flops
-from batch.config import make_schedule
-from batch.models import MODELS
-from batch.published import calc_speedup
-from batch.schedules import observes
+from batch.models.named import MODELS
+from batch.schedules import make_schedule
+from batch.schedules.freezeout import calc_speedup
+from batch.schedules.stages import observes
 from research.experiment import make_model
 
 

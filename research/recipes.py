@@ -37,7 +37,7 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "augment": True,
     "normalize": True,
 }
-PRESETS = {  # schedules of freezeout by name; each was found by a search (`research.saving`)
+PRESETS = {  # schedules of freezeout by name; found by searches (`research.studies.saving`)
     "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
 }
 MODEL_OPTIONS = {  # that a network's config may have

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from batch.data.history import by_method
 from research import studies
-from research.compare import summarize
+from research.comparison import summarize
 from research.names import kind
-from utils.history import by_method
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over

@@ -6,9 +6,9 @@ import json
 import pathlib
 import shutil
 
-from research.compare import SUMMARY, summarize
+from batch.data.history import read_histories, write_histories
+from research.comparison import SUMMARY, summarize
 from research.names import PARTIAL
-from utils.history import read_histories, write_histories
 
 CHECKPOINTS = "checkpoints"  # name of their folder
 # What commands write.

@@ -10,11 +10,11 @@ import numpy as np
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
-from batch.checkpoint import CheckpointError
-from batch.models import MODELS
+from batch.data.data import load_data
+from batch.data.history import History
+from batch.models.checkpoint import CheckpointError
+from batch.models.named import MODELS
 from research.experiment import check
-from utils.data import load_data
-from utils.history import History
 
 ACTIONS = {"resnet": "train_res", "freeznet": "train_freez", "stochastic": "train_stochastic"}
 

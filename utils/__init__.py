@@ -1,16 +1,19 @@
-"""What every experiment shares: data, histories and plots."""
+"""What every experiment shares: plots, and the names of data and histories.
 
-from utils.data import Data, DataError, load_data
-from utils.history import History
-from utils.plots import ax_draw, compare_curves, draw, draw_rates
+The names stand in `__init__.pyi`; each is imported when it is asked for.
+"""
 
-__all__ = [
-    "Data",
-    "DataError",
-    "History",
-    "ax_draw",
-    "compare_curves",
-    "draw",
-    "draw_rates",
-    "load_data",
-]
+import importlib
+
+import lazy_loader
+
+_OF_BATCH = {"Data": "data", "DataError": "data", "History": "history", "load_data": "data"}
+
+_own, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += _OF_BATCH
+
+
+def __getattr__(name):
+    if name in _OF_BATCH:
+        return getattr(importlib.import_module(f"batch.data.{_OF_BATCH[name]}"), name)
+    return _own(name)

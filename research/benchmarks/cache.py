@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from batch import TFModel
-from batch.feature_stores import STORES
+from batch.feature_cache.stores import STORES
 from research.benchmarks.folding import folded_prefix
 from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
+from research.benchmarks.harness import compared, in_turn, timed
 from research.benchmarks.step import random_examples
-from research.benchmarks.timing import compared, in_turn, timed
 
 EXAMPLES = 3000
 STAGES = (1, 2, 3, 4)

@@ -12,10 +12,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from batch import FreezeOut, flops
-from batch.ahead import LEAD
-from batch.models import ResNet
+from batch.models.named import ResNet
+from batch.training.compile_ahead import LEAD
+from research.benchmarks.harness import compared, in_turn, in_turns_of, timed
 from research.benchmarks.step import SGD, random_examples
-from research.benchmarks.timing import compared, in_turn, in_turns_of, timed
 from research.benchmarks.torch_peer import torch_versions
 
 FRESH = 3

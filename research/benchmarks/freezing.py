@@ -19,10 +19,10 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from batch import TFModel, as_blocks
-from batch.freezing import freeze_layers
+from batch.networks.freeze_by_name import freeze_layers
 from batch.networks.resnet import small_resnet
 from research.benchmarks.graphs import executed_operations
-from research.benchmarks.timing import compared, in_turn
+from research.benchmarks.harness import compared, in_turn
 
 BEFORE, AFTER, OURS = "Keras, before compiling", "Keras, after a step", "ours"
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True}

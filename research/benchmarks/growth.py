@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from batch import TFModel, flops
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
+from research.benchmarks.harness import compared, in_turn
 from research.benchmarks.step import SGD, random_examples
-from research.benchmarks.timing import compared, in_turn
 
 EXAMPLES = 6000
 SHAPE, CLASSES = (28, 28, 1), 10

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet, flops
 from research.benchmarks.freezeout import StageByHand
+from research.benchmarks.harness import compared, in_turns_of
 from research.benchmarks.step import random_examples
-from research.benchmarks.timing import compared, in_turns_of
 from research.benchmarks.torch_peer import torch_versions
 
 NETWORKS = {  # model, options, and the name of the network's peer

@@ -5,9 +5,9 @@ In turns of 20 steps. Without units for it, a processor computes bfloat16 more s
 
 import numpy as np
 
-from batch.models import ResNet
+from batch.models.named import ResNet
+from research.benchmarks.harness import compared, in_turns_of
 from research.benchmarks.step import SGD, random_examples
-from research.benchmarks.timing import compared, in_turns_of
 from research.benchmarks.torch_peer import torch_versions
 from research.environment import bfloat16_units
 

@@ -10,14 +10,14 @@ import dataclasses
 
 import numpy as np
 
-from batch.schedules import iterations_of
+from batch.data.data import DataError, load_data
+from batch.schedules.freezeout import iterations_of
 from research import prediction
-from research.benchmarks.timing import compared
-from research.compare import compare, paired_interval
+from research.benchmarks.harness import compared
+from research.comparison import compare, paired_interval
 from research.experiment import Experiment
 from research.recipes import PRESETS
 from research.run import Watcher
-from utils.data import DataError, load_data
 
 SEEDS = range(10, 15)  # not those of the search; as many as repetitions, if these are fewer
 BASELINE, GOAL, EVERY = "annealed", 0.985, 25

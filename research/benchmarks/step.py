@@ -14,7 +14,7 @@ from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
 from batch.flops import block_costs, step_cost
-from research.benchmarks.timing import compared, in_turn, in_turns_of
+from research.benchmarks.harness import compared, in_turn, in_turns_of
 from research.benchmarks.torch_peer import torch_versions
 
 STEPS = 60  # in a turn

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from batch import Constant, flops
-from batch.losses import cross_entropy
 from batch.networks.resnet import resnet, small_resnet
 from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
-from batch.optimizers import FusedSGD
-from batch.trainer import Trainer
-from research.benchmarks.timing import compared, in_turn
+from batch.training.losses import cross_entropy
+from batch.training.optimizers import FusedSGD
+from batch.training.trainer import Trainer
+from research.benchmarks.harness import compared, in_turn
 
 SURVIVALS = (1.0, 0.75, 0.5, 0.0)
 STEPS = 4  # in a turn: enough draws without many repetitions

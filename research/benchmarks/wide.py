@@ -6,6 +6,7 @@ image.
 
 from batch import WideResNet, flops
 from batch.networks.wide_resnet import BLOCKS
+from research.benchmarks.harness import compared, in_turns_of
 from research.benchmarks.networks import (
     COUNT,
     SGD,
@@ -16,7 +17,6 @@ from research.benchmarks.networks import (
     trainer_by_hand,
 )
 from research.benchmarks.step import random_examples
-from research.benchmarks.timing import compared, in_turns_of
 from research.benchmarks.torch_peer import torch_versions
 
 DEPTH = 22  # three blocks in a group, as in the demonstration that the notebook follows

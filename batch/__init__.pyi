@@ -1,0 +1,62 @@
+import utils.plots
+
+from .models.named import (
+    VGG,
+    DenseNet,
+    ResNet,
+    ResNet18,
+    ResNet34,
+    ResNet50,
+    ResNet101,
+    ResNet152,
+    StochasticResNet,
+    WideResNet,
+)
+from .models.tf_model import TFModel
+from .networks.fade_in import FadeIn, faded_in
+from .networks.keras_models import as_blocks
+from .networks.layers import FusedBatchNormalization
+from .networks.stochastic_depth import StochasticDepth
+from .res_batch import ResBatch, openset
+from .schedules import (
+    Annealed,
+    AutoFreeze,
+    Constant,
+    Discriminative,
+    FreezeOut,
+    LayerFreezing,
+    MultiStep,
+)
+from .training.trainer import TrainingError
+
+ax_draw = utils.plots.ax_draw
+
+__all__ = [
+    "VGG",
+    "Annealed",
+    "AutoFreeze",
+    "Constant",
+    "DenseNet",
+    "Discriminative",
+    "FadeIn",
+    "FreezeOut",
+    "FusedBatchNormalization",
+    "LayerFreezing",
+    "MultiStep",
+    "ResBatch",
+    "ResNet",
+    "ResNet18",
+    "ResNet34",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "StochasticDepth",
+    "StochasticResNet",
+    "TFModel",
+    "TrainingError",
+    "WideResNet",
+    "as_blocks",
+    "ax_draw",
+    "faded_in",
+    "openset",
+]

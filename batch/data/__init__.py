@@ -1,0 +1,1 @@
+"""Data sets, labels and histories; no TensorFlow."""

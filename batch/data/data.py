@@ -1,0 +1,254 @@
+"""Image classification data by name or path."""
+
+import dataclasses
+import functools
+import importlib
+import os
+import pathlib
+import zipfile
+import zlib
+
+import numpy as np
+
+from batch.data.blk import BlkError, read_blk, write_blk
+from batch.data.labels import class_numbers, count_classes, one_hot
+
+NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+
+class DataError(ValueError):
+    """Data that can't be had, or that is not what it should be."""
+
+
+class UnknownDataError(DataError):
+    """No data set has this name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images `(N, H, W, C)`, `uint8`, and labels `(N,)`, `int64`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """A data set: its name, its number of classes, and the splits `train` and `test`."""
+
+    name: str
+    classes: int
+    train: Split
+    test: Split
+
+
+def load_data(source="digits"):
+    """Load a data set.
+
+    Parameters
+    ----------
+    source : str or path
+        - `digits`: scikit-learn's 1,797 images, brought to 28×28 the way MNIST is; 450 of them,
+          stratified and fixed, are the test split. Needs no network.
+        - `mnist`, `fashion_mnist`, `cifar10`, `cifar100`: `NAME.npz` in the folder that the
+          environment variable `RESBATCH_DATA` names, if it is there, otherwise `keras.datasets`.
+        - the path of an `.npz` with x_train, y_train, x_test, y_test
+        - the path of a folder with `*_pics.blk` and `*_labels.blk`, train rows first; the last
+          seventh is the test split
+
+    Returns
+    -------
+    Data
+
+    Raises
+    ------
+    DataError
+        If there is no such data, or it is not as described; names the file and what was expected.
+    """
+    name = os.fspath(source)
+    if name == "digits":
+        return _digits()
+    if name in NAMES:
+        local = _local(name)
+        return _from_npz(local, name) if local else _from_keras(name)
+    path = pathlib.Path(name)
+    if path.is_dir():
+        return _from_folder(path)
+    if path.suffix == ".npz" or path.is_file():
+        return _from_npz(path, path.stem)
+    raise UnknownDataError(
+        f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
+        "with *_pics.blk and *_labels.blk"
+    )
+
+
+def is_local(name):
+    """Whether a named data set can be loaded without the network."""
+    cached = pathlib.Path.home() / ".keras" / "datasets" / f"{name}.npz"
+    return name == "digits" or _local(name) is not None or cached.exists()
+
+
+def pack(data, folder):
+    """Write a data set as `NAME_pics.blk` and `NAME_labels.blk`, train rows first.
+
+    Parameters
+    ----------
+    data : Data
+    folder : path
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files: images `(N, H, W)`, or `(N, H, W, C)` with colours, `uint8`; labels one-hot
+        `(N, classes)`, `uint8`.
+    """
+    images = np.concatenate([data.train.images, data.test.images])
+    labels = np.concatenate([data.train.labels, data.test.labels])
+    if images.shape[-1] == 1:
+        images = images[..., 0]
+    paths = [pathlib.Path(folder) / f"{data.name}_{kind}.blk" for kind in ("pics", "labels")]
+    try:
+        pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+        for path, array in zip(paths, (images, one_hot(labels, data.classes))):
+            write_blk(path, array)
+    except OSError as error:
+        raise DataError(f"Can't write {paths[0]} and {paths[1].name}: {error.strerror}") from error
+    return paths
+
+
+def _local(name):
+    folder = os.environ.get("RESBATCH_DATA")
+    path = pathlib.Path(folder, f"{name}.npz") if folder else None
+    return path if path and path.is_file() else None
+
+
+@functools.lru_cache(maxsize=1)
+def _digits():
+    from scipy import ndimage
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    bunch = load_digits()
+    images = np.stack([_like_mnist(image, ndimage) for image in bunch.images])[..., np.newaxis]
+    labels = bunch.target.astype(np.int64)
+    parts = train_test_split(images, labels, test_size=450, stratify=labels, random_state=0)
+    train_images, test_images, train_labels, test_labels = parts
+    return Data("digits", 10, Split(train_images, train_labels), Split(test_images, test_labels))
+
+
+def _like_mnist(image, ndimage):
+    """An 8×8 digit of 0 … 16 as in MNIST: 20 pixels tall or wide, centre of mass in the middle."""
+    rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+    digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = np.clip(ndimage.zoom(digit, 20 / max(digit.shape), order=1), 0, 16)
+    canvas = np.zeros((28, 28))
+    centre = ndimage.center_of_mass(digit)
+    corners = [
+        int(np.clip(round(13.5 - middle), 0, 28 - size))
+        for middle, size in zip(centre, digit.shape)
+    ]
+    area = tuple(slice(corner, corner + size) for corner, size in zip(corners, digit.shape))
+    canvas[area] = digit
+    return np.round(canvas * (255 / 16)).astype(np.uint8)
+
+
+def _from_keras(name):
+    datasets = importlib.import_module(f"keras.datasets.{name}")
+    try:
+        (x_train, y_train), (x_test, y_test) = datasets.load_data()
+    except Exception as error:  # whatever the download fails with
+        raise DataError(
+            f"{name} is not on this machine and could not be downloaded ({error}). Put {name}.npz "
+            "(x_train, y_train, x_test, y_test) in a folder that RESBATCH_DATA names, or give its "
+            "path."
+        ) from error
+    return _checked(name, f"keras.datasets.{name}", x_train, y_train, x_test, y_test)
+
+
+def _from_npz(path, name):
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
+        with archive:
+            missing = [key for key in ARRAYS if key not in archive.files]
+            if missing:
+                raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")
+            arrays = [archive[key] for key in ARRAYS]
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}") from None
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path} is no whole .npz of plain arrays: expected {', '.join(ARRAYS)} ({error})"
+        ) from error
+    return _checked(name, path, *arrays)
+
+
+def _from_folder(folder):
+    pictures = sorted(folder.glob("*_pics.blk"))
+    if len(pictures) != 1:
+        raise DataError(f"{folder} must hold one *_pics.blk. Found: {len(pictures)}")
+    name = pictures[0].name.removesuffix("_pics.blk")
+    images = _read(pictures[0])
+    labels = _read(folder / f"{name}_labels.blk")
+    if images.ndim < 3 and images.size == len(labels) * 28 * 28:
+        images = images.reshape(-1, 28, 28)
+    train = len(labels) - len(labels) // 7
+    parts = (images[:train], labels[:train], images[train:], labels[train:])
+    if len(images) != len(labels):
+        raise DataError(
+            f"{pictures[0]} holds {len(images)} images, but there are {len(labels)} labels"
+        )
+    return _checked(name, folder, *parts)
+
+
+def _read(path):
+    try:
+        return np.atleast_1d(read_blk(path))
+    except FileNotFoundError:
+        raise DataError(f"There is no file {path}") from None
+    except (BlkError, OSError) as error:
+        raise DataError(
+            f"{path} is no plain numeric array packed with blosc.pack_array: {error}"
+        ) from error
+
+
+def _checked(name, where, x_train, y_train, x_test, y_test):
+    """Data from four arrays, or a DataError that names `where` they came from."""
+    splits = []
+    for kind, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
+        try:
+            splits.append(Split(_pixels(images), class_numbers(labels)))
+        except ValueError as error:
+            raise DataError(f"{where}, {kind} split: {error}") from error
+        if len(images) != len(labels):
+            raise DataError(
+                f"{where}, {kind} split: {len(images)} images, but {len(labels)} labels"
+            )
+    train, test = splits
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise DataError(
+            f"{where}: train images are {train.images.shape[1:]}, test {test.images.shape[1:]}"
+        )
+    classes = max(count_classes(y_train), count_classes(y_test))
+    if classes < 2:
+        raise DataError(f"{where}: expected at least 2 classes, found {classes}")
+    return Data(name, classes, train, test)
+
+
+def _pixels(images):
+    if images.ndim not in (3, 4) or images.size == 0:
+        raise ValueError(f"images must be (N, H, W) or (N, H, W, C). Received: {images.shape}")
+    if images.dtype != np.uint8:
+        whole = images.dtype.kind in "biuf" and np.array_equal(
+            images, np.clip(np.round(images), 0, 255)
+        )
+        if not whole:
+            raise ValueError(
+                f"pixels must be whole numbers from 0 to 255 (uint8). Received: {images.dtype}"
+                + (" with NaN" if images.dtype.kind == "f" and np.isnan(images).any() else "")
+            )
+    return images.astype(np.uint8, copy=False).reshape(*images.shape[:3], -1)

@@ -1,0 +1,176 @@
+"""The examples of one call of a model: checked, on the device, each array moved there once."""
+
+import dataclasses
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from batch.data.labels import class_numbers
+from batch.training.losses import weighted_mean
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Some rows of images and labels.
+
+    Attributes
+    ----------
+    images : tensor, shape (N, H, W, C)
+    labels : tensor, shape (N,), int64
+    rows : ndarray, shape (n,), int64
+        Which of them are meant.
+    weights : ndarray, shape (n,), or None
+        How much each of the rows counts.
+    numbers : ndarray, shape (n,), or None
+        Which example of the dataset each of the rows is, if that was told.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    rows: np.ndarray
+    weights: np.ndarray | None
+    numbers: np.ndarray | None = None
+
+    def chosen(self):
+        """Labels of the rows, shape (n,)."""
+        return tf.gather(self.labels, self.rows)
+
+    def mean(self, values):
+        """The (weighted) mean of a value for each row, a float."""
+        return float(weighted_mean(values, self.weights))
+
+
+def place_examples(inputs, feed, rows):
+    """Examples from what a model was fed.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        What the model takes.
+    feed : dict
+        From `Inputs.read_feed`; without labels, the examples have class 0.
+    rows : array_like of int, or None
+        All by default.
+
+    Raises
+    ------
+    ValueError
+        If something does not fit the network, or the rest.
+    """
+    images, labels = feed["images"], feed["labels"]
+    shape = image_shape(images)
+    if shape != inputs.shape:
+        raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
+    indices = feed["indices"]
+    if indices is not None and np.shape(indices) != (len(images),):
+        raise ValueError(
+            f"indices must be an example's number for each of the {len(images)} images. "
+            f"Received: shape {np.shape(indices)}"
+        )
+    if labels is None:
+        labels = np.zeros(len(images), np.int64)
+    images, labels = place(images, labels, inputs.classes)
+    rows = row_numbers(rows, len(images))
+    numbers = None if indices is None else np.asarray(indices)[rows]
+    return Examples(images, labels, rows, _weights(feed["loss_weights"], len(rows)), numbers)
+
+
+def _weights(weights, count):
+    if weights is None:
+        return None
+    weights = np.asarray(weights, dtype=np.float32)
+    if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(
+            f"loss_weights must be a finite number of 0 or more for each of the {count} rows. "
+            f"Received: shape {weights.shape}"
+            + (f", from {weights.min()} to {weights.max()}" if weights.size else "")
+        )
+    return weights
+
+
+EXACT = 2**24  # float32 holds every whole number up to here, as an embedding needs them
+
+
+_placed = {}  # what was made of an array: (id of the array, …) → (weak reference to it, result)
+
+
+def place(images, labels, classes):
+    """Images and labels as tensors, the same ones when the same arrays come again.
+
+    Parameters
+    ----------
+    images : array_like, shape (N, H, W), (N, H, W, C) or (N, L)
+        `uint8`, or any other finite numbers. An array that is changed in place afterwards is not
+        looked at again.
+    labels : array_like, shape (N,) or (N, classes)
+        Class numbers, or one-hot rows.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    images : tensor, shape (N, H, W, C) or (N, L), uint8 or float32
+    labels : tensor, shape (N,), int64
+
+    Raises
+    ------
+    ValueError
+        If one of them is empty, of a wrong shape or type, holds NaN, infinity or a class out of
+        range, or if there are not as many labels as images.
+    """
+    if np.shape(images)[:1] != np.shape(labels)[:1]:
+        raise ValueError(
+            "images and labels must have the same length. "
+            f"Received: shapes {np.shape(images)} and {np.shape(labels)}"
+        )
+    return (
+        _once(images, _image_tensor),
+        _once(labels, lambda values: tf.constant(class_numbers(values, classes)), classes),
+    )
+
+
+def row_numbers(rows, count):
+    """Numbers of rows, int64, checked against how many there are; None stands for all."""
+    rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
+    if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
+        raise ValueError(
+            f"rows must be rows of the {count} images. Received: "
+            f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
+        )
+    return rows
+
+
+def image_shape(images):
+    """(H, W, C) of images of shape `(N, H, W)` or `(N, H, W, C)`; (L,) of rows `(N, L)`."""
+    shape = np.shape(images)
+    if len(shape) not in (2, 3, 4) or 0 in shape:
+        raise ValueError(
+            "images must be (N, H, W) or (N, H, W, C), or rows (N, L) of words or features, not "
+            f"empty. Received: {shape}"
+        )
+    return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
+
+
+def _image_tensor(images):
+    if images.dtype.kind not in "biuf":
+        raise ValueError(f"images must be numbers. Received: {images.dtype}")
+    if images.dtype.kind == "f" and not np.isfinite(images).all():
+        raise ValueError("images must be finite. Received: NaN or infinite pixels")
+    if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
+        raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
+    pixels = images.dtype == np.uint8 and images.ndim > 2  # words are not to be scaled
+    kind = np.uint8 if pixels else np.float32
+    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
+
+
+def _once(array, make, *key):
+    """What `make` gives for an array: made when it is first seen, kept as long as it lives."""
+    if not isinstance(array, np.ndarray):
+        return make(np.asarray(array))
+    slot = (id(array), *key)
+    held = _placed.get(slot)
+    if held is None or held[0]() is not array:
+        made = make(array)
+        held = _placed[slot] = weakref.ref(array, lambda _: _placed.pop(slot, None)), made
+    return held[1]

@@ -1,0 +1,171 @@
+"""The `inputs` of a model's config: what images and labels are, and what a feed calls them."""
+
+import dataclasses
+import numbers
+
+import numpy as np
+from batchflow import Config
+
+from batch.checks import as_dict, check_keys
+
+FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
+KEYS = ("shape", "classes", "transform", "dtype", "name")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What a model takes.
+
+    Attributes
+    ----------
+    shape : tuple of three ints, or one
+        (H, W, C) of the images; (L,) of rows of words or features.
+    classes : int
+        Number of classes.
+    one_hot : bool
+        Whether a loss of the user's own gets one-hot rows, instead of class numbers.
+    images, labels : tuple of str
+        Names under which a feed may give them; the first is the one to tell users.
+    """
+
+    shape: tuple
+    classes: int
+    one_hot: bool
+    images: tuple
+    labels: tuple
+
+    def read_feed(self, feed_dict=None, **given):
+        """What a model is fed, by a dict or by arguments.
+
+        Parameters
+        ----------
+        feed_dict : dict, optional
+            By the names in the config's `inputs`, `indices` and `loss_weights`.
+        **given
+            images, labels, indices and loss_weights, instead.
+
+        Returns
+        -------
+        dict
+            With these four; None for what was not given.
+
+        Raises
+        ------
+        ValueError
+            If there are no images, something comes twice, or by a name that the model does not
+            know.
+        """
+        if feed_dict is None:
+            feed_dict = {name: value for name, value in given.items() if value is not None}
+        elif any(value is not None for value in given.values()):
+            raise ValueError("Give a feed_dict, or images and labels, not both.")
+        expected = (
+            f"Expected: {self.images[0]}, {self.labels[0]}, and indices and loss_weights if there "
+            "are any."
+        )
+        known = {
+            **dict.fromkeys(self.images, "images"),
+            **dict.fromkeys(self.labels, "labels"),
+            **{name: name for name in FEED[2:]},
+        }
+        unknown = [str(name) for name in feed_dict if name not in known]
+        if unknown:
+            raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        feed = {}
+        for name, value in feed_dict.items():
+            if feed.setdefault(known[name], value) is not value:
+                raise ValueError(f"The feed gives {known[name]} twice: {', '.join(feed_dict)}")
+        if feed.get("images") is None:
+            named = [name for name, value in feed_dict.items() if value is not None]
+            raise ValueError(
+                f"The feed lacks {self.images[0]}. {expected} "
+                f"Received: {', '.join(named) or 'nothing'}"
+            )
+        return {name: feed.get(name) for name in FEED}
+
+
+def read_inputs(inputs, input_block=None):
+    """What the `inputs` of a config say, `{name: {'shape': …}, name: {'classes': …}}`.
+
+    Parameters
+    ----------
+    inputs : dict
+        As in BatchFlow's TensorFlow models: `classes` is a number or a list of names, `transform`
+        'ohe' or nothing, `dtype` that of a placeholder, of which there are none any more, `name`
+        another name for a feed.
+    input_block : dict, optional
+        `{'inputs': name}` tells which of several inputs are the images.
+
+    Raises
+    ------
+    ValueError
+        If there is no shape or no number of classes, or a key or value is not known.
+    """
+    entries = {name: _entry(name, entry) for name, entry in as_dict(inputs).items()}
+    wanted = as_dict(input_block).get("inputs")
+    check_keys(as_dict(input_block), ["inputs"], "input_block")
+    images = [name for name in entries if "shape" in entries[name] and wanted in (None, name)]
+    labels = [name for name in entries if "classes" in entries[name]]
+    if wanted is not None and not images:
+        raise ValueError(
+            f"'input_block/inputs' must name an input with a shape. Received: {wanted!r}, but "
+            f"'inputs' has {', '.join(entries) or 'none'}"
+        )
+    if len(images) != 1 or len(labels) != 1:
+        raise ValueError(
+            "'inputs' must give one shape and the classes, as in {'images': {'shape': (28, 28, 1)},"
+            f" 'labels': {{'classes': 10}}}}. Received: {inputs!r}"
+        )
+    image, label = entries[images[0]], entries[labels[0]]
+    return Inputs(
+        _shape(image["shape"]),
+        _classes(label["classes"]),
+        label.get("transform") == "ohe",
+        _names("images", images[0], entries),
+        _names("labels", labels[0] if labels != images else None, entries),
+    )
+
+
+def _entry(name, entry):
+    if not isinstance(entry, (dict, Config)):
+        raise ValueError(
+            f"inputs/{name} must be a dict with {', '.join(KEYS)}. Received: {entry!r}"
+        )
+    entry = as_dict(entry)
+    check_keys(entry, KEYS, f"inputs/{name}")
+    if entry.get("transform") not in (None, "ohe"):
+        raise ValueError(f"transform must be 'ohe'. Received: {entry['transform']!r}")
+    if "dtype" in entry:
+        np.dtype(entry["dtype"])  # a TypeError that names what it was
+    return entry
+
+
+def _shape(shape):
+    sizes = shape if isinstance(shape, (tuple, list)) else ()
+    if len(sizes) not in (1, 2, 3) or not all(_is_whole(size) and size > 0 for size in sizes):
+        raise ValueError(
+            "'inputs' must give a shape (H, W) or (H, W, C), or (L,) of rows of words or features. "
+            f"Received: {shape!r}"
+        )
+    sizes = tuple(int(size) for size in sizes)
+    return (*sizes, 1) if len(sizes) == 2 else sizes
+
+
+def _classes(classes):
+    count = len(classes) if isinstance(classes, (list, tuple, np.ndarray)) else classes
+    if not _is_whole(count) or count < 2:
+        raise ValueError(
+            f"'inputs' must give at least 2 classes, a number or names. Received: {classes!r}"
+        )
+    return int(count)
+
+
+def _is_whole(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _names(usual, name, entries):
+    """Names for a feed: the input's key, its other name, and the usual one if it is free."""
+    names = [] if name is None else [name, *filter(None, [entries[name].get("name")])]
+    taken = set(entries) - {name} if name is not None else set()
+    return tuple(dict.fromkeys([*names, *({usual} - taken)]))

@@ -1,0 +1,120 @@
+"""TFModels by name: each brings its network."""
+
+from typing import ClassVar
+
+from batch.models.tf_model import TFModel
+from batch.networks.densenet import densenet
+from batch.networks.resnet import resnet, small_resnet
+from batch.networks.vgg import vgg
+from batch.networks.wide_resnet import wide_resnet
+
+
+class ResNet(TFModel):
+    """The small ResNet of the FreezeOut study (`batch.networks.resnet.small_resnet`)."""
+
+    def make_network(self, shape, classes, seed):
+        """The stem, four bottleneck blocks and the classifier."""
+        return small_resnet(shape, classes, seed)
+
+
+class PublishedResNet(TFModel):
+    """A ResNet as published: stem, residual blocks, classifier.
+
+    The config may also have `use_bias`, `stride_first` and `epsilon`, as in
+    `batch.networks.resnet.resnet`.
+    """
+
+    DEFAULTS: ClassVar = {"use_bias": False, "stride_first": False, "epsilon": 1e-5}
+    depth = 50
+
+    def make_network(self, shape, classes, seed, depth=None, **options):
+        """The stem, the residual blocks and the classifier."""
+        return resnet(depth or self.depth, shape, classes, seed, **options)
+
+
+class ResNet18(PublishedResNet):
+    """ResNet with 18 layers: 8 basic blocks."""
+
+    depth = 18
+
+
+class ResNet34(PublishedResNet):
+    """ResNet with 34 layers: 16 basic blocks."""
+
+    depth = 34
+
+
+class ResNet50(PublishedResNet):
+    """ResNet with 50 layers: 16 bottleneck blocks."""
+
+    depth = 50
+
+
+class ResNet101(PublishedResNet):
+    """ResNet with 101 layers: 33 bottleneck blocks."""
+
+    depth = 101
+
+
+class ResNet152(PublishedResNet):
+    """ResNet with 152 layers: 50 bottleneck blocks."""
+
+    depth = 152
+
+
+class StochasticResNet(PublishedResNet):
+    """A ResNet50 with stochastic depth: survival falls linearly, from 1 to 0.6 in the last block.
+
+    The config may also have the `depth` of another ResNet; the other keys of stochastic depth are
+    those of `TFModel`.
+    """
+
+    DEFAULTS: ClassVar = {**PublishedResNet.DEFAULTS, "depth": 50, "survival": 0.6}
+
+
+class WideResNet(TFModel):
+    """A Wide ResNet; the config may have `depth`, `widen_factor`, `dropout` and `block`.
+
+    See `batch.networks.wide_resnet.wide_resnet`.
+    """
+
+    DEFAULTS: ClassVar = {"depth": 28, "widen_factor": 2, "dropout": 0.0, "block": "B(3,3)"}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The stem, the residual blocks and the classifier."""
+        return wide_resnet(shape, classes, seed=seed, **options)
+
+
+class DenseNet(TFModel):
+    """A DenseNet-BC; the config may have `depth`, `growth_rate`, `bottleneck` and `compression`.
+
+    See `batch.networks.densenet.densenet`. Each dense layer, and each transition, is a block.
+    """
+
+    DEFAULTS: ClassVar = {"depth": 76, "growth_rate": 12, "bottleneck": True, "compression": 0.5}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The stem, the dense layers and transitions, and the classifier."""
+        return densenet(shape, classes, seed=seed, **options)
+
+
+class VGG(TFModel):
+    """A VGG network with batch normalization; the config may have the `depth`: 'D', or 16.
+
+    See `batch.networks.vgg.vgg`. Each convolution is a block.
+    """
+
+    DEFAULTS: ClassVar = {"depth": "D"}
+
+    def make_network(self, shape, classes, seed, **options):
+        """The convolutions and the classifier."""
+        return vgg(shape, classes, seed=seed, **options)
+
+
+MODELS = {
+    model.__name__.lower(): model
+    for model in (
+        *(ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152),
+        *(WideResNet, DenseNet, VGG),
+    )
+}

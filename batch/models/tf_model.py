@@ -1,0 +1,366 @@
+"""TFModel: the interface that BatchFlow expects of a model, around a `Trainer`."""
+
+import functools
+import os
+import threading
+from typing import ClassVar
+
+from batchflow.models.base import BaseModel
+
+from batch.checks import as_dict, check_keys, not_negative
+from batch.models.build import STOCHASTIC, assemble, choose_schedule, refuse_expressions, resolved
+from batch.models.feed import place_examples
+from batch.models.fetches import check_fetches, fetch, make_fetches
+from batch.models.inference import Inference
+from batch.models.inputs import read_inputs
+from batch.models.model_file import read_model, restore, write_model
+from batch.networks.copies import check_network, copied
+from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
+from batch.training.losses import make_loss
+from batch.training.optimizers import make_optimizer
+from batch.training.preprocessing import make_preprocessing
+from batch.training.trainer import Trainer
+
+KEYS = (
+    *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
+    *("loss", "weight_decay", "normalize", "augment", "seed", "precision", *STOCHASTIC),
+    *("base", "freeze", "frozen_batch_norm", "inference_mode", "cache"),
+)
+NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
+
+
+def exclusive(method):
+    """A method that one thread at a time may be in: training must not meet itself or a save."""
+
+    @functools.wraps(method)
+    def alone(self, *args, **kwargs):
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return alone
+
+
+class TFModel(BaseModel):
+    """A network of blocks that is trained block by block; BatchFlow's interface of a model.
+
+    Parameters
+    ----------
+    config : dict
+        - `inputs`: the shape of the images and the classes,
+          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`; the only one required.
+          Labels may have a `transform` of 'ohe', each a `dtype` and a `name` for the feeds.
+        - `input_block/inputs`: which of several inputs are the images.
+        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. The
+          model trains copies of them; `reset` copies them again, as they are then. Or a
+          `keras.Sequential`, or the file of a trained network. Not needed by the subclasses that
+          bring a network.
+        - `base`: the same, to be fine-tuned: all but its last layer, in whose place comes a new
+          classifier for these classes.
+        - `freeze`: patterns of the names of blocks, or of layers in them, that never learn, as
+          `['stem', 'block[0-3]']` (`batch.networks.freeze_by_name.freeze_layers`).
+        - `frozen_batch_norm`: 'inference' (the default) or 'batch': whether the normalizations of
+          what is frozen, for good or by a schedule, use their moving statistics in training, which
+          is what the network does when it predicts, or those of the batch. Neither moves them.
+          Blocks of `inference_mode` always use the moving ones.
+        - `inference_mode`: patterns of the names of blocks that run in inference mode while they
+          learn, as Keras' `base(inputs, training=False)`: their weights move, their moving
+          statistics don't, and nothing in them is dropped.
+        - `cache`: where to keep what leading frozen blocks compute for each example, so that it is
+          computed once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or bytes of
+          memory (`batch.feature_cache.prefix_cache.PrefixCache`).
+        - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
+          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule;
+          `global_clipnorm` is the norm over all active blocks.
+        - `learning_rate`: constant, in place of the optimizer's own.
+        - `schedule`: a callable from the iteration to the rates of the blocks, or
+          `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
+          MultiStep or Constant; in place of `learning_rate`.
+        - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
+          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
+          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+        - `weight_decay`: λ of an L2 penalty whose gradient λ·w goes into that of the active blocks'
+          weights; 0 by default. An optimizer's own `weight_decay` is Keras' decoupled one.
+        - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
+          `batch.training.preprocessing.channel_statistics` gives them.
+        - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
+        - `output/ops`: callables from logits to arrays, to be fetched as `output_` and their name;
+          the names accuracy, labels, prob and proba, which are always there, may stand there too.
+        - `survival`: trains with stochastic depth; the probability that the last residual block's
+          branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
+          `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
+        - `seed`: of the initial weights, of what is augmented and of what is dropped; 0 by default.
+        - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
+        - and the options of the subclass's network.
+
+    Attributes
+    ----------
+    network : keras.Sequential
+        The blocks.
+    trainer : Trainer
+        What trains them.
+
+    Raises
+    ------
+    ValueError
+        If the config holds an unknown key or a value that does not fit.
+
+    Notes
+    -----
+    Several threads may use a model, as prefetching pipelines do: each step, prediction and save
+    has it for itself.
+    """
+
+    DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
+
+    def __init__(self, config=None):
+        config = as_dict(config)
+        refuse_expressions(config)
+        config.pop("build", None)
+        load = config.pop("load", None)
+        self._lock = threading.RLock()
+        if load is not None:
+            self._open(load["path"], config)
+        else:
+            self._build(self._resolved(config))
+
+    @classmethod
+    def keys(cls):
+        """The keys that a config may have."""
+        return tuple(dict.fromkeys((*KEYS, *cls.DEFAULTS)))
+
+    def make_network(self, shape, classes, seed):
+        """The blocks, for images of `shape` (H, W, C); subclasses bring their own.
+
+        A subclass's options are passed by name.
+        """
+        raise ValueError(
+            f"{type(self).__name__} needs a 'network': a list of Keras layers, the last of which "
+            f"gives {classes} logits for images of shape {shape}."
+        )
+
+    @property
+    def classes(self):
+        """Number of classes."""
+        return self.inputs.classes
+
+    @property
+    def iteration(self):
+        """Training steps made so far."""
+        return self.trainer.iteration
+
+    @property
+    def frozen(self):
+        """Leading blocks that were frozen in the last training step."""
+        return self.trainer.frozen
+
+    @exclusive
+    def train(
+        self,
+        images=None,
+        labels=None,
+        indices=None,
+        fetches="loss",
+        feed_dict=None,
+        rows=None,
+        loss_weights=None,
+    ):
+        """One training step.
+
+        Parameters
+        ----------
+        images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
+            `uint8` is divided by 255, anything else taken as it is. An array that comes again is
+            not moved to the device again; do not change it in place.
+        labels : array_like, shape (N,) or (N, classes)
+            Class numbers, or one-hot rows.
+        indices : array_like of int, shape (N,), optional
+            Which example of the dataset each image is, for what the model keeps of each (`cache`),
+            where images are other arrays in every step.
+        fetches : str or sequence of str
+            What to return, as in `predict`; of the network in training mode, before the update.
+        feed_dict : dict, optional
+            Images and labels by their names in the config's `inputs`, indices and loss_weights,
+            instead.
+        rows : array_like of int, shape (n,), optional
+            The rows to train on; all by default.
+        loss_weights : array_like, shape (n,), optional
+            How much each of these rows counts, 0 or more: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
+
+        Returns
+        -------
+        float or ndarray, or a list of them
+            In the order of `fetches`.
+
+        Raises
+        ------
+        ValueError
+            If images, labels or rows are missing, or do not fit the network or each other.
+        TrainingError
+            If the loss is not finite.
+        """
+        feed = self.inputs.read_feed(
+            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
+        )
+        if feed["labels"] is None:
+            raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
+        check_fetches(fetches, self.fetches)
+        examples = place_examples(self.inputs, feed, rows)
+        loss, logits = self.trainer.step(
+            examples.images, examples.labels, examples.rows, examples.weights, examples.numbers
+        )
+        return fetch(fetches, self.fetches, logits, examples, lambda: loss)
+
+    @exclusive
+    def predict(
+        self,
+        images=None,
+        labels=None,
+        indices=None,
+        fetches="predictions",
+        feed_dict=None,
+        rows=None,
+        loss_weights=None,
+    ):
+        """What the network says in inference mode.
+
+        Parameters
+        ----------
+        images, indices, feed_dict, rows
+            As in `train`.
+        labels : array_like, optional
+            As in `train`; only shares and `loss` need them.
+        loss_weights : array_like, optional
+            As in `train`; shares and `loss` are weighted by them.
+        fetches : str or sequence of str
+            - `predictions`: logits, shape (n, classes)
+            - `output_prob`, `output_proba`: probabilities, shape (n, classes)
+            - `output_labels`: class numbers, shape (n,)
+            - `output_accuracy`: share of the images whose class is right
+            - `output_top_5`, or another number: share whose class is among the 5 likeliest
+            - `loss`: mean loss
+            - `output_` and the name of a callable of the config's `output/ops`
+
+        Returns
+        -------
+        ndarray or float, or a list of them
+            In the order of `fetches`.
+        """
+        feed = self.inputs.read_feed(
+            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
+        )
+        check_fetches(fetches, self.fetches, with_labels=feed["labels"] is not None)
+        examples = place_examples(self.inputs, feed, rows)
+        logits = self.inference(examples.images, examples.rows)
+        return fetch(
+            fetches,
+            self.fetches,
+            logits,
+            examples,
+            lambda: examples.mean(self.loss(examples.chosen(), logits)),
+        )
+
+    @exclusive
+    def save(self, path):
+        """Write weights, slots of the optimizers, iteration and config to one file.
+
+        The file appears whole or not at all. A schedule, loss or output operation that is a
+        callable of the user's own is not saved: give it again in the config of the model that
+        loads.
+        """
+        write_model(path, self.network, self.trainer, self.config, self.optimizer)
+
+    @exclusive
+    def load(self, path):
+        """Read what `save` wrote; training goes on from there.
+
+        If the file is refused, the model stays as it is.
+        """
+        loaded = type(self)({**self.config, "load": {"path": path}})
+        vars(self).update({**vars(loaded), "_lock": self._lock})
+
+    @exclusive
+    def reset(self):
+        """Initial weights, empty slots, iteration 0.
+
+        The initial weights of a network that came from a file alone are those of the file.
+        """
+        self._build(self.config)
+
+    def _resolved(self, config):
+        """The config, checked, with its own network as layers that are nobody else's."""
+        check_keys(config, self.keys(), type(self).__name__)
+        inputs = read_inputs(config.get("inputs"), config.get("input_block"))
+        return resolved(config, inputs.shape, inputs.classes)
+
+    def _build(self, config, network=None):
+        self.config = config
+        self.inputs = read_inputs(config.get("inputs"), config.get("input_block"))
+        self.fetches = make_fetches(config.get("output"))
+        self.network = network or self._new_network()
+        check_network(self.network, self.inputs.shape, self.inputs.classes)
+        if config.get("freeze") is not None:
+            freeze_layers(self.network, config["freeze"])
+        self.optimizer = make_optimizer(config.get("optimizer", "SGD"))
+        self.loss = make_loss(config.get("loss", "softmax_cross_entropy"), self.inputs.one_hot)
+        preprocessing = make_preprocessing(
+            *(config.get(key) for key in ("normalize", "augment")),
+            self.inputs.shape,
+            config.get("seed", 0),
+        )
+        self.trainer = Trainer(
+            self.network,
+            self.optimizer,
+            choose_schedule(config, self.optimizer, len(self.network.layers) - 1),
+            self.loss,
+            preprocessing,
+            not_negative("weight_decay", config.get("weight_decay", 0.0)),
+            config.get("frozen_batch_norm", "inference"),
+            inference_names(self.network, config.get("inference_mode")),
+            config.get("cache", "auto"),
+        )
+        self.inference = Inference(self.network, preprocessing)
+
+    def _new_network(self):
+        config = {**self.DEFAULTS, **self.config}
+        options = {key: config[key] for key in self.DEFAULTS if key not in KEYS}
+        unused = [key for key in options if key in self.config and "network" in self.config]
+        if unused:
+            raise ValueError(f"Give 'network' or {', '.join(unused)}, not both.")
+        shape, classes, seed = self.inputs.shape, self.inputs.classes, config.get("seed", 0)
+        if len(shape) != 3 and "network" not in config:
+            raise ValueError(
+                f"{type(self).__name__} takes images of shape (H, W) or (H, W, C): give a "
+                f"'network' for others. Received: {shape}"
+            )
+        return assemble(config, shape, lambda: self.make_network(shape, classes, seed, **options))
+
+    def _open(self, path, config):
+        network, saved, left_out, state = read_model(path)
+        missing = [key for key in left_out if key not in config]
+        if missing:
+            raise ValueError(
+                f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
+                "give the config that has them."
+            )
+        fixed = [key for key in self.keys() if key in NETWORK or key not in KEYS]
+        changed = [key for key in fixed if key in config and config[key] != saved.get(key)]
+        if changed:
+            raise ValueError(
+                f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
+                f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
+            )
+        if "network" in saved:  # what it is reset to
+            saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
+        if saved.get("freeze") is not None:  # a file of a network tells it of whole blocks only
+            freeze_layers(network, saved["freeze"])
+        frozen = [frozen_names(layer) for layer in network.layers]
+        config = {key: value for key, value in config.items() if not _is_source(key, value)}
+        self._build(self._resolved({**saved, **config}), network)
+        now = [frozen_names(layer) for layer in network.layers]
+        changed = [block for block, names in enumerate(now) if names != frozen[block]]
+        restore(self.trainer, state, changed)
+
+
+def _is_source(key, value):
+    """Whether it says where a network once came from, which a file of the model need not know."""
+    return key == "base" or (key == "network" and isinstance(value, (str, os.PathLike)))

@@ -1,0 +1,171 @@
+"""Keras' own models: any functional one as blocks, and the weights of `keras.applications`."""
+
+from collections import Counter
+
+import keras
+
+
+def as_blocks(model, cuts):
+    """Cut a functional model into blocks, which compute together what it computes.
+
+    The blocks are Keras models named after the layers that they end with; they share the layers of
+    the model, and their weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+        With one input and one output, as `keras.applications.ResNet50(weights=None)`. To train it,
+        its output must be logits: `classifier_activation=None`.
+    cuts : sequence of str
+        Names of the layers that the blocks but the last end with, in their order. The last block is
+        the classifier.
+
+    Returns
+    -------
+    list of keras.Model
+        For the `network` of a model's config.
+
+    Raises
+    ------
+    ValueError
+        If a name is not that of a layer, or what a layer gives is not all that the rest needs, as
+        within a residual block; the layers after which the model can be cut are then named.
+
+    Examples
+    --------
+    ::
+
+        model = keras.applications.ResNet50(weights=None, classes=10, classifier_activation=None)
+        stages = ["pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out"]
+        blocks = as_blocks(model, [*stages, "conv5_block3_out"])
+        config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
+    """
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "as_blocks takes a model with one input and one output. "
+            f"{model.name} has {len(model.inputs)} and {len(model.outputs)}"
+        )
+    cuts = [cuts] if isinstance(cuts, str) else list(cuts)
+    possible = _bottlenecks(model)
+    wrong = [name for name in cuts if name not in possible]
+    if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
+        raise ValueError(
+            f"cuts must name, in their order, layers that {model.name} can be cut after: "
+            f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+        )
+    ends = [*(possible[name] for name in cuts), model.outputs[0]]
+    starts = [model.inputs[0], *ends[:-1]]
+    names = [*cuts, model.outputs[0]._keras_history.operation.name]  # noqa: SLF001
+    blocks = [keras.Model(*part, name=name) for *part, name in zip(starts, ends, names)]
+    _refuse_shared(blocks)
+    return blocks
+
+
+def _refuse_shared(blocks):
+    """Refuse blocks that have a layer in common: their weights would go different ways."""
+    uses = Counter(id(weight) for block in blocks for weight in block.weights)
+    for block in blocks:
+        for layer in block.layers:
+            if any(uses[id(weight)] > 1 for weight in layer.weights):
+                raise ValueError(
+                    f"{layer.name} is used in several blocks, and blocks share no weights: cut so "
+                    "that one block holds all of its uses."
+                )
+
+
+def _bottlenecks(model):
+    """Outputs through which all that follows goes, by the names of their layers, in their order."""
+    by_depth = model._nodes_by_depth  # noqa: SLF001
+    nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+    uses = Counter(id(tensor) for node in nodes for tensor in node.arguments.keras_tensors)
+    waiting, found = set(), {}
+    for node in nodes:
+        uses.subtract(id(tensor) for tensor in node.arguments.keras_tensors)
+        waiting = {tensor for tensor in waiting if uses[tensor]}
+        waiting |= {id(tensor) for tensor in node.outputs}
+        if len(waiting) == 1 and node.arguments.keras_tensors:
+            found[node.operation.name] = node.outputs[0]
+    return {name: tensor for name, tensor in found.items() if tensor is not model.outputs[0]}
+
+
+CHOICES = {"use_bias": True, "stride_first": True, "epsilon": 1.001e-5}
+
+
+def take_weights(network, model):
+    """Give a ResNet of ours the weights and statistics of one of `keras.applications`.
+
+    The network must have been made with the choices of `keras.applications`, which are `CHOICES`:
+    convolutions with biases, the stride in the first 1×1 convolution of a block, and its epsilon.
+    Then it computes the same.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        As from `batch.networks.resnet.resnet` of depth 50, 101 or 152.
+    model : keras.Model
+        As from `keras.applications.ResNet50(weights=…)`. Without its top, our classifier keeps its
+        own weights. With its top, its outputs are the softmax of our logits, unless it was made
+        with `classifier_activation=None`. It expects images that went through
+        `keras.applications.resnet.preprocess_input`, and so will the network: as float32, for it
+        divides `uint8` by 255 instead.
+
+    Raises
+    ------
+    ValueError
+        If the two do not fit; the network then keeps its own weights.
+
+    Examples
+    --------
+    ::
+
+        model = ResNet50(config={**config, **CHOICES})  # for 1000 classes
+        take_weights(model.network, keras.applications.ResNet50())
+    """
+    stem, *blocks, classifier = network.layers
+    blocks = [getattr(layer, "block", layer) for layer in blocks]
+    _check_choices([stem, *blocks])
+    pairs = [(stem.convolution, "conv1_conv"), (stem.normalization, "conv1_bn")]
+    names = list(dict.fromkeys(filter(None, map(_block_name, model.layers))))
+    if len(names) != len(blocks):
+        raise ValueError(f"{model.name} has {len(names)} blocks, the network {len(blocks)}.")
+    for layer, name in zip(blocks, names):
+        pairs += _pairs(layer, name)
+    theirs = {layer.name: layer for layer in model.layers}
+    if "predictions" in theirs:
+        pairs.append((classifier.dense, "predictions"))
+    for ours, name in pairs:
+        given = [tuple(weight.shape) for weight in theirs[name].weights] if name in theirs else []
+        expected = [tuple(weight.shape) for weight in ours.weights]
+        if given != expected:
+            raise ValueError(
+                f"{ours.path} has weights of shapes {expected}, but {name} of {model.name} {given}."
+            )
+    for ours, name in pairs:
+        ours.set_weights(theirs[name].get_weights())
+
+
+def _check_choices(blocks):
+    for block in blocks:
+        made = {key: block.config[key] for key in CHOICES if key in block.config}
+        if made != {key: CHOICES[key] for key in made}:
+            raise ValueError(f"The network must be made with {CHOICES}. {block.name} has {made}")
+
+
+def _block_name(layer):
+    """`conv2_block1` of the layers of a residual block; nothing of others."""
+    parts = layer.name.split("_")
+    return "_".join(parts[:2]) if len(parts) > 2 and parts[1].startswith("block") else ""
+
+
+def _pairs(block, name):
+    layers = list(zip(block.convolutions, block.normalizations))
+    numbered = [(f"{name}_{number}", *pair) for number, pair in enumerate(layers, 1)]
+    if block.projection is not None:
+        numbered.append((f"{name}_0", block.projection, block.projection_normalization))
+    return [
+        pair
+        for start, conv, norm in numbered
+        for pair in ((conv, f"{start}_conv"), (norm, f"{start}_bn"))
+    ]

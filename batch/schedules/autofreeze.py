@@ -1,0 +1,124 @@
+"""Freezing that looks at training: blocks whose gradients have stopped changing, on one cosine."""
+
+import numpy as np
+
+from batch.checks import not_negative
+from batch.schedules.freezeout import Annealed
+from batch.schedules.layer_freezing import interval
+
+
+class AutoFreeze:
+    """Freezing that adapts: leading blocks whose gradient norms have stopped changing.
+
+    The norms of each block's gradient are summed over an interval. After it, the relative change to
+    the interval before, η_i = |N_i' − N_i| / N_i', is compared among the blocks that learn: all
+    in front of the first whose change reaches the given percentile are frozen, for good. At least
+    one block always learns until the end of the run.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks n, without the classifier.
+    iterations : int
+        Length of the run T, in which the rate falls from `learning_rate` to zero.
+    learning_rate : float
+        Of every block, at the start.
+    every : int
+        Iterations in an interval; a tenth of the run by default.
+    percentile : float
+        Of the changes of the blocks that learn, 0 to 100.
+    finetune_rate : float, optional
+        From iteration T on, all blocks learn again, at this rate.
+
+    Attributes
+    ----------
+    frozen : int
+        Leading blocks frozen so far.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    Notes
+    -----
+    What is frozen depends on the run: it can't be told beforehand what it will save. The paper
+    takes the norm of the gradient summed over the interval, which needs memory for a second
+    gradient; here the norms of the steps are summed. η measures how much the norms changed, not how
+    well a block has converged: a cosine that slows all blocks down slows these changes too.
+
+    References
+    ----------
+    Liu, Agarwal and Venkataraman, AutoFreeze: Automatically Freezing Model Blocks to Accelerate
+    Fine-tuning, 2021, section 4.1.
+
+    Examples
+    --------
+    >>> schedule = AutoFreeze(3, 6, 0.1, every=1)
+    >>> schedule.observe(0, [4.0, 4.0, 4.0])
+    >>> schedule.observe(1, [3.9, 3.0, 1.0])  # changes of 0.025, 0.25 and 0.75; the median is 0.25
+    >>> schedule.frozen
+    1
+    """
+
+    def __init__(
+        self, blocks, iterations, learning_rate, every=None, percentile=50.0, finetune_rate=None
+    ):
+        self._annealed = Annealed(blocks, iterations, learning_rate, finetune_rate=finetune_rate)
+        self.finetune_rate = finetune_rate
+        self.blocks, self.iterations = self._annealed.blocks, self._annealed.iterations
+        self.learning_rate = self._annealed.learning_rate
+        self.every = interval(every, self.iterations)
+        self.percentile = not_negative("percentile", percentile)
+        if self.percentile > 100:
+            raise ValueError(f"percentile must be at most 100. Received: {percentile!r}")
+        self.frozen = 0
+        self._sums = np.zeros(self.blocks)
+        self._before = None
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        frozen = (np.arange(self.blocks) < self.frozen) & (iteration < self.iterations)
+        return np.where(frozen, 0.0, self._annealed(iteration))
+
+    def observe(self, iteration, gradient_norms):
+        """Take note of a training step.
+
+        Parameters
+        ----------
+        iteration : int
+            Of the step, from 0.
+        gradient_norms : array_like, shape (blocks,)
+            Euclidean norm of each block's gradient in it; 0 where it was frozen.
+        """
+        self._sums = self._sums + np.asarray(gradient_norms, dtype=np.float64)
+        if (iteration + 1) % self.every or iteration >= self.iterations:
+            return
+        if self._before is not None:
+            self.frozen += self._settled()
+        self._before, self._sums = self._sums, np.zeros(self.blocks)
+
+    def _settled(self):
+        """How many more leading blocks stand before the first whose change is large."""
+        before, now = self._before[self.frozen :], self._sums[self.frozen :]
+        learn = before > 0  # others have nothing to train, or were frozen by somebody else
+        if not learn.any():
+            return 0
+        change = np.abs(before[learn] - now[learn]) / before[learn]
+        large = change >= np.percentile(change, self.percentile)
+        return int(np.flatnonzero(learn)[np.argmax(large)])
+
+    def get_state(self):
+        """What it has learnt of the run, in plain values."""
+        before = None if self._before is None else self._before.tolist()
+        return {"frozen": self.frozen, "sums": self._sums.tolist(), "before": before}
+
+    def set_state(self, state):
+        """Go on from what `get_state` gave."""
+        self.frozen, self._sums = int(state["frozen"]), np.asarray(state["sums"], dtype=np.float64)
+        self._before = None if state["before"] is None else np.asarray(state["before"])
+
+    def get_config(self):
+        """The arguments that make this schedule again, in its initial state."""
+        names = ("blocks", "iterations", "learning_rate", "every", "percentile", "finetune_rate")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,255 @@
+"""FreezeOut, its matched baseline, and the saving that its authors estimate. NumPy only."""
+
+import math
+
+import numpy as np
+
+from batch.checks import positive, positive_whole, share
+
+DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
+
+
+class FreezeOut:
+    """FreezeOut: every block anneals on its own cosine, early blocks first, and is then frozen.
+
+    Block i of n stops after t_i = T·ratio_i iterations,
+    ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree, and until then it learns at
+    α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)).
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks n, without the classifier.
+    iterations : int
+        Last iteration T: the last block stops there.
+    learning_rate : float
+        Base rate α. `scaled` rates start at α_i(0) = α/ratio_i, so that every block covers the same
+        area under its curve; unscaled rates at α_i(0) = α.
+    t_0 : float
+        Share of the iterations after which the first block stops, before `degree` is applied.
+    degree : {1, 2, 3}
+        Linear, squared or cubic spacing of the last iterations.
+    scaled : bool
+        See `learning_rate`.
+    finetune_rate : float, optional
+        From iteration T on, all blocks learn again, at this rate. Without it they stay frozen.
+
+    Attributes
+    ----------
+    last_iterations : ndarray, shape (blocks,), float64
+        t_i: block i is frozen from the first iteration t ≥ t_i.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range; the message says which and what was received.
+
+    References
+    ----------
+    Brock et al., FreezeOut: Accelerate Training by Progressively Freezing Layers, 2017, equations
+    1 and 2 (which miss the factor ½).
+
+    Examples
+    --------
+    >>> FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False).last_iterations
+    array([180., 210., 240., 270., 300.])
+    """
+
+    def __init__(
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+    ):
+        self.blocks = positive_whole("blocks", blocks)
+        self.iterations = positive_whole("iterations", iterations)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.t_0 = share("t_0", t_0)
+        if degree not in (1, 2, 3) or isinstance(degree, bool):
+            raise ValueError(f"degree must be 1, 2 or 3. Received: {degree!r}")
+        self.degree = int(degree)
+        if scaled not in (True, False):
+            raise ValueError(f"scaled must be True or False. Received: {scaled!r}")
+        self.scaled = bool(scaled)
+        self.finetune_rate = (
+            None if finetune_rate is None else positive("finetune_rate", finetune_rate)
+        )
+        depth = np.linspace(0.0, 1.0, self.blocks) if self.blocks > 1 else np.ones(1)
+        ratios = (self.t_0 + (1.0 - self.t_0) * depth) ** self.degree
+        self.last_iterations = snapped(self.iterations * ratios)
+        self._initial = np.full(self.blocks, self.learning_rate)
+        if self.scaled:
+            self._initial /= ratios
+
+    @classmethod
+    def from_epochs(
+        cls,
+        blocks,
+        epochs,
+        examples,
+        batch_size,
+        learning_rate=0.1,
+        how_scale="cubic",
+        scale_lr=True,
+        t_0=0.8,
+    ):
+        """The schedule of a run of so many epochs, in the words of the paper's own program.
+
+        Parameters
+        ----------
+        blocks : int
+            Number of blocks n, without the classifier.
+        epochs : float
+        examples, batch_size : int
+            Of the training split; they say how many iterations an epoch has.
+        learning_rate, t_0
+            As for the class.
+        how_scale : {'linear', 'squared', 'cubic'}
+            `degree` by its name.
+        scale_lr : bool
+            `scaled`.
+
+        Examples
+        --------
+        >>> FreezeOut.from_epochs(39, 100, examples=45000, batch_size=50).iterations
+        90000
+        """
+        iterations = iterations_of(epochs, examples, batch_size)
+        return cls(blocks, iterations, learning_rate, t_0, degree_of(how_scale), scale_lr)
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        if self.finetune_rate is not None and iteration >= self.iterations:
+            return np.full(self.blocks, self.finetune_rate)
+        cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self.last_iterations))
+        return np.where(iteration < self.last_iterations, cosine, 0.0)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        names = ("blocks", "iterations", "learning_rate", "t_0", "degree", "scaled")
+        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
+
+
+class Annealed:
+    """FreezeOut's matched baseline: the last block's curve for every block, nothing frozen early.
+
+    One cosine from the learning rate to zero.
+
+    It takes FreezeOut's arguments, so that the two differ in one word. What FreezeOut does better
+    or worse than this is due to freezing, not to annealing.
+
+    Parameters
+    ----------
+    blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
+        As for `FreezeOut`. The last block's curve does not depend on `t_0`, `degree` and `scaled`.
+
+    Attributes
+    ----------
+    last_iterations : ndarray, shape (blocks,), float64
+        T for every block.
+    """
+
+    def __init__(
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+    ):
+        self._freezeout = FreezeOut(
+            blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
+        )
+        self.blocks, self.iterations = self._freezeout.blocks, self._freezeout.iterations
+        self.learning_rate = self._freezeout.learning_rate
+        self.last_iterations = np.full(self.blocks, self._freezeout.last_iterations[-1])
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, self._freezeout(iteration)[-1])
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        return self._freezeout.get_config()
+
+
+def iterations_of(epochs, examples, batch_size):
+    """Iterations of so many epochs, rounded up: batches run on from one epoch into the next."""
+    epochs = positive("epochs", epochs)
+    examples = positive_whole("examples", examples)
+    return math.ceil(epochs * examples / positive_whole("batch_size", batch_size))
+
+
+def degree_of(how_scale):
+    """1, 2 or 3 for 'linear', 'squared' or 'cubic'."""
+    if how_scale not in DEGREES:
+        raise ValueError(f"how_scale must be {', '.join(DEGREES)}. Received: {how_scale!r}")
+    return DEGREES[how_scale]
+
+
+def snapped(values):
+    """Whole numbers that rounding errors missed by a hair, so that t < t_i is false at t = t_i."""
+    whole = np.round(values)
+    return np.where(np.isclose(values, whole, rtol=1e-12, atol=0.0), whole, values)
+
+
+def calc_speedup(growth_rate, depth, t_0, how_scale):
+    """Share of a run's time that FreezeOut saves, by its authors' own estimate.
+
+    Layer l of the stem and the dense layers learns for f(t_0 + (1 − t_0)·l/layers) of the run,
+    f(x) = x, x², x³. Its forward pass costs c_l, and so does its backward pass while it learns:
+    1 − (Σc + Σc·f)/(2Σc).
+
+    The estimate assumes that a backward pass costs as much as a forward pass, where it costs about
+    twice as much; leaves transitions and classifier out; and multiplies the linear schedule's
+    saving by an unexplained 1.3. `batch.flops.predicted_ratio` counts what is really computed.
+
+    Parameters
+    ----------
+    growth_rate : int
+        k.
+    depth : int
+        L, 6n + 4.
+    t_0 : float
+        When the first layer stops, as a share of the run, before f.
+    how_scale : {'linear', 'squared', 'cubic'}
+        f.
+
+    Returns
+    -------
+    float
+
+    References
+    ----------
+    Brock et al., FreezeOut, 2017; `calc_speedup` in the program published with it.
+
+    Examples
+    --------
+    >>> round(calc_speedup(12, 76, 0.8, "cubic"), 3)
+    0.178
+    """
+    if depth < 10 or depth % 6 != 4:
+        raise ValueError(f"depth must be 6n + 4, as 40 or 76. Received: {depth!r}")
+    degree = degree_of(how_scale)
+    costs = np.array(_layer_costs(growth_rate, (depth - 4) // 6), dtype=float)
+    learning = (t_0 + (1 - t_0) * np.arange(len(costs)) / len(costs)) ** degree
+    saved = 1 - (costs.sum() + (costs * learning).sum()) / (2 * costs.sum())
+    return float(saved * (1.3 if how_scale == "linear" else 1))
+
+
+def _layer_costs(growth_rate, count):
+    """Forward cost of the stem and of each dense layer, in the authors' units."""
+    costs = [3 * 2 * growth_rate * 32**2 * 9]
+    width = 2  # of a layer's input, in growth rates
+    for pixels in (32**2, 16**2, 8**2):
+        for _ in range(count):
+            costs.append((width * 4 * growth_rate**2 + 36 * growth_rate**2) * pixels)
+            width += 1
+        width //= 2
+    return costs

@@ -1,0 +1,165 @@
+"""Schedules that freeze nothing: constant, in steps, smaller in front, or a Keras schedule."""
+
+import numpy as np
+
+from batch.checks import positive, positive_whole
+from batch.schedules.freezeout import Annealed, snapped
+
+
+class Discriminative:
+    """A smaller learning rate for every block, the further in front it stands.
+
+    Block i of n learns at learning_rate/factor^(n − 1 − i), the classifier like the last block.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks n, without the classifier.
+    learning_rate : float
+        Of the last block.
+    factor : float
+        1 or more.
+    iterations : int, optional
+        All rates fall to zero along one cosine over so many iterations; constant by default.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    References
+    ----------
+    Howard and Ruder, Universal Language Model Fine-tuning, 2018, section 3.2 (discriminative
+    fine-tuning, η of a layer 1/2.6 of that of the next).
+
+    Examples
+    --------
+    >>> Discriminative(3, 0.04, factor=2)(0)
+    array([0.01, 0.02, 0.04])
+    """
+
+    def __init__(self, blocks, learning_rate, factor=2.6, iterations=None):
+        self.blocks = positive_whole("blocks", blocks)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.factor = positive("factor", factor)
+        if self.factor < 1:
+            raise ValueError(f"factor must be 1 or more. Received: {factor!r}")
+        self.iterations = None if iterations is None else positive_whole("iterations", iterations)
+        self._last = (
+            Constant(self.blocks, learning_rate)
+            if iterations is None
+            else Annealed(self.blocks, iterations, learning_rate)
+        )
+        self._shares = self.factor ** -np.arange(self.blocks, dtype=np.float64)[::-1]
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return self._shares * self._last(iteration)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        names = ("blocks", "learning_rate", "factor", "iterations")
+        return {name: getattr(self, name) for name in names}
+
+
+class Constant:
+    """One rate for every block, for ever.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks, without the classifier.
+    learning_rate : float
+        The rate.
+    """
+
+    def __init__(self, blocks, learning_rate):
+        self.blocks = positive_whole("blocks", blocks)
+        self.learning_rate = positive("learning_rate", learning_rate)
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, self.learning_rate)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        return {"blocks": self.blocks, "learning_rate": self.learning_rate}
+
+
+class MultiStep:
+    """One rate for every block, multiplied by a factor at milestones of the run.
+
+    The recipe of ResNets and Wide ResNets: 0.1 for a while, then a fifth or a tenth of it, and so
+    on.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks, without the classifier.
+    iterations : int
+        Length of the run T.
+    learning_rate : float
+        The first rate.
+    milestones : sequence of float
+        Shares of T, rising, at which the rate is multiplied by `gamma`.
+    gamma : float
+        The factor.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+
+    References
+    ----------
+    Zagoruyko and Komodakis, Wide Residual Networks, 2016, section 3: a fifth at epochs 60, 120 and
+    160 of 200.
+
+    Examples
+    --------
+    >>> schedule = MultiStep(1, 200, 0.1)
+    >>> [round(float(schedule(epoch)[0]), 6) for epoch in (59, 60, 120, 160)]
+    [0.1, 0.02, 0.004, 0.0008]
+    """
+
+    def __init__(self, blocks, iterations, learning_rate, milestones=(0.3, 0.6, 0.8), gamma=0.2):
+        self.blocks = positive_whole("blocks", blocks)
+        self.iterations = positive_whole("iterations", iterations)
+        self.learning_rate = positive("learning_rate", learning_rate)
+        self.milestones = [positive("milestones", share) for share in milestones]
+        if self.milestones != sorted(set(self.milestones)) or max(self.milestones, default=0) > 1:
+            raise ValueError(
+                "milestones must be rising shares of the iterations, at most 1. "
+                f"Received: {list(milestones)}"
+            )
+        self.gamma = positive("gamma", gamma)
+        self._starts = snapped(self.iterations * np.asarray(self.milestones))
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        passed = np.count_nonzero(iteration >= self._starts)
+        return np.full(self.blocks, self.learning_rate * self.gamma**passed)
+
+    def get_config(self):
+        """The arguments that make this schedule again."""
+        names = ("blocks", "iterations", "learning_rate", "milestones", "gamma")
+        return {name: getattr(self, name) for name in names}
+
+
+class KerasRates:
+    """A Keras learning-rate schedule as one of ours: the same rate for every block.
+
+    Parameters
+    ----------
+    blocks : int
+        Number of blocks, without the classifier.
+    schedule : keras.optimizers.schedules.LearningRateSchedule
+    """
+
+    def __init__(self, blocks, schedule):
+        self.blocks = blocks
+        self.schedule = schedule
+
+    def __call__(self, iteration):
+        """Rates at an iteration, shape `(blocks,)`, float64."""
+        return np.full(self.blocks, float(self.schedule(iteration)))

@@ -1,0 +1,121 @@
+"""Training that freezes by itself in one static graph, which can be exported and run anywhere.
+
+FreezeOut's authors asked how to do this with "some simple conditionals". There are two ways: a
+conditional over whole steps, one for each stage of the schedule, and a conditional around each
+block, which its learning rate decides.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from batch.schedules.stages import observes, stages
+
+CONDITIONALS = ("blocks", "stages")
+
+
+class StaticGraph(tf.Module):
+    """One graph for a whole run: what is frozen follows from the iteration that it is fed.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Whose network, optimizers, schedule, loss and preprocessing the graph holds. The schedule is
+        written into the graph, so it must be a pure function of the iteration.
+    iterations : int
+        How far the schedule is written into the graph; the rates at that iteration hold from there
+        on.
+    conditionals : {'blocks', 'stages'}
+        A conditional around each block that freezes, which needs leading blocks to freeze first; or
+        `tf.switch_case` over the stages, with a whole step in each branch: the graph then grows
+        with blocks times stages.
+
+    dtype : str
+        Of the images: `uint8`, which the graph divides by 255, or `float32`.
+
+    Raises
+    ------
+    ValueError
+        If the conditionals are of another kind, or can't express the schedule.
+
+    Examples
+    --------
+    ::
+
+        graph = StaticGraph(model.trainer, iterations=1000)
+        graph.save("exported")
+        loaded = tf.saved_model.load("exported")  # a process that knows nothing of this package
+        loss = loaded.train(images, labels, iteration)
+    """
+
+    def __init__(self, trainer, iterations, conditionals="blocks", dtype="uint8"):
+        super().__init__()
+        if conditionals not in CONDITIONALS:
+            raise ValueError(
+                f"conditionals must be {' or '.join(CONDITIONALS)}. Received: {conditionals!r}"
+            )
+        if observes(trainer.schedule):
+            raise ValueError(
+                "A static graph needs a schedule that is a function of the iteration. "
+                f"Received: {type(trainer.schedule).__name__}, which looks at training"
+            )
+        self._trainer = trainer
+        rates = [trainer.rates_at(iteration) for iteration in range(iterations + 1)]
+        self._stages = stages(trainer.schedule, iterations + 1, trainer.learns)
+        self._conditionals = conditionals
+        self._dtype = tf.as_dtype(dtype)
+        if conditionals == "blocks" and not all(
+            stage.leading or not any(stage.active) for stage in self._stages
+        ):
+            raise ValueError(
+                "Conditionals around blocks need a schedule that freezes leading blocks first: use "
+                "conditionals='stages'."
+            )
+        self._rates = np.array(rates, np.float32)
+        optimizers = [one for optimizer in trainer.optimizers for one in optimizer.variables]
+        # A SavedModel holds the variables that it finds in attributes.
+        self.state = [one.value for one in [*trainer.network.variables, *optimizers]]
+        self.train, self.predict = self._functions()
+
+    def save(self, path):
+        """Export to a TensorFlow SavedModel, with `train` and `predict`, weights and slots."""
+        tf.saved_model.save(self, str(path))
+
+    def _functions(self):
+        network = self._trainer.network
+        images = tf.TensorSpec((None, *network.input_shape[1:]), self._dtype, name="images")
+        labels = tf.TensorSpec((None,), tf.int64, name="labels")
+        iteration = tf.TensorSpec((), tf.int32, name="iteration")
+        train = tf.function(
+            self._train, input_signature=[images, labels, iteration], autograph=False
+        )
+        predict = tf.function(self._predict, input_signature=[images], autograph=False)
+        return train, predict
+
+    def _train(self, images, labels, iteration):
+        """A training step: the mean loss, before the update."""
+        place = tf.minimum(iteration, len(self._rates) - 1)
+        rates = tf.gather(tf.constant(self._rates), place)
+
+        def step(active):
+            features = self._trainer.preprocessing.training(images, iteration)
+            loss, *_ = self._trainer.steps.trained(active, features, labels, rates)
+            return loss
+
+        if self._conditionals == "blocks":
+            return step(self._varying())
+        kinds = list(dict.fromkeys(stage.active for stage in self._stages))
+        branches = [lambda active=active: step(active) for active in kinds]
+        of_stage = tf.constant([kinds.index(stage.active) for stage in self._stages], tf.int32)
+        starts = tf.constant([stage.start for stage in self._stages], tf.int32)
+        stage = tf.searchsorted(starts, place[None], side="right")[0] - 1
+        return tf.switch_case(tf.gather(of_stage, stage), branches)
+
+    def _varying(self):
+        """Whether each block is active: None where that depends on the iteration."""
+        told = zip(*(stage.active for stage in self._stages))
+        return tuple(one[0] if len(set(one)) == 1 else None for one in told)
+
+    def _predict(self, images):
+        """Logits in inference mode, shape (n, classes)."""
+        features = self._trainer.preprocessing.inference(images)
+        return tf.cast(self._trainer.network(features, training=False), tf.float32)

@@ -1,0 +1,139 @@
+"""What happens to images before the first block: augmentation, scaling, normalization."""
+
+import dataclasses
+import numbers
+
+import numpy as np
+import tensorflow as tf
+
+from batch.checks import check_keys
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """From images as they are stored to what a network takes, float32.
+
+    Attributes
+    ----------
+    mean, std : tuple of float, or None
+        Of each channel, after `uint8` was divided by 255; the images are shifted and divided by
+        them. None leaves them as they are.
+    pad : int
+        In training, images are cropped to their own size at a random place of the image with a
+        black margin of so many pixels (He et al., 2016, section 4.2).
+    flip : bool
+        In training, one image in two is mirrored left to right.
+    seed : int
+        Decides crops and flips, together with the iteration.
+    """
+
+    mean: tuple | None = None
+    std: tuple | None = None
+    pad: int = 0
+    flip: bool = False
+    seed: int = 0
+
+    @property
+    def augments(self):
+        """Whether training images vary."""
+        return bool(self.pad or self.flip)
+
+    def training(self, images, iteration):
+        """Images of a training step, shape (n, H, W, C); other crops and flips each iteration."""
+        if self.augments:
+            images = self._augmented(images, iteration)
+        return self.inference(images)
+
+    def inference(self, images):
+        """`uint8` images divided by 255, anything else as it is; normalized."""
+        scaled = tf.cast(images, tf.float32) / (255.0 if images.dtype == tf.uint8 else 1.0)
+        if self.mean is None:
+            return scaled
+        return (scaled - tf.constant(self.mean)) / tf.constant(self.std)
+
+    def _augmented(self, images, iteration):
+        count, height, width = (tf.shape(images)[axis] for axis in range(3))
+        seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(iteration, tf.int64)])
+        top, left, mirrored = tf.unstack(tf.random.stateless_uniform((3, count), seed))
+        places = tf.cast(2 * self.pad + 1, tf.float32)
+        top, left = (tf.cast(one * places, tf.int32)[:, None] for one in (top, left))
+        columns = tf.range(width)[None]
+        if self.flip:
+            columns = tf.where(mirrored[:, None] < 0.5, width - 1 - columns, columns)
+        margin = [[0, 0], [self.pad, self.pad], [self.pad, self.pad], [0, 0]]
+        padded = tf.pad(images, margin)
+        rows = tf.gather(padded, top + tf.range(height)[None], axis=1, batch_dims=1)
+        columns = tf.broadcast_to((left + columns)[:, None], (count, height, width))
+        cropped = tf.gather(rows, columns, axis=2, batch_dims=2)
+        return tf.ensure_shape(cropped, images.shape)
+
+
+def make_preprocessing(normalize, augment, shape, seed=0):
+    """Preprocessing from the entries of a model's config.
+
+    Parameters
+    ----------
+    normalize : dict, optional
+        `{'mean': […], 'std': […]}`, a number for each channel.
+    augment : bool or dict, optional
+        `{'pad': 4, 'flip': True}`; True stands for that.
+    shape : tuple of int
+        (H, W, C) of the images; rows of another shape can be neither normalized nor augmented.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If a value does not fit.
+    """
+    if len(shape) != 3 and (normalize or augment):
+        raise ValueError(f"'normalize' and 'augment' are for images (H, W, C). Received: {shape}")
+    channels, statistics = shape[-1], {}
+    if normalize:
+        if not isinstance(normalize, dict):
+            raise ValueError(f"'normalize' must be a dict. Received: {normalize!r}")
+        check_keys(normalize, ("mean", "std"), "'normalize'")
+        statistics = {key: _numbers(key, normalize.get(key), channels) for key in ("mean", "std")}
+        if min(statistics["std"]) <= 0:
+            raise ValueError(f"'std' must be above 0. Received: {statistics['std']}")
+    if not isinstance(augment, (dict, bool, type(None))):
+        raise ValueError(f"'augment' must be True, False, or a dict. Received: {augment!r}")
+    options = {"pad": 4, "flip": True} if augment is True else dict(augment or {})
+    check_keys(options, ("pad", "flip"), "'augment'")
+    pad = options.get("pad", 0)
+    if not isinstance(pad, numbers.Integral) or pad < 0:
+        raise ValueError(f"'pad' must be a whole number, 0 or more. Received: {pad!r}")
+    return Preprocessing(
+        **statistics, pad=int(pad), flip=bool(options.get("flip", False)), seed=seed
+    )
+
+
+def channel_statistics(images):
+    """Mean and standard deviation of each channel, as `normalize` takes them.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, H, W, C), uint8
+
+    Returns
+    -------
+    dict
+        `mean` and `std`, lists of a float for each channel, of pixels divided by 255.
+    """
+    counts = np.zeros((images.shape[-1], 256), np.int64)
+    for start in range(0, len(images), 1000):  # counting takes eight times the memory
+        for channel, count in enumerate(counts):
+            pixels = images[start : start + 1000, ..., channel]
+            count += np.bincount(pixels.ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = counts @ values / counts.sum(axis=1)
+    variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)
+    std = np.sqrt(variance)
+    return {"mean": mean.tolist(), "std": np.where(std > 0, std, 1.0).tolist()}
+
+
+def _numbers(key, values, channels):
+    array = np.atleast_1d(np.asarray(values if values is not None else [], dtype=np.float32))
+    if array.shape != (channels,) or not np.isfinite(array).all():
+        raise ValueError(f"{key!r} must have {channels} finite numbers. Received: {values!r}")
+    return tuple(array.tolist())

@@ -1,0 +1,39 @@
+"""The studies that `resbatch compare --study` knows: each is a module here, at one size or more.
+
+A study's module has
+
+- `experiments(base)`: its runs by their labels, each of which begins with its method;
+- `facts(named, costs)`: what is known of each run before it is made, for `experiment.json`;
+- `table(histories, facts)`: a row a run, as a DataFrame; `DECIMALS` of its columns, 1 by default;
+- `statements(table, seeds)`: what the rows say, a text each;
+- `figure(table)`, with its `TITLE` and `CAPTION`.
+
+Its settings are in `research.recipes.STUDIES`.
+"""
+
+import importlib
+
+import numpy as np
+
+from research.recipes import study_module
+
+
+def load_study(name):
+    """The module of a study."""
+    return importlib.import_module(f"research.studies.{study_module(name)}")
+
+
+def texts(study, table):
+    """The table with texts in its cells; a dash is what can't be told."""
+    shown = table.copy().astype(object)
+    for column in table.columns:
+        decimals = study.DECIMALS.get(column, 1)
+        shown[column] = [
+            value if isinstance(value, str) else number(value, decimals) for value in table[column]
+        ]
+    return shown
+
+
+def number(value, decimals):
+    """A number as the text of a table's cell."""
+    return "–" if value is None or np.isnan(value) else f"{value:.{decimals}f}"

@@ -1,0 +1,156 @@
+"""The claims of FreezeOut, tested: every schedule of the paper against the matched baseline.
+
+Brock et al., FreezeOut, 2017: up to 20 % of the time saved within 3 % relative error for DenseNet;
+about 10 % saved at no cost with scaled cubic and unscaled linear schedules. `resbatch compare
+--study freezeout` tests them at a size for two cores, `--study freezeout-full` at the paper's
+(`research.recipes.STUDIES`).
+"""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from batch.data.history import by_method, compiling_seconds
+from research.names import HOW_SCALE
+from research.prediction import predicted_ratio, published_estimate
+
+BASELINE = "annealed"
+STARTS = (0.5, 0.8)  # t_0
+TITLE = "The claims"
+CAPTION = (
+    "Error of each schedule relative to the matched baseline's, against the time it saves: down is "
+    "better, right is faster."
+)
+DECIMALS = {}
+ENVELOPE = 3  # percent of relative error that the paper claims to stay within
+COLUMNS = (
+    *("schedule", "predicted saving, %", "published estimate, %", "measured saving, %"),
+    *("compiling, s", "error, %", "its deviation", "relative error, %"),
+)
+
+
+def experiments(base):
+    """The matched baseline and the paper's twelve schedules, by their labels."""
+    named = {BASELINE: dataclasses.replace(base, method=BASELINE)}
+    for how_scale, scaled, t_0 in itertools.product(HOW_SCALE, (True, False), STARTS):
+        label = f"freezeout {how_scale}, {'scaled' if scaled else 'unscaled'}, t_0 {t_0}"
+        named[label] = dataclasses.replace(
+            base, method="freezeout", how_scale=how_scale, scale_lr=scaled, t_0=t_0
+        )
+    return named
+
+
+def facts(named, costs):
+    """Saving of each run that its FLOPs predict, and that FreezeOut's authors estimate."""
+    return {
+        label: {
+            "predicted": 1 - predicted_ratio(one, costs[label]),
+            "published": published_estimate(one) if one.method == "freezeout" else None,
+        }
+        for label, one in named.items()
+    }
+
+
+def table(histories, facts):
+    """A row a schedule: saving predicted, estimated and measured, error, and what it costs.
+
+    Parameters
+    ----------
+    histories : list of History
+    facts : dict
+        From `facts`.
+
+    Returns
+    -------
+    DataFrame
+        Savings and errors in percent. The measured saving is of the mean seconds of iterations,
+        compilation set apart; the relative error is (error − baseline's)/baseline's; the deviation
+        of the error is in points, over seeds.
+    """
+    runs = by_method(histories)
+    usual, error = _seconds(runs[BASELINE]), _error(runs[BASELINE])
+    rows = []
+    for label, found in runs.items():
+        frozen = f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1]
+        published = facts[label]["published"]
+        rows.append(
+            (
+                frozen,
+                100 * facts[label]["predicted"],
+                np.nan if published is None else 100 * published,
+                100 * (1 - _seconds(found) / usual),
+                _compiling(found),
+                _error(found),
+                _deviation(found),
+                100 * (_error(found) / error - 1) if error else np.nan,
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def statements(table, seeds):
+    """What the rows say about the claims, a text each."""
+    rows = table.iloc[1:]
+    measured, predicted = rows["measured saving, %"], rows["predicted saving, %"]
+    within = rows[rows["relative error, %"] <= ENVELOPE]
+    best = within.loc[within["measured saving, %"].idxmax()] if len(within) else None
+    apart = (measured - predicted).abs()
+    chance = "With one seed, what errors differ by may be chance. " if seeds == 1 else ""
+    return [
+        f"Measured and predicted saving differ by {apart.mean():.1f} points on average, "
+        f"{apart.max():.1f} at most.",
+        f"{chance}{len(within)} of {len(rows)} schedules stay within {ENVELOPE} % relative error "
+        "of the matched baseline"
+        + (
+            f"; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} %."
+            if best is not None
+            else "."
+        ),
+    ]
+
+
+def figure(table):
+    """Relative error against time saved: measured as dots, predicted as rings, joined by lines."""
+    made = Figure(figsize=(8, 4.8), layout="constrained")
+    axis = made.subplots()
+    axis.grid(alpha=0.3)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.axhline(ENVELOPE, color="grey", linestyle=":", label=f"{ENVELOPE} % relative error")
+    for number, (how_scale, scaled) in enumerate(itertools.product(HOW_SCALE, (True, False))):
+        name = f"{how_scale}, {'scaled' if scaled else 'unscaled'}"
+        rows = table[table["schedule"].str.startswith(f"{name},")]
+        for place, row in enumerate(rows.to_dict("records")):
+            saved, foretold = row["measured saving, %"], row["predicted saving, %"]
+            height, colour = row["relative error, %"], f"C{number}"
+            axis.plot([foretold, saved], [height] * 2, color=colour, linewidth=1)
+            axis.plot(foretold, height, "o", color=colour, fillstyle="none")
+            axis.plot(saved, height, "o", color=colour, label="" if place else name)
+            t_0 = row["schedule"].split()[-1]
+            axis.annotate(t_0, (saved, height), (4, 4), textcoords="offset points", fontsize=8)
+    axis.set_xlabel("Time saved, % (ring: predicted; dot: measured; number: t_0)")
+    axis.set_ylabel("Error relative to the baseline, %")
+    axis.set_title("FreezeOut: what is saved, and what it costs")
+    axis.legend(fontsize=8)
+    return made
+
+
+def _seconds(histories):
+    """Mean seconds of a run, compilation set apart."""
+    return np.mean([sum(one.seconds) - compiling_seconds(one) for one in histories])
+
+
+def _compiling(histories):
+    return np.mean([compiling_seconds(one) for one in histories])
+
+
+def _error(histories):
+    return 100 * (1 - np.mean([one.accuracy for one in histories]))
+
+
+def _deviation(histories):
+    """Standard deviation of the error over seeds, in points; NaN for one."""
+    errors = [100 * (1 - one.accuracy) for one in histories]
+    return np.std(errors, ddof=1) if len(errors) > 1 else np.nan

@@ -1,0 +1,148 @@
+"""The search for the schedule that saves most time within a bound of accuracy.
+
+FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, what frozen blocks compute kept,
+against the matched baseline; and that baseline over fewer iterations, which saves time too. The
+best of FreezeOut's is the preset 'thrifty' (`research.recipes.PRESETS`); `resbatch bench saving`
+measures it over more seeds.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from batch.data.history import by_method
+from research.comparison import paired_interval
+from research.prediction import predicted_ratio
+
+BASELINE = "annealed"
+SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
+ADAPTIVE = "autofreeze"
+SHORTER = (0.6, 0.8)  # shares of the iterations
+ONLY = "fewer iterations"  # in the labels of shorter runs
+BOUND = 0.1  # points of accuracy that may be lost
+TITLE = "What can be saved"
+CAPTION = (
+    "Difference in accuracy to the matched baseline against the time saved, with its 95 % interval "
+    "where there are seeds enough: up is better, right is faster. The number is t_0, or the "
+    "share of the iterations."
+)
+DECIMALS = {"accuracy, %": 2, "difference, points": 2, "interval from": 2, "to": 2}
+COLUMNS = (
+    *("schedule", "predicted saving, %", "measured saving, %", "accuracy, %"),
+    *("difference, points", "interval from", "to"),
+)
+
+
+def experiments(base):
+    """The matched baseline, the schedules, and shorter runs of the baseline, by their labels."""
+    named = {BASELINE: dataclasses.replace(base, method=BASELINE)}
+    for how_scale, t_0 in SCHEDULES:
+        named[f"freezeout {how_scale}, t_0 {t_0}"] = dataclasses.replace(
+            base, method="freezeout", how_scale=how_scale, scale_lr=False, t_0=t_0
+        )
+    named[ADAPTIVE] = dataclasses.replace(base, method=ADAPTIVE)
+    for share in SHORTER:
+        length = round(share * base.iterations)
+        named[f"{BASELINE} {ONLY}, {share}"] = dataclasses.replace(
+            named[BASELINE], iterations=length, freeze_iterations=None
+        )
+    return named
+
+
+def facts(named, costs):
+    """Saving of each run that its FLOPs predict, without a cache; None where only it will tell."""
+    whole = named[BASELINE].iterations
+    ratios = {label: predicted_ratio(one, costs[label], whole) for label, one in named.items()}
+    return {
+        label: {"predicted": None if ratio is None else 1 - ratio}
+        for label, ratio in ratios.items()
+    }
+
+
+def table(histories, facts):
+    """A row a schedule: saving predicted and measured, accuracy, difference to the baseline.
+
+    Parameters
+    ----------
+    histories : list of History
+    facts : dict
+        From `facts`.
+
+    Returns
+    -------
+    DataFrame
+        Savings in percent of the baseline's seconds, compilation included; differences in points,
+        paired over seeds.
+    """
+    grouped = by_method(histories)
+    usual = grouped[BASELINE]
+    rows = []
+    for label, runs in grouped.items():
+        predicted = facts[label]["predicted"]
+        accuracies, others = (
+            100 * np.array([run.accuracy for run in one]) for one in (runs, usual)
+        )
+        rows.append(
+            (
+                f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[-1],
+                np.nan if predicted is None else 100 * predicted,
+                100 * (1 - _seconds(runs) / _seconds(usual)),
+                accuracies.mean(),
+                (accuracies - others).mean(),
+                *paired_interval(accuracies - others)[1:],
+            )
+        )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def statements(table, seeds):
+    """Which schedule saves most within the bound, and which shorter run."""
+    rows = table.iloc[1:]
+    shorter = rows["schedule"].str.startswith(ONLY)
+    chance = ["With one seed, differences may be chance."] if seeds == 1 else []
+    kinds = {"schedules": rows[~shorter], "shorter runs of it": rows[shorter]}
+    return [*chance, *(_most(name, own) for name, own in kinds.items() if len(own))]
+
+
+def _most(name, rows):
+    """Which of some rows saves most within the bound."""
+    within = rows[rows["difference, points"] >= -BOUND]
+    found = f"{len(within)} of {len(rows)} {name} stay within {BOUND} points of the baseline"
+    if within.empty:
+        return f"{found}."
+    best = within.loc[within["measured saving, %"].idxmax()]
+    return (
+        f"{found}; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
+        f"the time, at {best['difference, points']:+.2f} points."
+    )
+
+
+def figure(table):
+    """The trade-off: difference in accuracy against time saved."""
+    made = Figure(figsize=(8, 4.8), layout="constrained")
+    axis = made.subplots()
+    axis.grid(alpha=0.3)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.axhline(-BOUND, color="grey", linestyle=":", label=f"{BOUND} points lost")
+    rows = table.iloc[1:]
+    kinds = rows["schedule"].str.split(",").str[0]
+    for how_scale, own in rows.groupby(kinds, sort=False):
+        own = own.sort_values("measured saving, %")
+        name = f"{BASELINE}, fewer iterations" if how_scale == ONLY else how_scale
+        saved, gained = own["measured saving, %"], own["difference, points"]
+        reach = np.abs(own[["interval from", "to"]].to_numpy().T - gained.to_numpy())
+        axis.errorbar(saved, gained, np.nan_to_num(reach), marker="o", capsize=3, label=name)
+        for schedule, *place in zip(own["schedule"], saved, gained):
+            value = schedule.partition(",")[2].split()[-1:]  # t_0 or a share; AutoFreeze has none
+            axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
+    axis.set_xlabel("Time saved, %")
+    axis.set_ylabel("Accuracy over the baseline's, points")
+    axis.set_title("Freezing with kept features: what is saved, and what it costs")
+    axis.legend(fontsize=8)
+    return made
+
+
+def _seconds(runs):
+    return np.mean([sum(run.seconds) for run in runs])

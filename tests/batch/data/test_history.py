@@ -1,0 +1,56 @@
+import pytest
+
+from batch.data.history import COLUMNS, compiling_seconds, read_histories, write_histories
+from utils import History
+
+
+def history(method="classic", seed=0):
+    one = History(method, seed)
+    for value in (2.302585092994046, 0.1 + 0.2, 1e-17):
+        one.append(value, value / 3, 1)
+    return one
+
+
+def test_csv_gives_every_bit_back(tmp_path):
+    path = tmp_path / "results.csv"
+    written = [history(), history("freezeout"), history(seed=1)]
+    write_histories(written, path)
+    assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert path.read_text().splitlines()[1].startswith("classic,0,0,2.302585092994046,")
+    assert read_histories(path) == written
+
+
+def test_files_without_the_columns_or_rows_are_refused(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("method,seed\nclassic,0\n")
+    with pytest.raises(ValueError, match="Missing: iteration, loss"):
+        read_histories(path)
+    path.write_text(",".join(COLUMNS) + "\n")
+    with pytest.raises(ValueError, match="has none"):
+        read_histories(path)
+
+
+def timed(seconds, frozen):
+    return History("freezeout", 0, [1.0] * len(seconds), seconds, frozen)
+
+
+def test_compiling_is_what_the_first_iterations_of_stages_take_longer():
+    seconds = [5.0, 1.0, 1.1, 0.9, 1.0, 2.5, 0.5, 0.6, 0.4]
+    one = timed(seconds, [0, 0, 0, 0, 0, 2, 2, 2, 2])
+    assert compiling_seconds(one) == pytest.approx(5.0 - 1.0 + 2.5 - 0.5)
+
+
+def test_stages_too_short_to_tell_are_held_against_their_neighbours():
+    seconds = [1.0] * 5 + [3.0] + [1.0] + [0.9] * 5
+    one = timed(seconds, [0] * 5 + [1] * 2 + [2] * 5)
+    assert compiling_seconds(one) == pytest.approx(2.0, abs=0.11)
+
+
+def test_waiting_for_what_was_compiled_ahead_is_compiling():
+    one = timed([1.0, 1.0, 1.1, 4.0, 0.9, 1.9, 1.0, 1.0], [0] * 8)
+    assert compiling_seconds(one) == pytest.approx(3.0)
+
+
+def test_runs_of_an_iteration_tell_nothing_of_compiling():
+    assert compiling_seconds(timed([4.0], [0])) == 0
+    assert compiling_seconds(timed([4.0, 1.0], [0, 0])) == 3

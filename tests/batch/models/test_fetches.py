@@ -1,0 +1,83 @@
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from batch.models.feed import Examples
+from batch.models.fetches import check_fetches, fetch, make_fetches
+
+LOGITS = tf.constant([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
+LABELS = tf.constant([0, 1, 1], tf.int64)
+EXAMPLES = Examples(tf.zeros((3, 1, 1, 1)), LABELS, np.arange(3), None)
+
+
+def value(names, output=None):
+    return fetch(names, make_fetches(output), LOGITS, EXAMPLES, lambda: 0.5)
+
+
+def test_single_and_several():
+    assert value("output_accuracy") == pytest.approx(2 / 3)
+    labels, loss = value(["output_labels", "loss"])
+    assert labels.tolist() == [0, 1, 0]
+    assert loss == 0.5
+    np.testing.assert_array_equal(value("output_proba"), value("output_prob"))
+    np.testing.assert_allclose(value("output_prob").sum(1), 1, rtol=1e-6)
+
+
+def test_shares_of_the_likeliest_classes():
+    logits = tf.constant([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+    labels = tf.constant([0, 1, 2], tf.int64)
+    images = tf.zeros((3, 1, 1, 1))
+
+    def shares(weights):
+        examples = Examples(images, labels, np.arange(3), weights)
+        names = ["output_accuracy", "output_top_1", "output_top_2", "output_top_3"]
+        return fetch(names, make_fetches(), logits, examples, None)
+
+    assert shares(None) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
+    assert shares(np.array([2.0, 1.0, 1.0])) == pytest.approx([0.5, 0.5, 0.75, 1])
+    for name in ("output_top_0", "output_top_", "output_top_5x"):
+        with pytest.raises(
+            ValueError, match=rf"Unknown fetches: {name}\. .* output_top_5 with any"
+        ):
+            check_fetches(name, make_fetches())
+    with pytest.raises(ValueError, match="need labels: output_top_2"):
+        check_fetches(["predictions", "output_top_2"], make_fetches(), with_labels=False)
+
+
+@pytest.mark.parametrize(
+    "output", [{"ops": ["accuracy"]}, "accuracy", ["accuracy", "labels"], None]
+)
+def test_names_are_there_in_any_case(output):
+    assert value("output_accuracy", output) == pytest.approx(2 / 3)
+
+
+def test_callables():
+    def margin(logits):
+        return logits[:, 0] - logits[:, 1]
+
+    assert value("output_margin", {"ops": ["accuracy", margin]}).tolist() == [1, -3, 1]
+    assert value("output_margin", margin).tolist() == [1, -3, 1]
+
+
+def test_an_operation_of_the_users_own_comes_first():
+    def top_5(logits):
+        return logits[:, 0]
+
+    assert value("output_top_5", top_5).tolist() == [2, 0, 1]
+    check_fetches("output_top_5", make_fetches(top_5), with_labels=False)
+
+
+def test_bad_names_are_refused():
+    with pytest.raises(ValueError, match=r"'output/ops' must be of prob, .* Received: 'acuracy'"):
+        make_fetches({"ops": ["acuracy"]})
+    with pytest.raises(ValueError, match=r"'output' must be {'ops'"):
+        make_fetches({"predictions": "proba"})
+    for nameless in (lambda logits: logits, functools.partial(tf.argmax, axis=1)):
+        with pytest.raises(ValueError, match="must have a name of its own"):
+            make_fetches({"ops": [nameless]})
+    with pytest.raises(ValueError, match=r"Unknown fetches: accuracy, x. Known: loss, output_acc"):
+        check_fetches(["accuracy", "x"], make_fetches())
+    with pytest.raises(ValueError, match="need labels: loss"):
+        check_fetches("loss", make_fetches(), with_labels=False)

@@ -1,0 +1,86 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from batch import FreezeOut
+from batch.training.export import StaticGraph
+from batch.training.losses import cross_entropy
+from batch.training.optimizers import FusedSGD
+from batch.training.preprocessing import Preprocessing
+from batch.training.trainer import Trainer
+
+ITERATIONS = 8
+
+
+@pytest.fixture
+def make(blocks):
+    def make_trainer(schedule=None):
+        schedule = schedule or FreezeOut(3, ITERATIONS, 0.05, t_0=0.3, degree=1)
+        network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
+        optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True)
+        preprocessing = Preprocessing((0.3,), (0.2,), pad=1, flip=True, seed=4)
+        return Trainer(network, optimizer, schedule, cross_entropy, preprocessing, 1e-3)
+
+    return make_trainer
+
+
+@pytest.mark.parametrize("conditionals", ["blocks", "stages"])
+def test_the_graph_trains_like_a_step_a_stage(make, examples, conditionals, tmp_path):
+    images, labels = examples[0], examples[1].astype(np.int64)
+    trainer, ours = make(), make()
+    StaticGraph(ours, ITERATIONS, conditionals).save(tmp_path / "graph")
+    graph = tf.saved_model.load(tmp_path / "graph")
+    placed = tf.constant(images), tf.constant(labels)
+    for iteration in range(ITERATIONS + 1):  # the last is beyond the schedule: all is frozen
+        rows = np.random.default_rng(iteration).integers(0, len(images), 20)
+        expected, _ = trainer.step(*placed, rows)
+        loss = graph.train(tf.constant(images[rows]), tf.constant(labels[rows]), iteration)
+        assert float(loss) == pytest.approx(expected, rel=1e-4)
+    logits = graph.predict(tf.constant(images))
+    expected = trainer.network(trainer.preprocessing.inference(placed[0]), training=False)
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("conditionals", ["blocks", "stages"])
+def test_frozen_blocks_do_not_move(make, examples, conditionals):
+    images, labels = examples
+    trainer = make()
+    graph = StaticGraph(trainer, ITERATIONS, conditionals)
+    batch = tf.constant(images[:20]), tf.constant(labels[:20].astype(np.int64))
+    for _ in range(2):
+        graph.train(*batch, 0)
+    before = [layer.get_weights() for layer in trainer.network.layers]
+    graph.train(*batch, 5)  # block 0 stops at 2.4, block 1 at 5.2, block 2 at 8
+    after = [layer.get_weights() for layer in trainer.network.layers]
+    same = [all(map(np.array_equal, one, two)) for one, two in zip(before, after)]
+    assert same == [True, False, False, False]
+
+
+def test_an_exported_graph_needs_none_of_our_code(make, examples, tmp_path):
+    StaticGraph(make(), ITERATIONS).save(tmp_path / "graph")
+    script = f"""
+import sys, numpy as np, tensorflow as tf
+graph = tf.saved_model.load({str(tmp_path / "graph")!r})
+images = tf.zeros((4, 8, 8, 1), tf.uint8)
+losses = [float(graph.train(images, tf.constant([0, 1, 2, 0], tf.int64), i)) for i in range(3)]
+assert np.isfinite(losses).all() and losses[2] != losses[0], losses
+assert not {{"batch", "utils"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path)
+
+
+def test_what_blocks_cannot_express_is_refused(make):
+    def middle(iteration):
+        return np.array([0.1, 0.0, 0.1])
+
+    with pytest.raises(ValueError, match="leading blocks first: use conditionals='stages'"):
+        StaticGraph(make(middle), 3)
+    StaticGraph(make(middle), 3, "stages")
+    with pytest.raises(
+        ValueError, match=r"conditionals must be blocks or stages\. Received: 'all'"
+    ):
+        StaticGraph(make(), 3, "all")

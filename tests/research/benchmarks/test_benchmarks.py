@@ -1,0 +1,216 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from batch.flops import block_costs
+from batch.networks.wide_resnet import BLOCKS, wide_resnet
+from research import benchmarks
+from research.benchmarks import (
+    cache,
+    freezeout,
+    freezing,
+    growth,
+    networks,
+    precision,
+    saving,
+    step,
+    stochastic,
+    timing,
+    wide,
+)
+from research.benchmarks.harness import compared, in_turn
+
+
+def table(rows):
+    """The rows by what they are of, as numbers where they are some."""
+    assert all(len(row) == len(timing.COLUMNS) for row in rows)
+    return pd.DataFrame(rows, columns=timing.COLUMNS)
+
+
+def test_versions_take_turns():
+    calls = []
+    seconds = in_turn({name: lambda name=name: calls.append(name) for name in "ab"}, 2, warm_up=1)
+    assert calls == ["a", "b"] * 3
+    assert seconds["a"].shape == (2,)
+
+
+def test_a_row_has_medians_their_ratio_and_its_quartiles():
+    row = compared("a", np.array([1, 2, 3.0]), "b", np.array([2, 2, 2.0]), 0.9, "said")
+    assert row == ("a", "2", "b", "2", "1.000", "0.750–1.250", "0.900", "said")
+    row = compared("a", np.array([1, 2, 3.0]), "b", None)
+    assert row == ("a", "2", "b: not installed", "", "", "", "", "")
+
+
+def test_one_table_of_all_suites(monkeypatch, tmp_path, capsys):
+    rows = [compared("a", np.ones(2), "b", np.ones(2))]
+    for suite in (growth, wide):
+        monkeypatch.setattr(suite, "measure", lambda *_: rows)
+    benchmarks.run_suites(["growth", "wide"], 1, 8, None, tmp_path)
+    written = pd.read_csv(tmp_path / "bench.csv")
+    assert written["suite"].tolist() == ["growth", "wide"]
+    assert written["ratio"].tolist() == [1.0, 1.0]
+    assert {"processor", "tensorflow", "torch"} <= set(written.columns)
+    told, _, head, rule, *lines = (tmp_path / "bench.md").read_text().splitlines()
+    assert told.startswith("Measured in turn on processor ")
+    assert head.count("|") == rule.count("|") == lines[0].count("|") == 10
+    assert lines[1].startswith("| wide | a | 1 | b | 1 | 1.000 |")
+    assert "Against the same network in PyTorch" in capsys.readouterr().out
+
+
+def test_rows_of_the_freezeout_suite(monkeypatch):
+    monkeypatch.setattr(freezeout, "FRESH", 1)
+    monkeypatch.setattr(freezeout, "RUN", 20)
+    rows = table(freezeout.measure(1, 8))
+    assert rows["what"][:6].tolist() == [f"{frozen} frozen" for frozen in range(6)]
+    assert rows["expected"][[0, 5]].tolist() == ["1.000", "0.337"]
+    assert rows["what"].iloc[-1] == "changes of stages in 20 iterations, linear, t_0 0.6"
+
+
+def test_rows_of_the_cache_suite(monkeypatch):
+    monkeypatch.setattr(cache, "EXAMPLES", 24)
+    monkeypatch.setattr(cache, "STAGES", (2,))
+    monkeypatch.setattr(cache, "VISITED", 16)
+    monkeypatch.setattr(cache, "VISITS", (1, 3))
+    rows = table(cache.measure(1, 8))
+    assert rows["what"].tolist()[:2] == ["2 frozen, cached"] * 2
+    assert rows["peer"].tolist() == [
+        "active blocks alone",
+        "no cache",
+        *["in memory"] * 2,
+        *["no cache"] * 2,
+        "as it is",
+    ]
+    assert rows["what"].iloc[-2] == "2 frozen, 3 visits of 16 images, cached"
+
+
+def test_rows_of_the_precision_suite(monkeypatch):
+    monkeypatch.setattr(precision, "STEPS", 1)
+    rows = table(precision.measure(1, 4))
+    assert rows["peer"][0] == "float32"
+    assert rows["note"].str.startswith("units for bfloat16: ").all()
+
+
+def test_rows_of_the_growth_suite(monkeypatch):
+    monkeypatch.setattr(growth, "EXAMPLES", 20)
+    rows = table(growth.measure(1, 8))
+    expected = rows.set_index("what")["expected"]
+    assert expected["batch 4"] == "0.500"
+    assert expected["200 examples"] == "1.000"
+    assert 1.5 < float(expected["8 residual blocks"]) < 2.5
+    assert expected["the last 1 of 4 iterations"] == "1.000"
+
+
+def test_rows_of_the_saving_suite(monkeypatch):
+    digits = saving.dataclasses.replace(saving.RUNS["MNIST, small ResNet"][0], data="digits")
+    monkeypatch.setattr(saving, "RUNS", {"digits": (digits, 1, True)})
+    monkeypatch.setattr(saving, "EVERY", 2)
+    monkeypatch.setattr(saving, "GOAL", 0.01)
+    monkeypatch.setattr(saving, "METHODS", dict(list(saving.METHODS.items())[1:3]))
+    rows = table(saving.measure(2, 300))
+    assert rows["what"].tolist() == ["digits, annealed", "digits, freezeout"]
+    assert rows["ratio"][0] == "1.000"
+    assert " points (" in rows["note"][1]
+    assert "1.0 % after " in rows["note"][0]
+
+
+def test_data_that_are_not_there_are_told(monkeypatch):
+    lost = saving.dataclasses.replace(saving.RUNS["MNIST, small ResNet"][0], data="lost.npz")
+    monkeypatch.setattr(saving, "RUNS", {"lost": (lost, 1, False)})
+    rows = table(saving.measure(1, 8))
+    assert rows["peer"][0].startswith("not measured: ")
+
+
+def test_the_stock_network_is_the_same_network():
+    from batch.networks.resnet import small_resnet
+
+    stock, ours = step.stock_network(), small_resnet((28, 28, 1), 10)
+    shapes = [sorted(map(tuple, (w.shape for w in one.trainable_weights))) for one in (stock, ours)]
+    assert shapes[0] == shapes[1]
+
+
+def test_rows_of_the_step_suite(monkeypatch):
+    monkeypatch.setattr(step, "STEPS", 2)
+    rows = table(step.measure(1, 8))
+    assert rows["peer"].tolist()[:2] == ["stock Keras, fit", "stock Keras, train_on_batch"]
+    assert (rows["ratio"][:2].astype(float) > 0).all()
+    share = rows["note"].iloc[-1].removesuffix(" % of the peak")
+    assert float(share) == pytest.approx(100 / float(rows["ratio"].iloc[-1]), abs=0.6)
+
+
+def test_rows_of_the_stochastic_suite(monkeypatch):
+    monkeypatch.setattr(stochastic, "STEPS", 1)
+    monkeypatch.delitem(stochastic.NETWORKS, "ResNet50")
+    rows = table(stochastic.measure(1, 6))
+    names = rows["what"].str.split("survival ").str[1]
+    assert names.tolist() == ["1.0", "0.75", "0.5", "0.0", "0.5, masked"]
+    expected = rows["note"].str.removeprefix("by survival ")
+    assert expected.tolist() == ["1.000", "0.800", "0.601", "0.202", "1.000"]
+    assert rows["expected"][[0, 3, 4]].tolist() == ["1.000", "0.202", "1.000"]
+
+
+def test_rows_of_the_networks_suite(monkeypatch):
+    from batch import DenseNet
+
+    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet")}
+    monkeypatch.setattr(networks, "NETWORKS", small)
+    monkeypatch.setattr(networks, "STEPS", 1)
+    rows = table(networks.measure(1, 6))
+    assert rows["what"].tolist() == [
+        *(f"small, batch 1, {frozen} of 6 frozen" for frozen in (2, 3, 4)),
+        "small, batch 1",
+    ]
+    expected = rows["expected"][:3].astype(float)
+    assert (expected.diff().dropna() < 0).all()
+
+
+def test_rows_of_the_wide_suite(monkeypatch):
+    monkeypatch.setattr(wide, "NETWORKS", [{"depth": 10, "widen_factor": 1, "block": "B(3,1)"}])
+    rows = table(wide.measure(1, 20))
+    assert rows["what"][0] == "WRN-10-1 B(3,1), batch 4"
+    assert rows["note"][0].startswith("0.03 M parameters, ")
+
+
+def test_rows_of_the_freezing_suite():
+    rows = table(freezing.measure(1, 8, ["text"], memory=False)).set_index("what")
+    operations = rows["note"].str.extract(r"of (\d+) operations")[0].astype(int)
+    # Set after a step, `trainable = False` leaves the graph as it was.
+    nothing, front = "text, nothing: {}", "text, front: embedding: {}"
+    before, after = freezing.BEFORE, freezing.AFTER
+    assert operations[front.format(after)] == operations[nothing.format(before)]
+    for version in (before, freezing.OURS):
+        assert operations[front.format(version)] < operations[nothing.format(version)]
+    assert rows["peer"][nothing.format(freezing.OURS)] == f"nothing: {before}"
+
+
+def test_memory_is_that_of_a_process_of_its_own():
+    # The embedding, its gradient and its momentum: 51 MB each.
+    assert freezing._memory("text", "nothing", freezing.OURS, 4) > 150
+
+
+def test_the_peers_networks_are_the_same_networks():
+    torch_networks = pytest.importorskip("research.benchmarks.torch_networks")
+    for block in BLOCKS:
+        options = {"depth": 16, "widen_factor": 2, "block": block}
+        peer = torch_networks.wide_resnet(10, **options)
+        ours = block_costs(wide_resnet((32, 32, 3), 10, **options))
+        assert sum(cost.parameters for cost in ours) == sum(
+            one.numel() for one in peer.parameters()
+        )
+        assert sum(cost.forward for cost in ours) == products(peer)
+
+
+def products(network):
+    """Multiply-adds of a PyTorch network's convolutions and dense layers for an image."""
+    import torch
+
+    counted = []
+
+    def count(layer, _, outputs):
+        each = layer.weight[0].numel()  # what goes into one number of the output
+        counted.append(each * outputs[0].numel())
+
+    for layer in network.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
+            layer.register_forward_hook(count)
+    network(torch.zeros(2, 3, 32, 32))
+    return sum(counted)

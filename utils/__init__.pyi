@@ -1,0 +1,20 @@
+import batch.data.data
+import batch.data.history
+
+from .plots import ax_draw, compare_curves, draw, draw_rates
+
+Data = batch.data.data.Data
+DataError = batch.data.data.DataError
+History = batch.data.history.History
+load_data = batch.data.data.load_data
+
+__all__ = [
+    "Data",
+    "DataError",
+    "History",
+    "ax_draw",
+    "compare_curves",
+    "draw",
+    "draw_rates",
+    "load_data",
+]
