@@ -1,6 +1,7 @@
 """TensorFlow's start: without its chatter, and with a stated number of threads."""
 
 import contextlib
+import functools
 import importlib
 import os
 import pathlib
@@ -17,6 +18,31 @@ def prefer_onednn():
     Where a processor has no AVX-512, TensorFlow leaves oneDNN off, and takes a third longer.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+@contextlib.contextmanager
+def deterministic_on_gpus():
+    """Inside, operations on a GPU give the same bits every time; the user's switch comes back.
+
+    On processors they do so by themselves, and nothing is switched.
+    """
+    if not _has_gpu():
+        yield
+        return
+    from tensorflow.python.framework import config  # only there can it be switched off again
+
+    before = config.is_op_determinism_enabled()
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not before:
+            config.disable_op_determinism()
+
+
+@functools.cache
+def _has_gpu():
+    return bool(import_tensorflow().config.list_physical_devices("GPU"))
 
 
 def import_utils():

@@ -8,7 +8,6 @@ from batchflow import Config
 
 from batch.checks import as_dict, check_keys
 
-FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 KEYS = ("shape", "classes", "transform", "dtype", "name")
 
 
@@ -33,55 +32,6 @@ class Inputs:
     one_hot: bool
     images: tuple
     labels: tuple
-
-    def read_feed(self, feed_dict=None, **given):
-        """What a model is fed, by a dict or by arguments.
-
-        Parameters
-        ----------
-        feed_dict : dict, optional
-            By the names in the config's `inputs`, `indices` and `loss_weights`.
-        **given
-            images, labels, indices and loss_weights, instead.
-
-        Returns
-        -------
-        dict
-            With these four; None for what was not given.
-
-        Raises
-        ------
-        ValueError
-            If there are no images, something comes twice, or by a name that the model does not
-            know.
-        """
-        if feed_dict is None:
-            feed_dict = {name: value for name, value in given.items() if value is not None}
-        elif any(value is not None for value in given.values()):
-            raise ValueError("Give a feed_dict, or images and labels, not both.")
-        expected = (
-            f"Expected: {self.images[0]}, {self.labels[0]}, and indices and loss_weights if there "
-            "are any."
-        )
-        known = {
-            **dict.fromkeys(self.images, "images"),
-            **dict.fromkeys(self.labels, "labels"),
-            **{name: name for name in FEED[2:]},
-        }
-        unknown = [str(name) for name in feed_dict if name not in known]
-        if unknown:
-            raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
-        feed = {}
-        for name, value in feed_dict.items():
-            if feed.setdefault(known[name], value) is not value:
-                raise ValueError(f"The feed gives {known[name]} twice: {', '.join(feed_dict)}")
-        if feed.get("images") is None:
-            named = [name for name, value in feed_dict.items() if value is not None]
-            raise ValueError(
-                f"The feed lacks {self.images[0]}. {expected} "
-                f"Received: {', '.join(named) or 'nothing'}"
-            )
-        return {name: feed.get(name) for name in FEED}
 
 
 def read_inputs(inputs, input_block=None):

@@ -9,8 +9,8 @@ from batchflow.models.base import BaseModel
 
 from batch.checks import as_dict, check_keys, not_negative
 from batch.models.build import STOCHASTIC, assemble, choose_schedule, refuse_expressions, resolved
-from batch.models.feed import place_examples
-from batch.models.fetches import check_fetches, fetch, make_fetches
+from batch.models.feed import make_examples
+from batch.models.fetches import check_fetches, fetch, labels_of, make_fetches, mean
 from batch.models.inference import Inference
 from batch.models.inputs import read_inputs
 from batch.models.model_file import read_model, restore, write_model
@@ -198,16 +198,12 @@ class TFModel(BaseModel):
         TrainingError
             If the loss is not finite.
         """
-        feed = self.inputs.read_feed(
-            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
-        )
-        if feed["labels"] is None:
+        given = {"images": images, "labels": labels, "indices": indices}
+        examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
-        examples = place_examples(self.inputs, feed, rows)
-        loss, logits = self.trainer.step(
-            examples.images, examples.labels, examples.rows, examples.weights, examples.numbers
-        )
+        loss, logits = self.trainer.step(examples)
         return fetch(fetches, self.fetches, logits, examples, lambda: loss)
 
     @exclusive
@@ -245,18 +241,16 @@ class TFModel(BaseModel):
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
-        feed = self.inputs.read_feed(
-            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
-        )
-        check_fetches(fetches, self.fetches, with_labels=feed["labels"] is not None)
-        examples = place_examples(self.inputs, feed, rows)
-        logits = self.inference(examples.images, examples.rows)
+        given = {"images": images, "labels": labels, "indices": indices}
+        examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
+        logits = self.inference(examples)
         return fetch(
             fetches,
             self.fetches,
             logits,
             examples,
-            lambda: examples.mean(self.loss(examples.chosen(), logits)),
+            lambda: mean(self.loss(labels_of(examples), logits), examples),
         )
 
     @exclusive
@@ -311,12 +305,12 @@ class TFModel(BaseModel):
             self.network,
             self.optimizer,
             choose_schedule(config, self.optimizer, len(self.network.layers) - 1),
-            self.loss,
-            preprocessing,
-            not_negative("weight_decay", config.get("weight_decay", 0.0)),
-            config.get("frozen_batch_norm", "inference"),
-            inference_names(self.network, config.get("inference_mode")),
-            config.get("cache", "auto"),
+            loss=self.loss,
+            preprocessing=preprocessing,
+            weight_decay=not_negative("weight_decay", config.get("weight_decay", 0.0)),
+            frozen_batch_norm=config.get("frozen_batch_norm", "inference"),
+            inference_mode=inference_names(self.network, config.get("inference_mode")),
+            cache=config.get("cache", "auto"),
         )
         self.inference = Inference(self.network, preprocessing)
 

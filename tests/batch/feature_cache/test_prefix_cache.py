@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from batch import TFModel
+from batch.data.examples import Examples
 from batch.feature_cache import prefix_cache
-from batch.feature_cache.identity import Batch
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.feature_cache.stores import STORES
 from batch.training.optimizers import FusedSGD
@@ -377,10 +377,10 @@ def test_statistics(by_hand):
 
 def test_short_chunks_are_filled_up(blocks, examples):
     network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
-    trainer = Trainer(network, FusedSGD(), ByHand(1), lambda *_: tf.zeros(1), cache="memory")
+    trainer = Trainer(network, FusedSGD(), ByHand(1), loss=lambda *_: tf.zeros(1), cache="memory")
     images = tf.constant(examples[0])
     for rows in ([7, 3, 9], [5, 3, 7]):
-        batch = Batch(images, np.array(rows))
+        batch = Examples(images, None, np.array(rows))
         start, features, places = trainer.cache.features(batch, 1, 10)
     expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
     assert start == 1

@@ -347,7 +347,7 @@ def test_a_keras_learning_rate_schedule_becomes_one_of_ours(blocks, examples, tm
     model = TFModel(config)
     rates = []
     for _ in range(3):
-        rates.append(model.trainer.rates_at(model.iteration)[0])
+        rates.append(model.trainer.plan.rates_at(model.iteration)[0])
         model.train(*examples)
         assert float(model.trainer.optimizers[0].learning_rate) == pytest.approx(rates[-1])
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.025], rtol=1e-6)
