@@ -6,9 +6,8 @@ import numpy as np
 
 from batch import flops
 from batch.models.named import MODELS
-from batch.schedules import make_schedule
+from batch.schedules import make_schedule, observes
 from batch.schedules.freezeout import calc_speedup
-from batch.schedules.stages import observes
 from research.experiment import make_model
 
 

@@ -4,9 +4,6 @@ import dataclasses
 import numbers
 
 import numpy as np
-from batchflow import Config
-
-from batch.checks import as_dict, check_keys
 
 KEYS = ("shape", "classes", "transform", "dtype", "name")
 
@@ -51,9 +48,8 @@ def read_inputs(inputs, input_block=None):
     ValueError
         If there is no shape or no number of classes, or a key or value is not known.
     """
-    entries = {name: _entry(name, entry) for name, entry in as_dict(inputs).items()}
-    wanted = as_dict(input_block).get("inputs")
-    check_keys(as_dict(input_block), ["inputs"], "input_block")
+    entries = {name: _entry(name, entry) for name, entry in (inputs or {}).items()}
+    wanted = (input_block or {}).get("inputs")
     images = [name for name in entries if "shape" in entries[name] and wanted in (None, name)]
     labels = [name for name in entries if "classes" in entries[name]]
     if wanted is not None and not images:
@@ -77,12 +73,10 @@ def read_inputs(inputs, input_block=None):
 
 
 def _entry(name, entry):
-    if not isinstance(entry, (dict, Config)):
+    if not isinstance(entry, dict):
         raise ValueError(
             f"inputs/{name} must be a dict with {', '.join(KEYS)}. Received: {entry!r}"
         )
-    entry = as_dict(entry)
-    check_keys(entry, KEYS, f"inputs/{name}")
     if entry.get("transform") not in (None, "ohe"):
         raise ValueError(f"transform must be 'ohe'. Received: {entry['transform']!r}")
     if "dtype" in entry:

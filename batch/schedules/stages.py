@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from batch.schedules import observes
+
 HORIZON = 10_000  # iterations that are looked at, one by one, where nothing tells of changes
 
 
@@ -121,11 +123,3 @@ def leading_frozen(rates):
     """How many blocks at the front have rate 0, before the first that learns."""
     learning = np.flatnonzero(np.asarray(rates) > 0)
     return int(learning[0]) if learning.size else len(rates)
-
-
-def observes(schedule):
-    """Whether a schedule looks at training, so that what it gives is no function of the iteration.
-
-    It then has `observe(iteration, gradient_norms)`, `get_state()` and `set_state(state)`.
-    """
-    return callable(getattr(schedule, "observe", None))

@@ -15,7 +15,8 @@ from tensorflow.python.framework import op_def_registry
 
 from batch.flops import operations
 from batch.runtime import free_memory
-from batch.schedules.stages import end_of, observes
+from batch.schedules import observes
+from batch.schedules.stages import end_of
 from batch.training.step import leading, step_key
 
 SHARE = 0.1  # of the free memory that variables for a trial may take

@@ -8,7 +8,8 @@ block, which its learning rate decides.
 import numpy as np
 import tensorflow as tf
 
-from batch.schedules.stages import observes, stages
+from batch.schedules import observes
+from batch.schedules.stages import stages
 
 CONDITIONALS = ("blocks", "stages")
 

@@ -21,7 +21,8 @@ from batch.checks import one_of
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.networks.freeze_by_name import can_learn
 from batch.runtime import deterministic_on_gpus
-from batch.schedules.stages import leading_frozen, observes
+from batch.schedules import observes
+from batch.schedules.stages import leading_frozen
 from batch.training.compile_ahead import CompileAhead
 from batch.training.losses import compiled_loss
 from batch.training.optimizers import copies

@@ -47,8 +47,6 @@ def test_feeds():
         ({"images": {"shape": (8, 8)}}, None, "one shape and the classes"),
         (NOTEBOOK, {"inputs": "pictures"}, "name an input with a shape. Received: 'pictures'"),
         (NOTEBOOK, {"inputs": "labels"}, "name an input with a shape. Received: 'labels'"),
-        (NOTEBOOK, {"input": "images"}, "Unknown key in the config of input_block: input"),
-        ({"images": {"shapes": (8, 8)}}, None, "config of inputs/images: shapes. Known keys: cl"),
         ({"images": {"shape": (8, 0), "classes": 2}}, None, r"\(H, W\) or \(H, W, C\)"),
         ({"images": {"shape": 28, "classes": 2}}, None, r"features\. Received: 28"),
         ({"images": {"shape": (None, 8), "classes": 2}}, None, r"features\. Received: \(None"),

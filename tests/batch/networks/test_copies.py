@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch import VGG, Discriminative, ResNet, TFModel, WideResNet, as_blocks
-from batch.models.build import read_layers
+from batch.models.network import read_layers
 from batch.networks.blocks import Classifier
 from batch.networks.copies import with_new_classifier
 
