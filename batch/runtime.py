@@ -1,4 +1,4 @@
-"""TensorFlow's start: without its chatter, and with a stated number of threads."""
+"""TensorFlow's start: with oneDNN, without its chatter, and with a stated number of threads."""
 
 import contextlib
 import functools
@@ -13,9 +13,11 @@ LIMITS = {  # files of control groups with their limit and what is used, by vers
 
 
 def prefer_onednn():
-    """Have TensorFlow use oneDNN, unless the user has decided; before TensorFlow is imported.
+    """Have TensorFlow use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set; before it is imported.
 
-    Where a processor has no AVX-512, TensorFlow leaves oneDNN off, and takes a third longer.
+    Left to itself, TensorFlow leaves it off where a processor has no AVX-512, and takes a third
+    longer there. The last bits of what a block computes then depend on an image's place in its
+    batch.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 

@@ -7,7 +7,7 @@ import pytest
 
 matplotlib.use("Agg")
 
-import batch  # noqa: F401 TensorFlow starts quietly
+import batch  # noqa: F401 TensorFlow starts quietly, and with oneDNN
 
 
 @pytest.fixture
