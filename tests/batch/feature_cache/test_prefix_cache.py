@@ -77,6 +77,7 @@ def values(model):
     return [np.asarray(value) for value in (*model.network.get_weights(), *slots)]
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cache", STORES)
 def test_losses_and_weights_are_those_without_a_cache(model, examples, cache, precision):
@@ -88,6 +89,7 @@ def test_losses_and_weights_are_those_without_a_cache(model, examples, cache, pr
     assert plain.trainer.cache.told() is None
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 def test_a_resumed_run_is_that_which_went_on(model, examples, tmp_path):
     rows = draws(10)
     whole, first = model("memory"), model("memory")
@@ -133,6 +135,7 @@ def test_a_prefix_is_carried_forward(by_hand, monkeypatch):
     assert len(begun) == 1  # twenty that the first stage had not seen
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 def test_numbered_examples_are_known_again_in_other_batches(model, examples):
     images, labels = examples
     plain, kept = (model(kind, schedule=ByHand(2)) for kind in ("off", "memory"))
