@@ -7,8 +7,11 @@ import pytest
 
 matplotlib.use("Agg")
 
-from batch import AutoFreeze  # TensorFlow starts quietly, and with oneDNN
+from batch import AutoFreeze
+from batch.runtime import import_tensorflow
 from research import environment
+
+import_tensorflow()  # quietly, and with oneDNN, before a test imports it
 
 
 @pytest.fixture
