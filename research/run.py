@@ -100,7 +100,7 @@ class Run:
             self._iterate()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
-            self.history.cache = self.model.trainer.cache.told()
+            self.history.cache = self.model.trainer.cache.stats()
 
     def settle(self):
         """Let this run's other threads finish on its own time."""

@@ -1,7 +1,6 @@
-"""Comparison plots: arrays in, axes out.
+"""Plots that compare runs: they take arrays and return matplotlib axes.
 
-No function shows a figure or changes a global style; without an `axis` each makes a figure of its
-own.
+No function shows a figure or changes a global style. Without an `axis`, each makes a new figure.
 """
 
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ def draw(
     bound=None,
     axis=None,
 ):
-    """Draw one or two curves: the values faintly, their moving average on top.
+    """Draw one or two curves: the values in faint colour, their moving average over them.
 
     Parameters
     ----------
@@ -50,7 +49,7 @@ def draw(
     first_label, second_label : str
         Their names.
     type_data : str
-        What the values are, for the axis and the legend.
+        What the values are, for the axis label and the legend.
     window : int
         Span of the moving average, in iterations.
     bound : sequence of four floats, optional
@@ -107,7 +106,7 @@ def ax_draw(freeze_loss, res_loss, params, axis=None):
 
 
 def draw_rates(schedule, axis=None):
-    """Draw the learning rate of every block over the iterations, up to where the last one stops.
+    """Draw the learning rate of every block over the iterations, until the last block stops.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def compare_curves(curves, window=20, axis=None):
     curves : mapping from str to array_like, shape (iterations,) or (seeds, iterations)
         Losses of each method.
     window : int
-        Span of the moving average, in iterations; averaged before mean and deviation are taken.
+        Span of the moving average, in iterations. Mean and deviation are those of the averages.
     axis : matplotlib.axes.Axes, optional
         Where to draw.
 

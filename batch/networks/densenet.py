@@ -1,4 +1,4 @@
-"""Densely connected networks: every layer sees the outputs of all layers before it."""
+"""Densely connected networks: each layer takes the outputs of all layers before it."""
 
 import keras
 
@@ -10,7 +10,7 @@ EPSILON = 1e-5
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class DenseLayer(keras.layers.Layer):
-    """Batch normalization, ReLU and a 3×3 convolution, whose output is joined to the input.
+    """Batch normalization, ReLU and a 3×3 convolution; its output is joined to the input.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ class DenseLayer(keras.layers.Layer):
         shapes = [(4 * growth_rate, 1), (growth_rate, 3)][not bottleneck :]
         self.normalizations = [batch_norm(dtype, EPSILON) for _ in shapes]
         self.convolutions = [
-            convolution(filters, size, seed=None if seed is None else seed + place, dtype=dtype)
-            for place, (filters, size) in enumerate(shapes)
+            convolution(filters, size, seed=None if seed is None else seed + number, dtype=dtype)
+            for number, (filters, size) in enumerate(shapes)
         ]
 
     def build(self, input_shape):
@@ -82,7 +82,7 @@ class Transition(keras.layers.Layer):
 
 
 def densenet(
-    input_shape, classes, depth=76, growth_rate=12, bottleneck=True, compression=0.5, seed=0
+    input_shape, classes, depth=76, growth_rate=12, *, bottleneck=True, compression=0.5, seed=0
 ):
     """A DenseNet of three stages: DenseNet-BC, or a plain one without bottleneck and compression.
 
@@ -128,8 +128,8 @@ def densenet(
     channels = 2 * growth_rate if bottleneck or compression < 1 else 16
     layers = [convolution(channels, 3, seed=next(seeds), name="stem")]
     for stage in range(3):
-        for place in range(count):
-            name = f"dense{stage * count + place}"
+        for number in range(count):
+            name = f"dense{stage * count + number}"
             layers.append(DenseLayer(growth_rate, bottleneck, next(seeds), name=name))
         channels += count * growth_rate
         if stage < 2:

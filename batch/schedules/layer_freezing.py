@@ -9,26 +9,26 @@ from batch.schedules.freezeout import Annealed, snapped
 
 
 class LayerFreezing:
-    """Linear freezing at the end of epochs, as Composer does it.
+    """Freezes more and more leading blocks at the ends of epochs, as Composer does it.
 
     Nothing is frozen until a share of the run is over. From then on the share of frozen blocks
-    grows linearly to `freeze_level` at the end of the run; it is looked at after each epoch only,
-    and rounded down to whole blocks.
+    grows linearly, to `freeze_level` at the end of the run. Blocks freeze only at the end of an
+    epoch, and the share is rounded down to whole blocks.
 
     Parameters
     ----------
     blocks : int
         Number of blocks n, without the classifier.
     iterations : int
-        Length of the run T, in which the rate falls from `learning_rate` to zero.
+        Length of the run T. The rate falls from `learning_rate` to zero in it.
     learning_rate : float
-        Of every block, at the start.
+        The rate of every block at iteration 0.
     every : int
         Iterations in an epoch, after which blocks may freeze; a tenth of the run by default.
     freeze_start : float
         Share s of the run before freezing begins.
     freeze_level : float
-        Largest share ℓ of the blocks to freeze, which would be reached at T.
+        Share ℓ of the blocks that would be frozen at T.
     finetune_rate : float, optional
         From iteration T on, all blocks learn again, at this rate.
 
@@ -93,5 +93,5 @@ class LayerFreezing:
 
 
 def interval(every, iterations):
-    """Iterations from one decision to the next; a tenth of the run by default."""
+    """Iterations between two decisions: `every`, checked, or a tenth of the run."""
     return math.ceil(iterations / 10) if every is None else positive_whole("every", every)

@@ -1,4 +1,4 @@
-"""Schedules that freeze nothing: constant, in steps, smaller in front, or a Keras schedule."""
+"""Schedules that freeze nothing: constant, in steps, smaller in early blocks, or Keras' own."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from batch.schedules.freezeout import Annealed, snapped
 
 
 class Discriminative:
-    """A smaller learning rate for every block, the further in front it stands.
+    """Discriminative fine-tuning: the earlier a block, the smaller its learning rate.
 
     Block i of n learns at learning_rate/factor^(n − 1 − i), the classifier like the last block.
 
@@ -20,7 +20,7 @@ class Discriminative:
     factor : float
         1 or more.
     iterations : int, optional
-        All rates fall to zero along one cosine over so many iterations; constant by default.
+        All rates fall to zero on one cosine over so many iterations. By default they are constant.
 
     Raises
     ------
@@ -64,7 +64,7 @@ class Discriminative:
 
 
 class Constant:
-    """One rate for every block, for ever.
+    """One rate for every block and every iteration.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ class Constant:
 class MultiStep:
     """One rate for every block, multiplied by a factor at milestones of the run.
 
-    The recipe of ResNets and Wide ResNets: 0.1 for a while, then a fifth or a tenth of it, and so
-    on.
+    ResNets and Wide ResNets are trained like this: 0.1 at first, then a fifth or a tenth of it, and
+    so on.
 
     Parameters
     ----------

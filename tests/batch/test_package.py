@@ -7,11 +7,12 @@ import sys
 import pytest
 
 PACKAGES = ("batch", "utils", "research")
-LIGHT = (
-    *("from utils import load_data, Data, DataError, History", "from batch import FreezeOut"),
-    *("import resbatch; resbatch.__version__"),
+LIGHT = [
+    "from utils import load_data, Data, DataError, History",
+    "from batch import FreezeOut",
+    "import resbatch; resbatch.__version__",
     "from batch.data.blk import read_blk",
-)
+]
 
 
 def run(code, folder=None):

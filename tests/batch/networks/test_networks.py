@@ -68,13 +68,13 @@ def test_types_of_blocks_have_the_published_sizes(block, depth, millions):
     assert len(network.layers) == 3 * (depth - 4) // 6 + 2
     assert shapes(network) == [(32, 32), (16, 16), (8, 8)]
     convolutions = network.layers[1].convolutions
-    assert f"B({','.join(str(one.kernel_size[0]) for one in convolutions)})" == block
+    assert f"B({','.join(str(conv.kernel_size[0]) for conv in convolutions)})" == block
 
 
 def test_the_stride_is_that_of_the_first_3x3_convolution():
     block = PreActivationBlock(6, strides=2, kernel_sizes=(1, 3, 1), seed=0)
     assert block(np.zeros((1, 8, 8, 4), np.float32)).shape == (1, 4, 4, 6)
-    assert [one.strides[0] for one in block.convolutions] == [1, 2, 1]
+    assert [conv.strides[0] for conv in block.convolutions] == [1, 2, 1]
 
 
 def test_a_block_without_a_3x3_convolution_is_refused():
@@ -226,7 +226,8 @@ def test_blocks_freeze_and_the_model_is_saved(model, options, tmp_path):
     net.train(images, labels)
     after = [layer.get_weights() for layer in net.network.layers]
     changed = [
-        any(not np.array_equal(one, two) for one, two in zip(*pair)) for pair in zip(before, after)
+        any(not np.array_equal(first, second) for first, second in zip(*pair))
+        for pair in zip(before, after)
     ]
     assert net.frozen >= 2
     assert changed == [block >= net.frozen for block in range(len(changed))]
@@ -234,5 +235,5 @@ def test_blocks_freeze_and_the_model_is_saved(model, options, tmp_path):
     loaded = model({"load": {"path": tmp_path / "model"}})
     np.testing.assert_array_equal(loaded.predict(images), net.predict(images))
     assert loaded.config["augment"] == {"pad": 1, "flip": True}
-    goes_on = [one.train(images, labels) for one in (net, loaded)]  # with the same dropout
+    goes_on = [model.train(images, labels) for model in (net, loaded)]  # with the same dropout
     assert goes_on[0] == goes_on[1]
