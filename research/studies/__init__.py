@@ -24,7 +24,7 @@ def load_study(name):
 
 
 def texts(study, table):
-    """The table with texts in its cells; a dash is what can't be told."""
+    """The table with texts in its cells; a dash stands for what can't be known."""
     shown = table.copy().astype(object)
     for column in table.columns:
         decimals = study.DECIMALS.get(column, 1)

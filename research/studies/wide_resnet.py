@@ -71,10 +71,10 @@ def facts(named, costs):
         label: {
             "parameters": sum(cost.parameters for cost in costs[label]),
             "flops": 2 * flops.step_cost(costs[label], (True,) * len(costs[label])),
-            "width": one.model_options["widen_factor"],
-            "block": one.model_options["block"],
+            "width": experiment.model_options["widen_factor"],
+            "block": experiment.model_options["block"],
         }
-        for label, one in named.items()
+        for label, experiment in named.items()
     }
 
 
@@ -96,8 +96,8 @@ def table(histories, facts):
     """
     rows = []
     for label, known in facts.items():
-        runs = [one for one in histories if one.method == label]
-        accuracies = 100 * np.array([one.accuracy for one in runs])
+        runs = [history for history in histories if history.method == label]
+        accuracies = 100 * np.array([run.accuracy for run in runs])
         errors = 100 - accuracies
         in_paper = TYPES[known["block"]][1] if known["width"] == TYPES_WIDTH else np.nan
         rows.append(
@@ -105,7 +105,7 @@ def table(histories, facts):
                 label.removeprefix(f"{METHOD} "),
                 known["parameters"] / 1e6,
                 known["flops"] / 1e6,
-                np.median([seconds for one in runs for seconds in one.seconds]),
+                np.median([seconds for run in runs for seconds in run.seconds]),
                 accuracies.mean(),
                 accuracies.std(ddof=1) if len(runs) > 1 else np.nan,
                 *(np.median(errors), errors.min(), errors.max(), in_paper),

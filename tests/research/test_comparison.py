@@ -7,10 +7,10 @@ from batch.data.data import Split
 from batch.flops import block_costs
 from research import comparison, prediction
 from research import experiment as experiments
-from research.comparison import paired_interval, summarize
 from research.experiment import Experiment
 from research.prediction import predicted_ratio
 from research.run import Run, run
+from research.statistics import paired_interval, summarize
 from utils import Data, History, load_data
 
 
@@ -130,7 +130,7 @@ def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     original = Run.advance
 
     def advance(self, iterations):
-        order.append((self.experiment.method, len(self.history)))
+        order.append((self.experiment.label, len(self.history)))
         original(self, iterations)
 
     monkeypatch.setattr(Run, "advance", advance)
@@ -204,7 +204,7 @@ def test_what_a_rule_saved_is_told_by_its_runs():
         for seed, frozen in enumerate([[0, 0, 2, 3], [0, 0, 0, 0]])
     ]
     expected = np.mean([np.mean([1, 1, ratios[2], ratios[3]]), 1])
-    assert prediction.told_ratio(runs, costs) == pytest.approx(expected)
+    assert prediction.ratio_of_runs(runs, costs, 4) == pytest.approx(expected)
 
 
 def test_validation_takes_the_last_5000_training_images():
