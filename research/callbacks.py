@@ -113,9 +113,9 @@ class MetricsLog(Callback):
     def __init__(self, path, made=0):
         self.path = pathlib.Path(path)
         if self.path.exists():
-            kept = [line for line in read_metrics(self.path) if line["iteration"] <= made]
+            lines = [line for line in read_metrics(self.path) if line["iteration"] <= made]
             rewritten = self.path.with_name(f"new-{self.path.name}")
-            rewritten.write_text("".join(json.dumps(line) + "\n" for line in kept))
+            rewritten.write_text("".join(json.dumps(line) + "\n" for line in lines))
             rewritten.replace(self.path)
 
     def on_test_end(self, run, logs):

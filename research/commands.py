@@ -297,7 +297,7 @@ def _environment(threads=None):
 
 
 def _report(folder, histories, record):
-    """Write figures and page; its first table and what it says as text."""
+    """Write figures and page; return the first table and the statements as text."""
     from research.report import write_report
 
     table, texts = write_report(folder, histories, record)
@@ -305,5 +305,5 @@ def _report(folder, histories, record):
 
 
 def _final(partial):
-    """Where a folder of `results.new_folder` stands once it is whole."""
+    """The path that a folder of `results.new_folder` has in the end."""
     return partial.with_name(partial.name.removesuffix(PARTIAL))

@@ -29,7 +29,8 @@ def compare(named, seeds, data, quiet=False, callbacks=None):
     Returns
     -------
     list of History
-        Grouped by seed, in the order of the experiments.
+        Grouped by seed, in the order of the experiments; `research.statistics.summarize` makes a
+        table of them.
 
     Raises
     ------

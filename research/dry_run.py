@@ -52,7 +52,7 @@ def _run(experiment, data):
 
 
 def _blocks(network, costs, run, epoch):
-    """A line a block: its size and cost, when it stops, and what a step costs from then on."""
+    """One line per block: its size and cost, when it stops, and what a step costs from then on."""
     whole = flops.step_cost(costs, (True,) * len(costs), dropping=False)
     lines = [
         f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"

@@ -1,4 +1,4 @@
-"""What a run ran on, for the record."""
+"""The versions and the machine of a run, for its record."""
 
 import os
 import platform

@@ -179,7 +179,7 @@ def _check_config(config, method, model, blocks):
 
 
 def check(experiment, data):
-    """Refuse an experiment that can't be carried out, before any work is done."""
+    """Refuse an experiment that can't be run, before any work is done."""
     length = experiment.freeze_iterations or experiment.iterations
     if experiment.freeze_every and experiment.freeze_every >= length:
         raise ValueError(f"--freeze-every must be below the {length} iterations of the schedule")
@@ -206,8 +206,8 @@ def hold_out(data):
             f"Validation takes {HELD_OUT:,} training images, and must leave as many: {data.name} "
             f"has {len(labels):,}. Validate on the test split."
         )
-    kept, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
-    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (kept, held)]
+    train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
+    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
     return Data(data.name, data.classes, *parts)
 
 

@@ -89,7 +89,7 @@ def _facts(histories, record):
 
 
 def _first_word(label):
-    """The method, where the label goes on with its settings."""
+    """The method that a label begins with, as in 'freezeout cubic, t_0 0.8'."""
     return label.split(" ")[0]
 
 
@@ -110,7 +110,7 @@ def _settings(records, merged, methods, matched):
 
 
 def _as_given(label, methods):
-    """A label, or in place of an own method's name where it was loaded from."""
+    """A label as `--methods` takes it: a method of a user's own by its file or module."""
     source = methods[label]["method"]
     return source if source and ":" in source else label
 
@@ -144,7 +144,7 @@ def _match(folder, other):
 
 
 def _shared(dicts):
-    """What all have, with the same value."""
+    """The entries that are the same in all dicts."""
     first, *others = dicts
     return {
         name: value

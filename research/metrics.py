@@ -1,17 +1,17 @@
-"""The file of metrics that `research.callbacks.MetricsLog` writes: one JSON object a line."""
+"""The file of metrics that `research.callbacks.MetricsLog` writes: one JSON object per line."""
 
 import json
 import pathlib
 
 
 def read_metrics(path):
-    """The objects in a file that `MetricsLog` writes; a last line that is not whole is left out."""
+    """The objects in a file that `MetricsLog` writes; an incomplete last line is left out."""
     lines = pathlib.Path(path).read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def default_name(experiment, data_name, epochs=None):
-    """A name that tells the settings, in the manner of the program published with FreezeOut.
+    """A name made of the settings, as the program published with FreezeOut makes it.
 
     As in `densenet_k12L76_ice80_cubicTrue_seed0_epochs100_cifar100`: network, 100·t_0, spacing,
     whether rates are scaled, seed, length, data. Other methods have their name in place of these.

@@ -96,7 +96,9 @@ def _add_training_options(group):
 def _add_method_options(group):
     """Add what our methods say of their options, each once."""
     group.description = "A method of your own may read the same options."
-    options = {name: one for method in METHODS.values() for name, one in method.options.items()}
+    options = {}
+    for method in METHODS.values():
+        options |= method.options
     for name, option in options.items():
         if option.flag:
             text = f"of {', '.join(users(name))}: {option.help_text()}"

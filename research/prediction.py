@@ -38,7 +38,7 @@ def costs(experiments, data):
 
 
 def _network(experiment, data):
-    """What tells the network of an experiment from others, its method's changes included."""
+    """What distinguishes the network of an experiment, its method's changes included."""
     config = experiment.method_config(count_blocks(experiment, data))
     changes = {key: value for key, value in config.items() if key not in ONLY_TRAINING}
     options = tuple(sorted(experiment.model_options.items()))
@@ -85,7 +85,7 @@ def own_lengths(experiments, data):
 def predicted_ratio(experiment, costs, iterations=None):
     """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
 
-    None for a schedule that looks at training: only the run will tell.
+    None for a schedule that looks at training: only the run can show it.
 
     Parameters
     ----------

@@ -212,7 +212,7 @@ def _refuse_folders(options):
 
 
 def study_module(study):
-    """Name of the module in `research` that a study is carried out by."""
+    """Name of the module in `research` that makes a study."""
     return study.removesuffix("-full").replace("-", "_")
 
 

@@ -39,24 +39,10 @@ def write_report(folder, histories, record):
     folder = pathlib.Path(folder)
     methods = facts_of(by_method(histories), record.get("methods"))
     summary = summarize(histories, record["predicted_ratio"], methods)
-    loss = _png(loss_figure(histories))
-    (folder / "loss.png").write_bytes(loss)
-    figures = [
-        ("Training loss", loss, _loss_caption(histories, methods)),
-        (
-            "Accuracy and time",
-            _png(accuracy_figure(histories)),
-            "Each dot is a run, each cross the mean of a method: up is better, left is faster.",
-        ),
-    ]
-    if any(any(history.frozen) for history in histories):
-        caption = "Leading blocks without a backward pass; where seeds differ, a line for each."
-        figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
+    figures = _figures(histories, methods)
+    (folder / "loss.png").write_bytes(figures[0][1])
     compared = "study" not in record or summary.baseline.notna().any()
-    rows = [table_row(row) for _, row in summary.iterrows()] if compared else []
-    tables = [pd.DataFrame(rows, columns=COLUMNS)] if compared else []
-    if any(history.cache for history in histories):
-        tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
+    tables = _tables(histories, summary if compared else summary[:0])
     texts = statements(summary)
     if "study" in record:
         table, texts, figure = _study(folder, histories, record)
@@ -74,6 +60,33 @@ def write_report(folder, histories, record):
     )
     (folder / "report.html").write_text(page)
     return tables[0], texts
+
+
+def _figures(histories, methods):
+    """Title, PNG and caption of each figure, the loss first."""
+    figures = [
+        ("Training loss", _png(loss_figure(histories)), _loss_caption(histories, methods)),
+        (
+            "Accuracy and time",
+            _png(accuracy_figure(histories)),
+            "Each dot is a run, each cross the mean of a method: up is better, left is faster.",
+        ),
+    ]
+    if any(any(history.frozen) for history in histories):
+        caption = "Leading blocks without a backward pass; where seeds differ, a line for each."
+        figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
+    return figures
+
+
+def _tables(histories, summary):
+    """The tables of texts: what the methods reached, and what their caches held."""
+    tables = []
+    if len(summary):
+        rows = [table_row(row) for _, row in summary.iterrows()]
+        tables.append(pd.DataFrame(rows, columns=COLUMNS))
+    if any(history.cache for history in histories):
+        tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
+    return tables
 
 
 def _study(folder, histories, record):
@@ -129,13 +142,13 @@ CACHE_COLUMNS = (
 
 
 def cache_rows(histories):
-    """A row a method that kept what frozen blocks compute: means over its runs, as texts."""
+    """One row per method that cached what frozen blocks compute: means over its runs, as texts."""
     rows = []
     for method, runs in by_method(histories).items():
-        kept = [run.cache for run in runs if run.cache]
-        if kept:
+        caches = [run.cache for run in runs if run.cache]
+        if caches:
             asked, hits, held, saved = (
-                np.mean([cache[name] for cache in kept])
+                np.mean([cache[name] for cache in caches])
                 for name in ("asked", "hits", "bytes", "seconds_saved")
             )
             share = f"{100 * hits / asked:.1f}"
@@ -171,7 +184,7 @@ def loss_figure(histories):
 
 
 def accuracy_figure(histories):
-    """Accuracy against time, a dot a run and a cross a method."""
+    """Accuracy against time, one dot per run, one cross per method."""
     figure, axis = _figure()
     for method, runs in by_method(histories).items():
         seconds = [sum(run.seconds) for run in runs]

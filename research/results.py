@@ -83,7 +83,7 @@ def _check_target(target, partial, overwrite, resume):
 
 
 def _check_resumable(target, partial):
-    """Refuse to go on where there is no checkpoint, and something that would be lost."""
+    """Refuse to resume where there is no checkpoint but other files, which would be lost."""
     if target.name.endswith(PARTIAL):
         raise ResultsError(f"To resume {target}, name it without {PARTIAL}")
     if target.exists() and _has_checkpoints(partial):
@@ -141,7 +141,7 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
-        For the record: `methods`, for one, as from `research.labels.describe`.
+        For the record: its `methods`, as from `research.labels.describe`.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")

@@ -100,7 +100,7 @@ class Run:
             self.history.cache = self.model.trainer.cache.told()
 
     def settle(self):
-        """Let this run's other threads finish on its own time."""
+        """Wait for this run's other threads, and count that as time of the run."""
         start = time.perf_counter()
         self.model.trainer.settle()
         self.history.seconds[-1] += time.perf_counter() - start

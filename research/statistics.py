@@ -24,7 +24,7 @@ PAIRED = ("pairs", "time_ratio")  # more of them, which only words need
 
 
 def summarize(histories, predicted, methods=None):
-    """One row a method: accuracy, time, and the difference to its baseline.
+    """One row per method: accuracy, time, and the difference to its baseline.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def paired_interval(differences, confidence=0.95):
 
 
 def statements(summary):
-    """What the rows say about their methods against the baselines, a text each."""
+    """What each row says about its method against the baseline, as a list of texts."""
     rows = {row.method: row for _, row in summary.iterrows()}
     return [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
 

@@ -3,7 +3,7 @@
 Seconds of all iterations, compilation included, of runs that take turns, against the matched
 baseline. The note has the mean accuracy on the whole test split, its difference to the baseline
 with the 95 % interval, and, on MNIST, the time to 98.5 %. FreezeOut is the preset 'thrifty',
-without and with a cache; the seeds are not those of the search that found it.
+without and with a cache; the seeds are not those of the search.
 """
 
 import dataclasses
@@ -110,7 +110,7 @@ def _seconds(runs):
 
 
 def _note(runs, baseline, reached):
-    """Accuracy, its difference to the baseline, seconds to the goal, and what was kept."""
+    """Accuracy, its difference to the baseline, seconds to the goal, and what was cached."""
     accuracies, usual = (
         np.array([100 * run.accuracy for run in some]) for some in (runs, baseline)
     )
@@ -123,9 +123,9 @@ def _note(runs, baseline, reached):
         share = f" in {len(seconds)} of {len(reached)}" if len(seconds) < len(reached) else ""
         after = f" after {np.median(seconds):.1f} s" if seconds else ""
         parts.append(f"{100 * GOAL:.1f} %{after}{share}")
-    kept = [run.cache for run in runs if run.cache]
-    if kept:
-        hits = np.mean([cache["hits"] / cache["asked"] for cache in kept])
-        most = max(cache["bytes"] for cache in kept)
+    caches = [run.cache for run in runs if run.cache]
+    if caches:
+        hits = np.mean([cache["hits"] / cache["asked"] for cache in caches])
+        most = max(cache["bytes"] for cache in caches)
         parts.append(f"{100 * hits:.0f} % found, {most / 1e9:.2f} GB")
     return ", ".join(parts)

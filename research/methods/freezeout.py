@@ -4,7 +4,7 @@ from research.methods.annealing import curve, spacing
 from research.methods.method import Method
 from research.methods.options import END, SPACING
 
-PRESETS = {  # spacings by name; found by searches (`research.studies.saving`)
+PRESETS = {  # spacings by name, results of searches (`research.studies.saving`)
     "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
 }
 

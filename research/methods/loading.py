@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import importlib.util
 import os
+import re
 import sys
 import traceback
 
@@ -104,7 +105,7 @@ def _run_file(path):
     if not os.path.isfile(path):
         raise MethodError(f"there is no file {path}")
     _look_in(os.path.dirname(os.path.abspath(path)))
-    name = f"_method_in_{os.path.basename(path).removesuffix('.py')}"  # no other module has it
+    name = "_method_in_" + re.sub(r"\W", "_", os.path.abspath(path))  # no other module has it
     spec = importlib.util.spec_from_file_location(name, os.path.abspath(path))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where dataclasses look for it
@@ -133,18 +134,18 @@ def _look_in(folder):
 
 
 def _method_in(module, place, attribute):
-    found = getattr(module, attribute, None)
-    if not isinstance(found, Method):
-        what = f"a {type(found).__name__}" if hasattr(module, attribute) else "not there"
-        named = [name for name, value in vars(module).items() if isinstance(value, Method)]
+    value = getattr(module, attribute, None)
+    if not isinstance(value, Method):
+        what = f"a {type(value).__name__}" if hasattr(module, attribute) else "not there"
+        named = [name for name, other in vars(module).items() if isinstance(other, Method)]
         raise MethodError(
             f"{place}:{attribute} must be a Method, and is {what}; the methods in {place} are "
             f"{', '.join(named) or 'none'}"
         )
-    method = dataclasses.replace(found, source=f"{place}:{attribute}")
-    if found.name in METHODS:
+    method = dataclasses.replace(value, source=f"{place}:{attribute}")
+    if value.name in METHODS:
         raise MethodError(
-            f"{_place(method)}: {found.name!r} is the name of one of our methods: choose another"
+            f"{_place(method)}: {value.name!r} is the name of one of our methods: choose another"
         )
     return method
 
@@ -174,12 +175,10 @@ def _with_line(place, error):
     """The file or module and the line at which running it failed."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.relpath(error.filename)}:{error.lineno}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and "importlib" not in frame.filename
-    ]
-    return f"{os.path.relpath(frames[-1].filename)}:{frames[-1].lineno}" if frames else place
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    machinery = (__file__, importlib.__file__)
+    theirs = [name for name in files if name not in machinery and not name.startswith("<frozen")]
+    return f"{os.path.relpath(theirs[0])}:{_line_in(theirs[0], error)}" if theirs else place
 
 
 def _described(error):

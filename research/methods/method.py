@@ -77,6 +77,10 @@ class Method:
             raise ValueError(f"name must be one word. Received: {self.name!r}")
         if not callable(self.config):
             raise ValueError(f"config of {self.name} must be callable. Received: {self.config!r}")
+        if self.iterations is not None and not callable(self.iterations):
+            raise ValueError(
+                f"iterations of {self.name} must be callable. Received: {self.iterations!r}"
+            )
         if self.action not in MODELS:
             raise ValueError(
                 f"action of {self.name} must be one of {', '.join(MODELS)}. "

@@ -44,7 +44,7 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Saving of each run that its FLOPs predict, and that FreezeOut's authors estimate."""
+    """Saving of each run: predicted by its FLOPs, and estimated by FreezeOut's authors."""
     return {
         label: {
             "predicted": 1 - predicted_ratio(experiment, costs[label]),
@@ -55,7 +55,7 @@ def facts(named, costs):
 
 
 def table(histories, facts):
-    """A row a schedule: saving predicted, estimated and measured, error, and what it costs.
+    """One row per schedule: saving predicted, estimated and measured, error, and what it costs.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def table(histories, facts):
 
 
 def statements(table, seeds):
-    """What the rows say about the claims, a text each."""
+    """What the rows say about each claim, as a list of texts."""
     rows = table.iloc[1:]
     measured, predicted = rows["measured saving, %"], rows["predicted saving, %"]
     within = rows[rows["relative error, %"] <= ENVELOPE]
@@ -123,10 +123,10 @@ def figure(table):
         name = f"{how_scale}, {'scaled' if scaled else 'unscaled'}"
         rows = table[table["schedule"].str.startswith(f"{name},")]
         for place, row in enumerate(rows.to_dict("records")):
-            saved, foretold = row["measured saving, %"], row["predicted saving, %"]
+            saved, predicted = row["measured saving, %"], row["predicted saving, %"]
             height, colour = row["relative error, %"], f"C{number}"
-            axis.plot([foretold, saved], [height] * 2, color=colour, linewidth=1)
-            axis.plot(foretold, height, "o", color=colour, fillstyle="none")
+            axis.plot([predicted, saved], [height] * 2, color=colour, linewidth=1)
+            axis.plot(predicted, height, "o", color=colour, fillstyle="none")
             axis.plot(saved, height, "o", color=colour, label="" if place else name)
             t_0 = row["schedule"].split()[-1]
             axis.annotate(t_0, (saved, height), (4, 4), textcoords="offset points", fontsize=8)

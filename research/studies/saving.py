@@ -1,7 +1,8 @@
 """The search for the schedule that saves most time within a bound of accuracy.
 
-FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, what frozen blocks compute kept,
-against the matched baseline; and that baseline over fewer iterations, which saves time too. The
+FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, with a cache of what frozen blocks
+compute, against the matched baseline; and that baseline over fewer iterations, which saves time
+too. The
 best of FreezeOut's is the preset 'thrifty' (`research.methods.freezeout.PRESETS`); `resbatch bench
 saving` measures it over more seeds.
 """
@@ -52,7 +53,7 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Saving of each run that its FLOPs predict, without a cache; None where only it will tell."""
+    """Saving of each run by its FLOPs, without a cache; None if only the run can show it."""
     whole = named[BASELINE].iterations
     ratios = {label: predicted_ratio(run, costs[label], whole) for label, run in named.items()}
     return {
@@ -62,7 +63,7 @@ def facts(named, costs):
 
 
 def table(histories, facts):
-    """A row a schedule: saving predicted and measured, accuracy, difference to the baseline.
+    """One row per schedule: saving predicted and measured, accuracy, difference to the baseline.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def figure(table):
             axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
-    axis.set_title("Freezing with kept features: what is saved, and what it costs")
+    axis.set_title("Freezing with cached features: what is saved, and what it costs")
     axis.legend(fontsize=8)
     return made
 

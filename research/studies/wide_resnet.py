@@ -79,7 +79,7 @@ def facts(named, costs):
 
 
 def table(histories, facts):
-    """A row a network: what it costs, and its accuracy and error.
+    """One row per network: what it costs, and its accuracy and error.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def table(histories, facts):
 
 
 def statements(table, seeds):
-    """What the rows say about width and blocks, a text each."""
+    """What the rows say about width and about blocks, one text each."""
     widths, types = _widths(table), _types(table)
     thin, wide = widths.iloc[0], widths.iloc[-1]
     best = types.loc[types["median error, %"].idxmin()]
@@ -139,7 +139,7 @@ def _described(row):
 
 
 def _spread(name, rows):
-    """How far rows lie apart, beside how far the seeds of one of them do."""
+    """By how much rows differ, and by how much the seeds of a single row do."""
     error = rows["median error, %"]
     return (
         f"The {name} lie {error.max() - error.min():.1f} points apart, the seeds of one of them up "
@@ -190,7 +190,7 @@ def _types(table):
 
 
 def _depth(block, base_depth):
-    """Depth of a network of such blocks beside one of B(3,3) of the base's depth."""
+    """Depth at which a network of these blocks has about the parameters of one of B(3,3)."""
     blocks = TYPES[block][0] * (base_depth - 4) // 6 / TYPES[BASIC][0]
     return 6 * max(int(blocks + 0.5), 1) + 4
 

@@ -5,7 +5,7 @@ import pytest
 
 from batch.data.data import Split
 from batch.flops import block_costs
-from research import comparison, prediction
+from research import Method, compare, comparison, labels, prediction
 from research import experiment as experiments
 from research.experiment import Experiment
 from research.prediction import predicted_ratio
@@ -118,6 +118,21 @@ def test_equal_time_spends_the_predicted_saving_on_more_iterations(method):
     assert (longer.iterations > 1000) == (method != "classic")
     assert predicted_ratio(longer, costs, 1000) == pytest.approx(1, abs=2e-3)
     assert dataclasses.replace(longer, iterations=1000) == one
+
+
+def test_a_method_of_ones_own_is_compared_from_python():
+    def config(experiment, blocks):
+        return {"schedule": lambda iteration: [experiment.learning_rate] * blocks}
+
+    own = Method("own", config, baseline="classic")
+    base = Experiment(iterations=2, batch_size=20)
+    named = {"plain": base, "mine": dataclasses.replace(base, method=own)}
+    histories = compare(named, [0], load_data("digits"), quiet=True)
+    plain, mine = histories
+    assert plain.loss == mine.loss  # the rate that classic has
+    table = summarize(histories, {}, labels.describe(named)).set_index("method")
+    assert table.baseline["mine"] == "plain"
+    assert table.pairs["mine"] == 1
 
 
 def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):

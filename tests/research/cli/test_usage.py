@@ -4,10 +4,11 @@ import sys
 
 import pytest
 
+import resbatch
 from batch.models.named import MODELS
 from batch.schedules.freezeout import DEGREES
 from research import names, recipes
-from research.cli import main
+from research.cli import main, make_parser
 from research.experiment import Experiment
 from research.methods.options import HOW_SCALE
 
@@ -62,6 +63,11 @@ def test_names_for_the_command_line_are_those_of_the_package():
             ["train", "--method", "autofreeze", "--const-time"],
             "--const-time needs a saving that is",
         ),
+        (["compare", "--methods", "shorter", "--equal-time"], "and so does shorter: leave one"),
+        (["train", "--method", "shorter", "--const-time"], "--const-time says for how many iter"),
+        (["compare", "--methods", "annealed", "--milestones", "0.5"], "is for classic and stoch"),
+        (["compare", "--methods", "classic", "--freeze-every", "9"], "is for layerfreezing and"),
+        (["compare", "--methods", "mine.py"], "or FILE.py:NAME or package.module:NAME"),
         (["compare", "--study", "freezeout", "--equal-time"], "runs of its own: no --equal-time"),
         (["compare", "--study", "freezeout", "--t-0", "0.5"], "has runs of its own: no --t-0"),
         (["train", "--save-weights", "a/b"], "a file name without a folder, not 'a/b'"),
@@ -122,14 +128,13 @@ def test_a_folder_that_cannot_be_written(tmp_path, fails):
     assert "Can't write" in line
 
 
-def test_overwrite_replaces_results_and_nothing_else(compared, tmp_path, fails):
-    line = fails(1, "compare", *SMALL, "--out", str(compared))
-    assert "exists" in line
+def test_overwrite_replaces_results_and_nothing_else(fails, tmp_path):
     (tmp_path / "precious.txt").write_text("")
     line = fails(1, "train", *SMALL, "--out", str(tmp_path), "--overwrite")
     assert "something else than results" in line
     out = tmp_path / "out"
     assert main(["train", *SMALL, "--out", str(out)]) == 0
+    assert "exists" in fails(1, "compare", *SMALL, "--out", str(out))
     (out / "old").write_text("")
     assert main(["train", *SMALL, "--out", str(out), "--overwrite"]) == 0
     assert not (out / "old").exists()
@@ -145,10 +150,46 @@ def test_help_starts_neither_tensorflow_nor_numpy():
 import sys
 from research.cli import make_parser
 make_parser().format_help()
+assert make_parser().parse_args(["train", "--method", "freezeout"]).method.name == "freezeout"
 heavy = {"tensorflow", "numpy", "pandas", "matplotlib", "batchflow"} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"resbatch {resbatch.__version__}\n"
+
+
+def test_help_lists_each_option_once_with_the_methods_that_read_it(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    page = " ".join(capsys.readouterr().out.split("methods:")[-1].split())
+    assert "--t-0 T0 of freezeout, shorter: when the first block stops" in page
+    assert "--freeze-every N of layerfreezing, autofreeze: iterations from" in page
+    for option in ("--survival", "--milestones", "--gamma", "--freeze-iterations", "--how-scale"):
+        assert page.count(f" {option} ") >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "methods"),
+    [
+        (["compare"], "classic annealed freezeout stochastic shorter"),
+        (["compare", "--model", "vgg"], "classic annealed freezeout shorter"),
+        (["compare", "--equal-time"], "classic annealed freezeout stochastic"),
+        (["compare", "--preset", "thrifty", "--methods", "shorter"], "shorter"),
+        (["train"], "classic"),
+    ],
+)
+def test_the_usual_methods_are_those_that_can_be_compared(arguments, methods):
+    options = make_parser().parse_args(arguments)
+    recipes.settle(options)
+    assert " ".join(method.name for method in options.methods) == methods
+    if options.preset:
+        assert (options.t_0, options.how_scale, options.scale_lr) == (0.7, "cubic", False)
 
 
 def test_a_crash_in_a_process_is_one_line_on_stderr(tmp_path):
