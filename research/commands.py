@@ -16,10 +16,8 @@ def compare(options):
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
         from research.comparison import train_in_turns
-        from research.experiment import check
 
         base = _experiment(options, data)
-        check(base, data)
         named, costs, record = _chosen(options, base, data)
         seeds = range(options.seeds)
         histories = train_in_turns(named, seeds, data)
@@ -35,10 +33,13 @@ def _chosen(options, base, data):
     """The experiments of a comparison and their costs by their labels, and what to record."""
     from research import prediction
     from research.comparison import of_methods
+    from research.experiment import check
     from research.studies import load_study
 
     study = load_study(options.study) if options.study else None
     named = study.experiments(base) if study else of_methods(base, options.methods)
+    for experiment in named.values():
+        check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
     if options.equal_time:

@@ -181,7 +181,8 @@ def _check_config(config, method, model, blocks):
 def check(experiment, data):
     """Refuse an experiment that can't be run, before any work is done."""
     length = experiment.freeze_iterations or experiment.iterations
-    if experiment.freeze_every and experiment.freeze_every >= length:
+    every = experiment.freeze_every if "freeze_every" in experiment.trained_by.options else None
+    if every and every >= length:
         raise ValueError(f"--freeze-every must be below the {length} iterations of the schedule")
     if experiment.batch_size > len(data.train.labels):
         raise ValueError(

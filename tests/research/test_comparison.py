@@ -104,6 +104,13 @@ def test_the_same_experiment_gives_the_same_bits():
     assert 0.8 < predicted_ratio(one, block_costs(model.network)) < 1
 
 
+def test_decisions_must_come_before_the_end_where_there_are_any():
+    data, late = load_data("digits"), {"iterations": 5, "batch_size": 50, "freeze_every": 5}
+    with pytest.raises(ValueError, match="--freeze-every must be below the 5 iterations of the"):
+        experiments.check(Experiment(method="layerfreezing", **late), data)
+    experiments.check(Experiment(method="shorter", **late), data)
+
+
 def test_a_batch_above_the_data_is_refused():
     with pytest.raises(ValueError, match="1348 images, but digits has 1347"):
         run(Experiment(batch_size=1348), load_data("digits"))
