@@ -79,3 +79,55 @@ def check_keys(config, allowed, where):
             f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
             f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
         )
+
+
+def read_config(config, allowed, where):
+    """A config of a model as nested dicts of its own, checked.
+
+    Parameters
+    ----------
+    config : dict or batchflow.Config, or None
+    allowed : dict
+        Its keys, and what the dict under each may have in turn: None where any value may stand, a
+        collection of keys, or `{'*': keys}` for a dict of such dicts.
+    where : str
+        What it is the config of, for messages.
+
+    Raises
+    ------
+    ValueError
+        If a key is not known, or a value is a named expression (`B`, `C`, `V`, `F` …) that nobody
+        has evaluated.
+    """
+    config = {key: _plain(value, f"config/{key}") for key, value in as_dict(config).items()}
+    check_keys(config, allowed, where)
+    for key, value in config.items():
+        inner = allowed[key]
+        if isinstance(inner, dict) and isinstance(value, dict):
+            for name, entry in value.items():
+                _check_inner(entry, inner["*"], f"{key}/{name}")
+        elif inner is not None:
+            _check_inner(value, inner, key)
+    return config
+
+
+def _check_inner(value, allowed, where):
+    if isinstance(value, dict):  # what else it may be is for its reader to say
+        check_keys(value, allowed, where)
+
+
+def _plain(value, where):
+    """A value of a config with the dicts in it as plain ones."""
+    from batchflow import Config
+    from batchflow.named_expr import NamedExpression
+
+    if isinstance(value, NamedExpression):
+        raise ValueError(
+            f"{where} is a named expression, {value!r}, which BatchFlow evaluates for dynamic "
+            "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
+        )
+    if isinstance(value, (dict, Config)):
+        return {key: _plain(inner, f"{where}/{key}") for key, inner in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain(inner, where) for inner in value)
+    return value

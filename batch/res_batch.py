@@ -10,7 +10,7 @@ from batch.data.data import load_data
 from batch.data.labels import count_classes
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
-from batch.models.pipelines import accept_name, accept_repeats, keep_lists
+from batch.models.pipelines import accept_name, keep_lists
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -31,7 +31,6 @@ FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_r
 
 
 accept_name()
-accept_repeats()
 _making = threading.Lock()  # batches that are prefetched must not make a model twice
 
 

@@ -1,6 +1,7 @@
-"""TensorFlow's start: without its chatter, and with a stated number of threads."""
+"""TensorFlow's start: with oneDNN, without its chatter, and with a stated number of threads."""
 
 import contextlib
+import functools
 import importlib
 import os
 import pathlib
@@ -12,11 +13,38 @@ LIMITS = {  # files of control groups with their limit and what is used, by vers
 
 
 def prefer_onednn():
-    """Have TensorFlow use oneDNN, unless the user has decided; before TensorFlow is imported.
+    """Have TensorFlow use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set; before it is imported.
 
-    Where a processor has no AVX-512, TensorFlow leaves oneDNN off, and takes a third longer.
+    Left to itself, TensorFlow leaves it off where a processor has no AVX-512, and takes a third
+    longer there. The last bits of what a block computes then depend on an image's place in its
+    batch.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+@contextlib.contextmanager
+def deterministic_on_gpus():
+    """Inside, operations on a GPU give the same bits every time; the user's switch comes back.
+
+    On processors they do so by themselves, and nothing is switched.
+    """
+    if not _has_gpu():
+        yield
+        return
+    from tensorflow.python.framework import config  # only there can it be switched off again
+
+    before = config.is_op_determinism_enabled()
+    config.enable_op_determinism()
+    try:
+        yield
+    finally:
+        if not before:
+            config.disable_op_determinism()
+
+
+@functools.cache
+def _has_gpu():
+    return bool(import_tensorflow().config.list_physical_devices("GPU"))
 
 
 def import_utils():

@@ -36,11 +36,16 @@ def processor_name():
 
 def bfloat16_units():
     """What the processor has for products in bfloat16, in words."""
-    flags = _entry("flags").split() or _entry("Features").split()
+    flags = processor_flags()
     for flag, units in UNITS:
         if flag in flags:
             return units
     return "none: slower than float32" if flags else "unknown"
+
+
+def processor_flags():
+    """What the processor can do, in the system's short words, as 'avx2'; empty if unknown."""
+    return _entry("flags").split() or _entry("Features").split()
 
 
 def _entry(name):

@@ -7,9 +7,8 @@ import numpy as np
 from batch import flops
 from batch.checks import positive_whole
 from batch.models.named import MODELS
-from batch.schedules import make_schedule
+from batch.schedules import make_schedule, observes
 from batch.schedules.freezeout import calc_speedup
-from batch.schedules.stages import observes
 from research.experiment import count_blocks, make_model
 from research.methods.loading import errors_named
 

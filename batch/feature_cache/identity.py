@@ -1,39 +1,9 @@
-"""Which example is which: each gets a slot, by its number or its row, when it is first seen."""
+"""Which example is which: each gets a slot, by its id or its row, when it is first seen."""
 
-import dataclasses
 import zlib
 
 import numpy as np
 import tensorflow as tf
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Examples of a step.
-
-    Attributes
-    ----------
-    images : tensor, shape (N, H, W, C)
-    rows : ndarray, shape (n,), int64
-        Which of them are meant.
-    numbers : ndarray, shape (n,), optional
-        What tells each of these examples from all others. Without them, their rows do as long as
-        the very same images come again.
-    """
-
-    images: tf.Tensor
-    rows: np.ndarray
-    numbers: np.ndarray | None = None
-
-    @property
-    def source(self):
-        """What examples are counted in: these images, or None if they have numbers."""
-        return self.images if self.numbers is None else None
-
-    @property
-    def examples(self):
-        """How many examples there are in all, or None."""
-        return len(self.images) if self.numbers is None else None
 
 
 class SlotError(Exception):
@@ -41,7 +11,7 @@ class SlotError(Exception):
 
 
 class Slots:
-    """Slots of examples, and checksums of the images of those that have numbers."""
+    """Slots of examples, and checksums of the images of those that have ids."""
 
     def __init__(self):
         self._slots = {}
@@ -50,13 +20,13 @@ class Slots:
     def __len__(self):
         return len(self._slots)
 
-    def of(self, batch, room):
-        """The slot of each example of a batch.
+    def of(self, examples, limit):
+        """The slot of each example.
 
         Parameters
         ----------
-        batch : Batch
-        room : int
+        examples : Examples
+        limit : int
             How many slots there are.
 
         Returns
@@ -66,18 +36,28 @@ class Slots:
         Raises
         ------
         SlotError
-            If there are more examples, or if the same numbers come with other images.
+            If there are more examples, or if the same ids come with other images.
         """
-        numbers = batch.rows if batch.numbers is None else batch.numbers
-        found = [self._slots.setdefault(number, len(self._slots)) for number in numbers.tolist()]
-        if max(found) >= room:
+        ids = examples.rows if examples.ids is None else examples.ids
+        slots = [self._slots.setdefault(own, len(self._slots)) for own in ids.tolist()]
+        if max(slots) >= limit:
             raise SlotError("there are more examples than there is room for")
-        if batch.numbers is not None:
-            self._check(found, tf.gather(batch.images, batch.rows).numpy())
-        return np.array(found)
+        if examples.ids is not None:
+            self._check(slots, tf.gather(examples.images, examples.rows).numpy())
+        return np.array(slots)
 
     def _check(self, slots, images):
         for slot, image in zip(slots, images):
             checksum = zlib.crc32(image)
             if self._checksums.setdefault(slot, checksum) != checksum:
                 raise SlotError("the images of an example differ from one step to the next")
+
+
+def counted_in(examples):
+    """What the rows of examples are positions in: their images, or None if they have ids."""
+    return examples.images if examples.ids is None else None
+
+
+def count(examples):
+    """How many examples there are in all; None if they have ids, for then nothing tells."""
+    return len(examples.images) if examples.ids is None else None

@@ -14,7 +14,7 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from batch.feature_cache.identity import SlotError, Slots
+from batch.feature_cache.identity import SlotError, Slots, count, counted_in
 from batch.feature_cache.placement import Kept, Room, choose, count_visits
 from batch.feature_cache.stores import STORES, Features, as_features, row_bytes, stored_as
 from batch.flops import forward
@@ -93,12 +93,12 @@ class PrefixCache:
             "seconds_saved": self.seconds_saved,
         }
 
-    def features(self, batch, depth, left):
+    def features(self, examples, depth, left):
         """Features to begin a step with.
 
         Parameters
         ----------
-        batch : Batch
+        examples : Examples
         depth : int
             Leading blocks that are frozen.
         left : float
@@ -113,36 +113,37 @@ class PrefixCache:
         places : ndarray, shape (n,)
             Where in them the examples are.
         """
-        depth = self._lasting(depth, batch)
-        known = self._follows(batch)
-        size = len(batch.rows)
+        depth = self._lasting(depth, examples)
+        known = self._follows(examples)
+        size = len(examples.rows)
         if depth < self._depth or not known or size > self._chunk > 0:
             self.clear()  # blocks learn again, or these are other examples, or too many at a time
         # In batches of another size, the last bits could be others.
-        if depth and self._serves(batch, known) and size >= self._chunk:
+        if depth and self._serves(examples, known) and size >= self._chunk:
             if depth > self._depth:
-                self._enter(depth, batch, left)
+                self._enter(depth, examples, left)
             if self._now:
-                return self._read(batch)
-        return 0, batch.images, batch.rows
+                return self._read(examples)
+        return 0, examples.images, examples.rows
 
-    def _follows(self, batch):
+    def _follows(self, examples):
         """Whether examples are counted in what those of the last batch were; remembers it.
 
         Of the first images' rows, the others will come.
         """
-        first = self._source is None and len(batch.rows) < len(batch.images)
+        first = self._source is None and len(examples.rows) < len(examples.images)
         before = self._source and self._source()
-        self._source = (lambda: None) if batch.source is None else weakref.ref(batch.source)
-        return first or before is batch.source
+        source = counted_in(examples)
+        self._source = (lambda: None) if source is None else weakref.ref(source)
+        return first or before is source
 
-    def _lasting(self, depth, batch):
+    def _lasting(self, depth, examples):
         """Leading blocks, of these, that give an example the same every time."""
         if depth and self._preprocessing.augments and self._storage != "off":
             self._give_up("augmentation makes other images of an example every time")
         if self._storage == "off":
             return 0
-        outputs = tf.TensorSpec((1, *batch.images.shape[1:]), tf.float32)
+        outputs = tf.TensorSpec((1, *examples.images.shape[1:]), tf.float32)
         for number, block in enumerate(self._blocks[:depth]):
             if number == len(self._forward):
                 self._forward.append(forward(block.layer, outputs))
@@ -152,14 +153,14 @@ class PrefixCache:
                 return number
         return depth
 
-    def _serves(self, batch, known):
+    def _serves(self, examples, known):
         """Whether what is computed for an example can serve for it again."""
-        again = known or batch.numbers is not None
-        if not again and len(batch.rows) >= len(batch.images):
+        again = known or examples.ids is not None
+        if not again and len(examples.rows) >= len(examples.images):
             _say("nothing tells which example is which; give rows of an array, or indices")
         return again
 
-    def ahead(self, batch, depth, left):
+    def ahead(self, examples, depth, left):
         """What a step will begin with in the next stage.
 
         Parameters
@@ -175,19 +176,19 @@ class PrefixCache:
         features : tensor or TensorSpec
             Of the type and, but for the first axis, the shape that they will have.
         """
-        depth = self._lasting(depth, batch)
-        if not depth or not self._serves(batch, True):
-            return 0, batch.images
-        place, _ = self._choice(depth, batch, left)
+        depth = self._lasting(depth, examples)
+        if not depth or not self._serves(examples, True):
+            return 0, examples.images
+        place, _ = self._choice(depth, examples, left)
         start = depth if place else (self._now.depth if self._now else 0)
         if not start:
-            return 0, batch.images
+            return 0, examples.images
         shape, dtype = stored_as(self._forward[start - 1].outputs)
         return start, tf.TensorSpec((None, *shape), dtype)
 
-    def prepare(self, depth, batch):
+    def prepare(self, depth, examples):
         """Run the blocks once that features will come from."""
-        features = self._scaled(batch.images, tf.constant(batch.rows)) if depth else None
+        features = self._scaled(examples.images, tf.constant(examples.rows)) if depth else None
         for block in self._blocks[:depth]:
             features = block.infer(features)
 
@@ -196,16 +197,16 @@ class PrefixCache:
         if self._now:
             self._now.settle()
 
-    def _enter(self, depth, batch, left):
+    def _enter(self, depth, examples, left):
         """Decide what the steps begin with, now that so many blocks are frozen."""
         self._depth = depth
-        place, carried = self._choice(depth, batch, left)
+        place, carried = self._choice(depth, examples, left)
         if place:
             if self._now:
                 self._now.leave()
             self._before = self._now if carried else None
             self._now = None  # makes room
-            self._chunk = len(batch.rows)
+            self._chunk = len(examples.rows)
             stored = stored_as(self._forward[depth - 1].outputs)
             try:
                 self._now = Features(depth, place.store, place.rows, *stored)
@@ -214,14 +215,14 @@ class PrefixCache:
         elif self._storage in STORES:
             _say("there is no room for it")
 
-    def _choice(self, depth, batch, left):
+    def _choice(self, depth, examples, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
         return choose(
             [one.cost for one in self._forward[:depth]],
             row_bytes(*stored_as(self._forward[depth - 1].outputs)),
-            count_visits(left, len(batch.rows), batch.examples),
+            count_visits(left, len(examples.rows), count(examples)),
             self._kept(),
-            Room(self._storage, batch.examples, len(self._slots)),
+            Room(self._storage, count(examples), len(self._slots)),
             must=self._storage in STORES,
         )
 
@@ -230,14 +231,14 @@ class PrefixCache:
         now = self._now
         return Kept(now.depth, now.row_bytes, now.bytes, type(now.store)) if now else Kept()
 
-    def _read(self, batch):
+    def _read(self, examples):
         """What `features` returns where features are kept; from now on none, without slots."""
         try:
-            slots = self._slots.of(batch, len(self._now.there))
+            slots = self._slots.of(examples, len(self._now.there))
         except SlotError as reason:
             self._give_up(reason)
-            return 0, batch.images, batch.rows
-        return self._now.depth, *self._filled(slots, batch)
+            return 0, examples.images, examples.rows
+        return self._now.depth, *self._filled(slots, examples)
 
     def _give_up(self, reason):
         """Keep nothing from now on."""
@@ -245,21 +246,21 @@ class PrefixCache:
         self._storage = "off"
         self.clear()
 
-    def _filled(self, slots, batch):
+    def _filled(self, slots, examples):
         """Features of a batch and places in them, once those that are missing are computed."""
         fresh = ~self._now.there[slots]
         self.asked += len(slots)
         self.hits += len(slots) - np.count_nonzero(fresh)
         self._avoided += len(slots) * self._cost(0, self._now.depth)
         missing, first = np.unique(slots[fresh], return_index=True)
-        rows = batch.rows[fresh][first]
+        rows = examples.rows[fresh][first]
         older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
         made = []
         for begin, chosen in ((self._carry, older), (self._begin, ~older)):
             for at in range(0, np.count_nonzero(chosen), self._chunk):
                 part = slice(at, at + self._chunk)
                 features = self._compute(
-                    begin, batch.images, rows[chosen][part], missing[chosen][part]
+                    begin, examples.images, rows[chosen][part], missing[chosen][part]
                 )
                 made.append(features)
         if self._before and not self._before.left(np.count_nonzero(older)):

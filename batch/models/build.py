@@ -1,198 +1,150 @@
-"""From a model's config to what it stands for: network, optimizer, schedule, trainer."""
+"""From a model's config to what it stands for: network, optimizer, loss, schedule. Read once."""
 
-import contextlib
+import dataclasses
 import os
-import zipfile
+from collections.abc import Callable
 
 import keras
-from batchflow import Config
-from batchflow.named_expr import NamedExpression
 
+from batch.models.fetches import make_fetches
+from batch.models.inputs import KEYS as INPUT_KEYS
+from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
-from batch.networks.copies import copied, refuse_softmax, with_new_classifier
-from batch.networks.freeze_by_name import thaw
-from batch.networks.stochastic_depth import with_stochastic_depth
-from batch.schedules import make_schedule
-from batch.schedules.rates import Constant, KerasRates
-from batch.training.optimizers import rate_of
+from batch.models.network import STOCHASTIC, make_network, with_own_layers
+from batch.networks.copies import copied
+from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
+from batch.schedules import choose_schedule
+from batch.training.losses import make_loss
+from batch.training.optimizers import make_optimizer, rate_of
+from batch.training.preprocessing import Preprocessing, make_preprocessing
 
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
+KEYS = {  # of a model's config: what each may have in turn; None for what is no dict
+    "inputs": {"*": INPUT_KEYS},
+    "input_block": ("inputs",),
+    "normalize": ("mean", "std"),
+    "augment": ("pad", "flip"),
+    **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
+    **dict.fromkeys(("optimizer", "learning_rate", "schedule", "weight_decay", "loss")),
+    **dict.fromkeys(("frozen_batch_norm", "seed", "precision", *STOCHASTIC)),
+}
+NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
 
 
-def assemble(config, shape, make):
-    """The network of a model.
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """What a config stands for.
 
-    Parameters
+    Attributes
     ----------
     config : dict
-        Of a `TFModel`: its `network`, `precision`, `seed` and keys of stochastic depth count.
-    shape : tuple of ints
-        (H, W, C) of the images.
-    make : callable
-        Without arguments, to the network where the config has none.
-
-    Returns
-    -------
-    keras.Sequential
-
-    Raises
-    ------
-    ValueError
-        If a value of the config does not fit.
-    """
-    precision = config.get("precision", "float32")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be float32 or bfloat16. Received: {precision!r}")
-    depth = {key: config[key] for key in STOCHASTIC if key in config}
-    if depth and "survival" not in depth:
-        raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
-    own = copied(config["network"], shape, precision) if "network" in config else None
-    with _policy(PRECISIONS[precision]):
-        network = own or make()
-        if not depth:
-            return network
-        layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
-        if depth["survival"] == 1:  # checked, but nothing is ever dropped
-            return network
-        return keras.Sequential([keras.Input(shape), *layers], name=network.name)
-
-
-def resolved(config, shape, classes):
-    """The config with its own network as a list of layers: its `network`, or its `base`.
-
-    Parameters
-    ----------
-    config : dict
-        Of a `TFModel`.
-    shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
-
-    Raises
-    ------
-    ValueError
-        If there are both, or one of them is no network.
-    """
-    given = [key for key in ("network", "base") if config.get(key) is not None]
-    if len(given) > 1:
-        raise ValueError("Give 'network' or 'base', not both.")
-    if not given:
-        return config
-    layers = read_layers(config[given[0]])
-    if given == ["base"] or isinstance(config["network"], keras.Sequential):
-        layers = copied(layers, shape).layers  # somebody may go on training them
-    if given == ["base"]:
-        for layer in layers:
-            thaw(layer)
-        layers = with_new_classifier(layers, classes, config.get("seed", 0))
-    refuse_softmax(layers[-1])
-    rest = {key: value for key, value in config.items() if key != "base"}
-    return {**rest, "network": layers}
-
-
-@contextlib.contextmanager
-def _policy(name):
-    """Layers made inside have this dtype policy; the one in force outside comes back."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def choose_schedule(config, optimizer, blocks):
-    """The schedule of a model: the config's, a constant rate, or the optimizer's.
-
-    Parameters
-    ----------
-    config : dict
-        Its `schedule` or `learning_rate` counts, of which there may be one.
+        Checked, its own network as layers that are nobody else's.
+    inputs : Inputs
+    fetches : dict
+        As from `make_fetches`.
+    network : keras.Sequential
     optimizer : keras.optimizers.Optimizer
-        Its rate is a number, or a Keras learning-rate schedule in place of both.
-    blocks : int
-        Number of blocks, without the classifier.
-
-    Raises
-    ------
-    ValueError
-        If there are several, or one does not fit.
+        The blocks' optimizers will be copies of it.
+    loss : callable
+        From class numbers `(n,)` and logits `(n, classes)` to losses.
+    preprocessing : Preprocessing
+    schedule : callable
+    inference_mode : set of str
+        Names of the blocks that run in inference mode while they learn.
     """
-    rate = rate_of(optimizer)
-    own = not isinstance(rate, float)
-    given = [key for key in ("schedule", "learning_rate") if key in config]
-    if len(given) + own > 1:
-        names = " and ".join(given + ["the optimizer's own schedule"] * own)
-        raise ValueError(f"Give 'learning_rate' or 'schedule', not both. Received: {names}")
-    if "schedule" in config:
-        return make_schedule(config["schedule"], blocks)
-    if own:
-        return KerasRates(blocks, rate)
-    return Constant(blocks, config.get("learning_rate", rate))
+
+    config: dict
+    inputs: Inputs
+    fetches: dict
+    network: keras.Sequential
+    optimizer: keras.optimizers.Optimizer
+    loss: Callable
+    preprocessing: Preprocessing
+    schedule: Callable
+    inference_mode: set
 
 
-def refuse_expressions(config, where="config"):
-    """Refuse named expressions (`B`, `C`, `V`, `F` …) that nobody has evaluated.
-
-    Raises
-    ------
-    ValueError
-        Names the key.
-    """
-    if isinstance(config, NamedExpression):
-        raise ValueError(
-            f"{where} is a named expression, {config!r}, which BatchFlow evaluates for dynamic "
-            "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
-        )
-    if isinstance(config, (dict, Config)):
-        for key, value in config.items():
-            refuse_expressions(value, f"{where}/{key}")
-    elif isinstance(config, (list, tuple)):
-        for value in config:
-            refuse_expressions(value, where)
-
-
-def read_layers(source):
-    """The blocks of a network, classifier last.
+def build(model, config, network=None):
+    """The parts of a model, in their initial state.
 
     Parameters
     ----------
-    source : path, keras.Model, or sequence of keras.layers.Layer
-        A file that `resbatch train`, `network.save` or `TFModel.save` wrote, a network, or its
-        layers.
-
-    Returns
-    -------
-    list of keras.layers.Layer
+    model : TFModel
+        Which makes a network where the config has none.
+    config : dict
+        From `read_config`.
+    network : keras.Sequential, optional
+        Of a file, in place of a new one.
 
     Raises
     ------
     ValueError
-        If it is nothing of that.
+        If a value does not fit.
     """
-    if isinstance(source, (str, os.PathLike)):
-        source = _read_network(source)
-    if isinstance(source, keras.Sequential):
-        source = source.layers
-    given = isinstance(source, (list, tuple)) and len(source) > 1
-    if not given or not all(isinstance(layer, keras.layers.Layer) for layer in source):
+    inputs = read_inputs(config.get("inputs"), config.get("input_block"))
+    fetches = make_fetches(config.get("output"))
+    config = with_own_layers(config, inputs)
+    unused = [key for key in model.options() if key in config and "network" in config]
+    if unused:
+        raise ValueError(f"Give 'network' or {', '.join(unused)}, not both.")
+    network = make_network(model, config, inputs, network)
+    if config.get("freeze") is not None:
+        freeze_layers(network, config["freeze"])
+    inference_mode = inference_names(network, config.get("inference_mode"))
+    optimizer = make_optimizer(config.get("optimizer", "SGD"))
+    rate = rate_of(optimizer)
+    loss = make_loss(config.get("loss", "softmax_cross_entropy"), inputs.one_hot)
+    preprocessing = make_preprocessing(config, inputs.shape)
+    schedule = choose_schedule(config, rate, len(network.layers) - 1)
+    parts = config, inputs, fetches, network, optimizer, loss, preprocessing, schedule
+    return Parts(*parts, inference_mode)
+
+
+def reopen(model, path, config):
+    """The parts of a model that a file holds, as `TFModel.save` wrote it.
+
+    Parameters
+    ----------
+    model, config
+        As for `build`; the config changes that of the file.
+    path : path
+
+    Returns
+    -------
+    parts : Parts
+    state, changed
+        For `restore`.
+
+    Raises
+    ------
+    ValueError
+        If the file is none of ours, or the config would change its network.
+    """
+    network, saved, left_out, state = read_model(path)
+    missing = [key for key in left_out if key not in config]
+    if missing:
         raise ValueError(
-            "A network must be a file of a trained one, a keras.Sequential, or a list of Keras "
-            "layers, a block and a classifier at least (batch.as_blocks makes one of another "
-            f"keras.Model). Received: {source!r}"
+            f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
+            "give the config that has them."
         )
-    return list(source)
+    fixed = (*NETWORK, *model.options())
+    changed = [key for key in fixed if key in config and config[key] != saved.get(key)]
+    if changed:
+        raise ValueError(
+            f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
+            f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
+        )
+    if "network" in saved:  # what it is reset to
+        saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
+    if saved.get("freeze") is not None:  # a file of a network tells it of whole blocks only
+        freeze_layers(network, saved["freeze"])
+    frozen = [frozen_names(layer) for layer in network.layers]
+    config = {key: value for key, value in config.items() if not _is_source(key, value)}
+    parts = build(model, {**saved, **config}, network)
+    now = [frozen_names(layer) for layer in network.layers]
+    changed = [block for block, names in enumerate(now) if names != frozen[block]]
+    return parts, state, changed
 
 
-def _read_network(path):
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            ours = "network.keras" in archive.namelist()
-        network = read_model(path)[0] if ours else keras.saving.load_model(path)
-        if isinstance(network, keras.Sequential):
-            return network
-    raise ValueError(
-        f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it."
-    )
+def _is_source(key, value):
+    """Whether it says where a network once came from, which a file of the model need not know."""
+    return key == "base" or (key == "network" and isinstance(value, (str, os.PathLike)))

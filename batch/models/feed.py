@@ -1,79 +1,98 @@
-"""The examples of one call of a model: checked, on the device, each array moved there once."""
+"""What a call of a model is given → `Examples`: named, checked, each array placed once."""
 
-import dataclasses
 import weakref
 
 import numpy as np
 import tensorflow as tf
 
+from batch.data.examples import Examples
 from batch.data.labels import class_numbers
-from batch.training.losses import weighted_mean
+
+FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
 
-@dataclasses.dataclass(frozen=True)
-class Examples:
-    """Some rows of images and labels.
-
-    Attributes
-    ----------
-    images : tensor, shape (N, H, W, C)
-    labels : tensor, shape (N,), int64
-    rows : ndarray, shape (n,), int64
-        Which of them are meant.
-    weights : ndarray, shape (n,), or None
-        How much each of the rows counts.
-    numbers : ndarray, shape (n,), or None
-        Which example of the dataset each of the rows is, if that was told.
-    """
-
-    images: tf.Tensor
-    labels: tf.Tensor
-    rows: np.ndarray
-    weights: np.ndarray | None
-    numbers: np.ndarray | None = None
-
-    def chosen(self):
-        """Labels of the rows, shape (n,)."""
-        return tf.gather(self.labels, self.rows)
-
-    def mean(self, values):
-        """The (weighted) mean of a value for each row, a float."""
-        return float(weighted_mean(values, self.weights))
-
-
-def place_examples(inputs, feed, rows):
-    """Examples from what a model was fed.
+def make_examples(inputs, rows=None, feed_dict=None, **given):
+    """The examples of one call, on the device.
 
     Parameters
     ----------
     inputs : Inputs
         What the model takes.
-    feed : dict
-        From `Inputs.read_feed`; without labels, the examples have class 0.
-    rows : array_like of int, or None
-        All by default.
+    rows : array_like of int, optional
+        The positions of the examples that are meant; all by default.
+    feed_dict, **given
+        As for `read_feed`. Without labels, those of the examples are None.
 
     Raises
     ------
     ValueError
-        If something does not fit the network, or the rest.
+        If something is missing, or does not fit the network or the rest.
     """
-    images, labels = feed["images"], feed["labels"]
+    feed = read_feed(inputs, feed_dict, **given)
+    images, labels, ids = (feed[name] for name in FEED[:3])
     shape = image_shape(images)
     if shape != inputs.shape:
         raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
-    indices = feed["indices"]
-    if indices is not None and np.shape(indices) != (len(images),):
+    if ids is not None and np.shape(ids) != (len(images),):
         raise ValueError(
             f"indices must be an example's number for each of the {len(images)} images. "
-            f"Received: shape {np.shape(indices)}"
+            f"Received: shape {np.shape(ids)}"
         )
-    if labels is None:
-        labels = np.zeros(len(images), np.int64)
     images, labels = place(images, labels, inputs.classes)
     rows = row_numbers(rows, len(images))
-    numbers = None if indices is None else np.asarray(indices)[rows]
-    return Examples(images, labels, rows, _weights(feed["loss_weights"], len(rows)), numbers)
+    ids = None if ids is None else np.asarray(ids)[rows]
+    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
+
+
+def read_feed(inputs, feed_dict=None, **given):
+    """What a model is fed, by a dict or by arguments.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        What the model takes.
+    feed_dict : dict, optional
+        By the names in the config's `inputs`, `indices` and `loss_weights`.
+    **given
+        images, labels, indices and loss_weights, instead.
+
+    Returns
+    -------
+    dict
+        With these four; None for what was not given.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, something comes twice, or by a name that the model does not know.
+    """
+    if feed_dict is None:
+        feed_dict = {name: value for name, value in given.items() if value is not None}
+    elif any(value is not None for value in given.values()):
+        raise ValueError("Give a feed_dict, or images and labels, not both.")
+    expected = (
+        f"Expected: {inputs.images[0]}, {inputs.labels[0]}, and indices and loss_weights if there "
+        "are any."
+    )
+    known = {
+        **dict.fromkeys(inputs.images, "images"),
+        **dict.fromkeys(inputs.labels, "labels"),
+        **{name: name for name in FEED[2:]},
+    }
+    unknown = [str(name) for name in feed_dict if name not in known]
+    if unknown:
+        raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+    feed = {}
+    for name, value in feed_dict.items():
+        if feed.setdefault(known[name], value) is not value:
+            raise ValueError(f"The feed gives {known[name]} twice: {', '.join(feed_dict)}")
+    if feed.get("images") is None:
+        named = [name for name, value in feed_dict.items() if value is not None]
+        raise ValueError(
+            f"The feed lacks {inputs.images[0]}. {expected} "
+            f"Received: {', '.join(named) or 'nothing'}"
+        )
+    return {name: feed.get(name) for name in FEED}
 
 
 def _weights(weights, count):
@@ -103,7 +122,7 @@ def place(images, labels, classes):
     images : array_like, shape (N, H, W), (N, H, W, C) or (N, L)
         `uint8`, or any other finite numbers. An array that is changed in place afterwards is not
         looked at again.
-    labels : array_like, shape (N,) or (N, classes)
+    labels : array_like, shape (N,) or (N, classes), or None
         Class numbers, or one-hot rows.
     classes : int
         Number of classes.
@@ -111,7 +130,7 @@ def place(images, labels, classes):
     Returns
     -------
     images : tensor, shape (N, H, W, C) or (N, L), uint8 or float32
-    labels : tensor, shape (N,), int64
+    labels : tensor, shape (N,), int64, or None
 
     Raises
     ------
@@ -119,6 +138,8 @@ def place(images, labels, classes):
         If one of them is empty, of a wrong shape or type, holds NaN, infinity or a class out of
         range, or if there are not as many labels as images.
     """
+    if labels is None:
+        return _once(images, _image_tensor), None
     if np.shape(images)[:1] != np.shape(labels)[:1]:
         raise ValueError(
             "images and labels must have the same length. "

@@ -4,12 +4,14 @@ import re
 
 import tensorflow as tf
 
+from batch.training.losses import weighted_mean
+
 OPERATIONS = {
     "prob": lambda logits, examples: tf.nn.softmax(logits).numpy(),
     "proba": lambda logits, examples: tf.nn.softmax(logits).numpy(),
     "labels": lambda logits, examples: tf.argmax(logits, axis=-1).numpy(),
-    "accuracy": lambda logits, examples: examples.mean(
-        _numbers(tf.argmax(logits, axis=-1) == examples.chosen())
+    "accuracy": lambda logits, examples: mean(
+        _numbers(tf.argmax(logits, axis=-1) == labels_of(examples)), examples
     ),
 }
 TOP = re.compile(r"output_top_([1-9]\d*)")  # the share whose class is among the k likeliest
@@ -76,8 +78,8 @@ def fetch(names, fetches, logits, examples, loss):
             return loss()
         top = TOP.fullmatch(name)
         if top and name not in fetches:
-            among = tf.math.in_top_k(examples.chosen(), logits, int(top[1]))
-            return examples.mean(_numbers(among))
+            among = tf.math.in_top_k(labels_of(examples), logits, int(top[1]))
+            return mean(_numbers(among), examples)
         return fetches[name](logits, examples)
 
     values = [value(name) for name in _as_list(names)]
@@ -98,6 +100,16 @@ def check_fetches(names, fetches, with_labels=True):
     needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]
     if needing and not with_labels:
         raise ValueError(f"These fetches need labels: {', '.join(needing)}")
+
+
+def labels_of(examples):
+    """Labels of the rows that are meant, shape (n,)."""
+    return tf.gather(examples.labels, examples.rows)
+
+
+def mean(values, examples):
+    """The (weighted) mean of a value for each example, a float."""
+    return float(weighted_mean(values, examples.weights))
 
 
 def _numbers(right):

@@ -19,8 +19,9 @@ class Inference:
         self.preprocessing = preprocessing
         self._compiled = {}
 
-    def __call__(self, images, rows):
-        """Logits of some rows of the images, shape `(n, classes)`, float32."""
+    def __call__(self, examples):
+        """Logits of the examples, shape `(n, classes)`, float32."""
+        images, rows = examples.images, examples.rows
         if images.dtype not in self._compiled:
             self._compiled[images.dtype] = self._compile(images)
         infer = self._compiled[images.dtype]

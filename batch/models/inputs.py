@@ -4,11 +4,7 @@ import dataclasses
 import numbers
 
 import numpy as np
-from batchflow import Config
 
-from batch.checks import as_dict, check_keys
-
-FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 KEYS = ("shape", "classes", "transform", "dtype", "name")
 
 
@@ -34,55 +30,6 @@ class Inputs:
     images: tuple
     labels: tuple
 
-    def read_feed(self, feed_dict=None, **given):
-        """What a model is fed, by a dict or by arguments.
-
-        Parameters
-        ----------
-        feed_dict : dict, optional
-            By the names in the config's `inputs`, `indices` and `loss_weights`.
-        **given
-            images, labels, indices and loss_weights, instead.
-
-        Returns
-        -------
-        dict
-            With these four; None for what was not given.
-
-        Raises
-        ------
-        ValueError
-            If there are no images, something comes twice, or by a name that the model does not
-            know.
-        """
-        if feed_dict is None:
-            feed_dict = {name: value for name, value in given.items() if value is not None}
-        elif any(value is not None for value in given.values()):
-            raise ValueError("Give a feed_dict, or images and labels, not both.")
-        expected = (
-            f"Expected: {self.images[0]}, {self.labels[0]}, and indices and loss_weights if there "
-            "are any."
-        )
-        known = {
-            **dict.fromkeys(self.images, "images"),
-            **dict.fromkeys(self.labels, "labels"),
-            **{name: name for name in FEED[2:]},
-        }
-        unknown = [str(name) for name in feed_dict if name not in known]
-        if unknown:
-            raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
-        feed = {}
-        for name, value in feed_dict.items():
-            if feed.setdefault(known[name], value) is not value:
-                raise ValueError(f"The feed gives {known[name]} twice: {', '.join(feed_dict)}")
-        if feed.get("images") is None:
-            named = [name for name, value in feed_dict.items() if value is not None]
-            raise ValueError(
-                f"The feed lacks {self.images[0]}. {expected} "
-                f"Received: {', '.join(named) or 'nothing'}"
-            )
-        return {name: feed.get(name) for name in FEED}
-
 
 def read_inputs(inputs, input_block=None):
     """What the `inputs` of a config say, `{name: {'shape': …}, name: {'classes': …}}`.
@@ -101,9 +48,8 @@ def read_inputs(inputs, input_block=None):
     ValueError
         If there is no shape or no number of classes, or a key or value is not known.
     """
-    entries = {name: _entry(name, entry) for name, entry in as_dict(inputs).items()}
-    wanted = as_dict(input_block).get("inputs")
-    check_keys(as_dict(input_block), ["inputs"], "input_block")
+    entries = {name: _entry(name, entry) for name, entry in (inputs or {}).items()}
+    wanted = (input_block or {}).get("inputs")
     images = [name for name in entries if "shape" in entries[name] and wanted in (None, name)]
     labels = [name for name in entries if "classes" in entries[name]]
     if wanted is not None and not images:
@@ -127,12 +73,10 @@ def read_inputs(inputs, input_block=None):
 
 
 def _entry(name, entry):
-    if not isinstance(entry, (dict, Config)):
+    if not isinstance(entry, dict):
         raise ValueError(
             f"inputs/{name} must be a dict with {', '.join(KEYS)}. Received: {entry!r}"
         )
-    entry = as_dict(entry)
-    check_keys(entry, KEYS, f"inputs/{name}")
     if entry.get("transform") not in (None, "ohe"):
         raise ValueError(f"transform must be 'ohe'. Received: {entry['transform']!r}")
     if "dtype" in entry:

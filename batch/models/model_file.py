@@ -8,7 +8,7 @@ import zipfile
 import keras
 import numpy as np
 
-from batch.schedules.stages import observes
+from batch.schedules import observes
 
 
 def write_model(path, network, trainer, config, optimizer):

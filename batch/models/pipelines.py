@@ -1,7 +1,6 @@
 """What BatchFlow's pipelines lack for our actions: lists that stay, and `name=`."""
 
 import functools
-import warnings
 
 from batchflow import Pipeline, W
 from batchflow.named_expr import NamedExpression
@@ -58,11 +57,6 @@ def accept_name():
 
     add.accepts_name = True
     Pipeline._add_action = add  # noqa: SLF001
-
-
-def accept_repeats():
-    """Do not warn of a batch that holds an image twice, as batches that straddle epochs may."""
-    warnings.filterwarnings("ignore", "Index contains non-unique elements", UserWarning)
 
 
 def _kept(value):

@@ -1,32 +1,18 @@
 """TFModel: the interface that BatchFlow expects of a model, around a `Trainer`."""
 
 import functools
-import os
 import threading
 from typing import ClassVar
 
 from batchflow.models.base import BaseModel
 
-from batch.checks import as_dict, check_keys, not_negative
-from batch.models.build import STOCHASTIC, assemble, choose_schedule, refuse_expressions, resolved
-from batch.models.feed import place_examples
-from batch.models.fetches import check_fetches, fetch, make_fetches
+from batch.checks import not_negative, read_config
+from batch.models.build import KEYS, build, reopen
+from batch.models.feed import make_examples
+from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
-from batch.models.inputs import read_inputs
-from batch.models.model_file import read_model, restore, write_model
-from batch.networks.copies import check_network, copied
-from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
-from batch.training.losses import make_loss
-from batch.training.optimizers import make_optimizer
-from batch.training.preprocessing import make_preprocessing
+from batch.models.model_file import restore, write_model
 from batch.training.trainer import Trainer
-
-KEYS = (
-    *("inputs", "input_block", "output", "network", "optimizer", "learning_rate", "schedule"),
-    *("loss", "weight_decay", "normalize", "augment", "seed", "precision", *STOCHASTIC),
-    *("base", "freeze", "frozen_batch_norm", "inference_mode", "cache"),
-)
-NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
 
 
 def exclusive(method):
@@ -113,20 +99,44 @@ class TFModel(BaseModel):
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
 
     def __init__(self, config=None):
-        config = as_dict(config)
-        refuse_expressions(config)
+        self._lock = threading.RLock()
+        allowed = {**self.keys(), "build": None, "load": ("path",)}
+        config = read_config(config, allowed, type(self).__name__)
         config.pop("build", None)
         load = config.pop("load", None)
-        self._lock = threading.RLock()
-        if load is not None:
-            self._open(load["path"], config)
+        if load is None:
+            parts = build(self, config)
+            self._begin(parts)
         else:
-            self._build(self._resolved(config))
+            parts, state, changed = reopen(self, load["path"], config)
+            self._begin(parts)
+            restore(self.trainer, state, changed)
+
+    def _begin(self, parts):
+        """Begin training anew, with these parts."""
+        vars(self).update(vars(parts))
+        self.trainer = Trainer(
+            self.network,
+            self.optimizer,
+            self.schedule,
+            loss=self.loss,
+            preprocessing=self.preprocessing,
+            weight_decay=not_negative("weight_decay", self.config.get("weight_decay", 0.0)),
+            frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
+            inference_mode=self.inference_mode,
+            cache=self.config.get("cache", "auto"),
+        )
+        self.inference = Inference(self.network, self.preprocessing)
 
     @classmethod
     def keys(cls):
-        """The keys that a config may have."""
-        return tuple(dict.fromkeys((*KEYS, *cls.DEFAULTS)))
+        """The keys that a config may have, as `read_config` takes them."""
+        return {**dict.fromkeys(cls.DEFAULTS), **KEYS}
+
+    @classmethod
+    def options(cls):
+        """Those of them that are options of the network that the model brings."""
+        return tuple(key for key in cls.DEFAULTS if key not in KEYS)
 
     def make_network(self, shape, classes, seed):
         """The blocks, for images of `shape` (H, W, C); subclasses bring their own.
@@ -198,16 +208,12 @@ class TFModel(BaseModel):
         TrainingError
             If the loss is not finite.
         """
-        feed = self.inputs.read_feed(
-            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
-        )
-        if feed["labels"] is None:
+        given = {"images": images, "labels": labels, "indices": indices}
+        examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
-        examples = place_examples(self.inputs, feed, rows)
-        loss, logits = self.trainer.step(
-            examples.images, examples.labels, examples.rows, examples.weights, examples.numbers
-        )
+        loss, logits = self.trainer.step(examples)
         return fetch(fetches, self.fetches, logits, examples, lambda: loss)
 
     @exclusive
@@ -245,18 +251,16 @@ class TFModel(BaseModel):
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
-        feed = self.inputs.read_feed(
-            feed_dict, images=images, labels=labels, indices=indices, loss_weights=loss_weights
-        )
-        check_fetches(fetches, self.fetches, with_labels=feed["labels"] is not None)
-        examples = place_examples(self.inputs, feed, rows)
-        logits = self.inference(examples.images, examples.rows)
+        given = {"images": images, "labels": labels, "indices": indices}
+        examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
+        logits = self.inference(examples)
         return fetch(
             fetches,
             self.fetches,
             logits,
             examples,
-            lambda: examples.mean(self.loss(examples.chosen(), logits)),
+            lambda: mean(self.loss(labels_of(examples), logits), examples),
         )
 
     @exclusive
@@ -284,83 +288,4 @@ class TFModel(BaseModel):
 
         The initial weights of a network that came from a file alone are those of the file.
         """
-        self._build(self.config)
-
-    def _resolved(self, config):
-        """The config, checked, with its own network as layers that are nobody else's."""
-        check_keys(config, self.keys(), type(self).__name__)
-        inputs = read_inputs(config.get("inputs"), config.get("input_block"))
-        return resolved(config, inputs.shape, inputs.classes)
-
-    def _build(self, config, network=None):
-        self.config = config
-        self.inputs = read_inputs(config.get("inputs"), config.get("input_block"))
-        self.fetches = make_fetches(config.get("output"))
-        self.network = network or self._new_network()
-        check_network(self.network, self.inputs.shape, self.inputs.classes)
-        if config.get("freeze") is not None:
-            freeze_layers(self.network, config["freeze"])
-        self.optimizer = make_optimizer(config.get("optimizer", "SGD"))
-        self.loss = make_loss(config.get("loss", "softmax_cross_entropy"), self.inputs.one_hot)
-        preprocessing = make_preprocessing(
-            *(config.get(key) for key in ("normalize", "augment")),
-            self.inputs.shape,
-            config.get("seed", 0),
-        )
-        self.trainer = Trainer(
-            self.network,
-            self.optimizer,
-            choose_schedule(config, self.optimizer, len(self.network.layers) - 1),
-            self.loss,
-            preprocessing,
-            not_negative("weight_decay", config.get("weight_decay", 0.0)),
-            config.get("frozen_batch_norm", "inference"),
-            inference_names(self.network, config.get("inference_mode")),
-            config.get("cache", "auto"),
-        )
-        self.inference = Inference(self.network, preprocessing)
-
-    def _new_network(self):
-        config = {**self.DEFAULTS, **self.config}
-        options = {key: config[key] for key in self.DEFAULTS if key not in KEYS}
-        unused = [key for key in options if key in self.config and "network" in self.config]
-        if unused:
-            raise ValueError(f"Give 'network' or {', '.join(unused)}, not both.")
-        shape, classes, seed = self.inputs.shape, self.inputs.classes, config.get("seed", 0)
-        if len(shape) != 3 and "network" not in config:
-            raise ValueError(
-                f"{type(self).__name__} takes images of shape (H, W) or (H, W, C): give a "
-                f"'network' for others. Received: {shape}"
-            )
-        return assemble(config, shape, lambda: self.make_network(shape, classes, seed, **options))
-
-    def _open(self, path, config):
-        network, saved, left_out, state = read_model(path)
-        missing = [key for key in left_out if key not in config]
-        if missing:
-            raise ValueError(
-                f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
-                "give the config that has them."
-            )
-        fixed = [key for key in self.keys() if key in NETWORK or key not in KEYS]
-        changed = [key for key in fixed if key in config and config[key] != saved.get(key)]
-        if changed:
-            raise ValueError(
-                f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
-                f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
-            )
-        if "network" in saved:  # what it is reset to
-            saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
-        if saved.get("freeze") is not None:  # a file of a network tells it of whole blocks only
-            freeze_layers(network, saved["freeze"])
-        frozen = [frozen_names(layer) for layer in network.layers]
-        config = {key: value for key, value in config.items() if not _is_source(key, value)}
-        self._build(self._resolved({**saved, **config}), network)
-        now = [frozen_names(layer) for layer in network.layers]
-        changed = [block for block, names in enumerate(now) if names != frozen[block]]
-        restore(self.trainer, state, changed)
-
-
-def _is_source(key, value):
-    """Whether it says where a network once came from, which a file of the model need not know."""
-    return key == "base" or (key == "network" and isinstance(value, (str, os.PathLike)))
+        self._begin(build(self, self.config))

@@ -1,17 +1,26 @@
-"""Batch normalization by the statistics of the batch that leaves the moving ones alone."""
+"""Batch normalization by the statistics of the batch that leaves the moving ones alone.
+
+Which layers do so is a flag that each of them reads when it is called. Every thread has its own.
+"""
 
 import contextlib
 import functools
+import threading
 
 import keras
 
-from batch.networks.layers import FusedBatchNormalization
+_flag = threading.local()
 
 
 def normalizations(layer):
     """All batch normalizations in a layer, Keras' own and ours."""
     inner = layer._flatten_layers()  # noqa: SLF001 itself and all within
-    return [one for one in inner if isinstance(one, keras.layers.BatchNormalization)]
+    return [part for part in inner if isinstance(part, keras.layers.BatchNormalization)]
+
+
+def by_batch(layer):
+    """Whether a normalization is to use the batch's statistics, and leave the moving ones alone."""
+    return any(layer is flagged for flagged in getattr(_flag, "layers", ()))
 
 
 @contextlib.contextmanager
@@ -20,18 +29,18 @@ def batch_statistics(layers):
 
     Their moving statistics neither count nor move.
     """
+    before = getattr(_flag, "layers", ())
     for layer in layers:
-        layer.call = functools.partial(_by_batch, layer)
+        _let_it_read(layer)
+    _flag.layers = (*before, *layers)
     try:
         yield
     finally:
-        for layer in layers:
-            del layer.call  # the method of its class is back
+        _flag.layers = before
 
 
-def _by_batch(layer, inputs, training=None, mask=None):
-    if isinstance(layer, FusedBatchNormalization) and layer.fusible(inputs, mask):
-        return layer.normalize(inputs, by_batch=True)
+def normalize_by_batch(layer, inputs):
+    """What Keras' batch normalization gives in training, without its update of the statistics."""
     axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
     wide = keras.ops.cast(inputs, layer.variable_dtype)
     mean, variance = keras.ops.moments(wide, axes)
@@ -39,3 +48,16 @@ def _by_batch(layer, inputs, training=None, mask=None):
         wide, mean, variance, layer.axis, layer.beta, layer.gamma, layer.epsilon
     )
     return keras.ops.cast(outputs, inputs.dtype)
+
+
+def _let_it_read(layer):
+    """Have a normalization of another library read the flag, once and for all."""
+    if not getattr(layer, "reads_batch_flag", False):
+        layer.call = functools.partial(_call, layer, layer.call)
+        layer.reads_batch_flag = True
+
+
+def _call(layer, call, inputs, training=None, mask=None):
+    if by_batch(layer):
+        return normalize_by_batch(layer, inputs)
+    return call(inputs, training=training, mask=mask)

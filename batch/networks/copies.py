@@ -3,8 +3,10 @@
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.precision import check_bfloat16, in_bfloat16
 from batch.networks.stochastic_depth import StochasticDepth
+
+MIXED = "mixed_bfloat16"
+INPUTS = ("InputLayer", "__keras_tensor__")  # their dtype is that of what comes in
 
 
 def with_new_classifier(layers, classes, seed=0):
@@ -27,7 +29,7 @@ def with_new_classifier(layers, classes, seed=0):
     """
     *blocks, old = layers
     if isinstance(old, keras.Model):
-        inner = [one for one in old.layers if not isinstance(one, keras.layers.InputLayer)]
+        inner = [part for part in old.layers if not isinstance(part, keras.layers.InputLayer)]
         old = inner[0] if len(inner) == 1 else old
     if isinstance(old, Classifier):
         return [
@@ -45,58 +47,25 @@ def with_new_classifier(layers, classes, seed=0):
     )
 
 
-def check_network(network, shape, classes):
-    """Refuse a network that does not fit the images and classes, or whose blocks pass masks on."""
-    masking = [one.name for one in network.layers[:-1] if _mask(one) is not None]
-    if masking:
-        raise ValueError(
-            f"{masking[0]} gives a mask, which does not pass from one block to the next: make one "
-            "block, as a keras.Sequential, of it and what uses the mask."
-        )
-    if tuple(network.input_shape[1:]) != shape:
-        raise ValueError(
-            f"The network takes images of shape {network.input_shape[1:]}, and 'inputs' says "
-            f"{shape}."
-        )
-    if network.output_shape != (None, classes):
-        raise ValueError(
-            f"The network must give {classes} logits an image, shape (None, {classes}). Its last "
-            f"layer gives {network.output_shape}"
-        )
-
-
-def _mask(layer):
-    return getattr(layer.output, "_keras_mask", None)
-
-
-def refuse_softmax(layer):
-    """Refuse a classifier that ends in softmax: the loss takes logits."""
-    last = layer.layers[-1] if isinstance(layer, keras.Model) else layer
-    softmax = isinstance(last, keras.layers.Softmax)
-    if softmax or getattr(last, "activation", None) is keras.activations.softmax:
-        raise ValueError(
-            f"The last block must give logits, and {last.name} ends in softmax: make it without, "
-            "as with classifier_activation=None."
-        )
-
-
-def copied(layers, shape, precision="float32"):
+def copied(layers, shape, *, precision="float32", trainable=False, name=None):
     """A network of new layers like those given, with their weights where they have some.
 
     So one list can serve for several models, and none of them changes the user's layers. Blocks
-    with stochastic depth have made no steps yet. With 'bfloat16' they compute in mixed precision;
-    with 'float32', as those given do.
+    with stochastic depth have made no steps yet. In precision 'bfloat16' they compute in mixed
+    precision (weights, statistics and logits stay float32); in 'float32', as those given do. What
+    is not trainable in those given stays so, unless `trainable`.
     """
     if precision == "bfloat16":
-        twins = in_bfloat16(layers)
+        twins = _in_bfloat16(layers)
     else:
         twins = [type(layer).from_config(layer.get_config()) for layer in layers]
-    network = keras.Sequential([keras.Input(shape), *twins])
+    network = keras.Sequential([keras.Input(shape), *twins], name=name)
     if precision == "bfloat16":
-        check_bfloat16(network.layers[:-1])
+        _check_bfloat16(network.layers[:-1])
     for layer, twin in zip(layers, twins):
-        for one, other in zip(*(each._flatten_layers() for each in (layer, twin))):  # noqa: SLF001
-            other.trainable = one.trainable
+        parts = (own._flatten_layers() for own in (layer, twin))  # noqa: SLF001 all within, too
+        for part, twin_part in zip(*parts):
+            twin_part.trainable = trainable or part.trainable
         if layer.built:
             _copy_weights(layer, twin, shape)
         if isinstance(twin, StochasticDepth):
@@ -111,3 +80,39 @@ def _copy_weights(layer, twin, shape):
         raise ValueError(
             f"{layer.name} was made for other images than those of shape {shape}: {error}"
         ) from error
+
+
+def _in_bfloat16(layers):
+    """The layers, not built, as their configs make them in mixed precision; the last as it is."""
+    *blocks, classifier = layers
+    made = [type(block).from_config(_mixed(block.get_config())) for block in blocks]
+    return [*made, type(classifier).from_config(classifier.get_config())]
+
+
+def _check_bfloat16(blocks):
+    """Refuse blocks, built, that compute in float32 whatever their configs say."""
+    for block in blocks:
+        inner = block._flatten_layers()  # noqa: SLF001 itself and all within
+        if block.weights and all(part.compute_dtype != "bfloat16" for part in inner):
+            raise ValueError(
+                f"{block.name} does not take its precision from its config: for precision "
+                f"'bfloat16', make it with dtype='{MIXED}'."
+            )
+
+
+def _mixed(config):
+    """A layer's config with float32 replaced wherever a layer says it computes in it.
+
+    Operations, as a cast, have a type too, which is what they are for: they stay.
+    """
+    if isinstance(config, (list, tuple)):
+        return type(config)(_mixed(part) for part in config)
+    if not isinstance(config, dict) or config.get("class_name") in INPUTS:
+        return config
+    made = {key: _mixed(value) for key, value in config.items()}
+    policy = config.get("dtype")
+    if isinstance(policy, dict):
+        policy = policy.get("config", {}).get("name")
+    if policy == "float32" and "trainable" in config:
+        made["dtype"] = MIXED
+    return made

@@ -28,7 +28,7 @@ def freeze_layers(network, patterns):
     for block in network.layers:
         named |= {**({block.name: block} if block.weights else {}), **layer_names(block)}
     matched = matching(patterns, named)
-    thaw(network)
+    unfreeze(network)
     for name in matched:
         named[name].trainable = False
 
@@ -55,7 +55,7 @@ def inference_names(network, patterns):
     return names
 
 
-def thaw(layer):
+def unfreeze(layer):
     """Make a layer and all within it trainable."""
     for one in layer._flatten_layers():  # noqa: SLF001 set one by one: where it is True already,
         one.trainable = True  # Keras does not pass it on to the layers within

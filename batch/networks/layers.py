@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from batch.networks.batch_statistics import by_batch, normalize_by_batch
+
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
 
 
@@ -36,13 +38,18 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         # The fused operation takes scale and offset in float32, whatever the inputs are.
         return super().add_weight(*args, **{**kwargs, "autocast": False})
 
-    def call(self, inputs, training=None, mask=None):
-        if not self.fusible(inputs, mask):
-            return super().call(inputs, training=training, mask=mask)
-        learning = bool(training) and self.trainable
-        return self.normalize(inputs, by_batch=learning, update=learning)
+    reads_batch_flag = True
 
-    def fusible(self, inputs, mask=None):
+    def call(self, inputs, training=None, mask=None):
+        flagged = by_batch(self)
+        if self._is_fusible(inputs, mask):
+            learning = bool(training) and self.trainable and not flagged
+            return self._normalize(inputs, learning or flagged, update=learning)
+        if flagged:
+            return normalize_by_batch(self, inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _is_fusible(self, inputs, mask):
         """Whether the fused operation can do it."""
         axis = self.axis if isinstance(self.axis, int) else -2
         return (
@@ -53,7 +60,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             and inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
         )
 
-    def normalize(self, inputs, by_batch, update=False):
+    def _normalize(self, inputs, by_batch, update):
         """Normalize by the batch's statistics or the moving ones, and update these if told to."""
         channels = inputs.shape[-1]
         images = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (-1, 1, 1, channels))

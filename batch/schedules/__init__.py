@@ -8,17 +8,51 @@ also has `observe(iteration, gradient_norms)`, `get_state()` and `set_state(stat
 import copy
 import json
 
-from batch.checks import as_dict
 from batch.schedules.autofreeze import AutoFreeze
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
-from batch.schedules.rates import Constant, Discriminative, MultiStep
-from batch.schedules.stages import observes
+from batch.schedules.rates import Constant, Discriminative, KerasRates, MultiStep
 
 SCHEDULES = {
     one.__name__: one
     for one in (FreezeOut, Annealed, Constant, MultiStep, LayerFreezing, AutoFreeze, Discriminative)
 }
+
+
+def observes(schedule):
+    """Whether a schedule looks at training, so that what it gives is no function of the iteration.
+
+    It then has `observe(iteration, gradient_norms)`, `get_state()` and `set_state(state)`.
+    """
+    return callable(getattr(schedule, "observe", None))
+
+
+def choose_schedule(config, rate, blocks):
+    """The schedule of a model: the config's, a constant rate, or the optimizer's.
+
+    Parameters
+    ----------
+    config : dict
+        Its `schedule` or `learning_rate` counts, of which there may be one.
+    rate : float or keras.optimizers.schedules.LearningRateSchedule
+        That of the optimizer; a Keras schedule stands in place of both.
+    blocks : int
+        Number of blocks, without the classifier.
+
+    Raises
+    ------
+    ValueError
+        If there are several, or one does not fit.
+    """
+    own = not isinstance(rate, float)
+    given = [key for key in ("schedule", "learning_rate") if key in config]
+    if len(given) + own > 1:
+        names = " and ".join(given + ["the optimizer's own schedule"] * own)
+        raise ValueError(f"Give 'learning_rate' or 'schedule', not both. Received: {names}")
+    if not own:
+        constant = "Constant", {"learning_rate": config.get("learning_rate", rate)}
+        return make_schedule(config.get("schedule", constant), blocks)
+    return KerasRates(blocks, rate)
 
 
 def make_schedule(spec, blocks):
@@ -46,7 +80,7 @@ def make_schedule(spec, blocks):
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
             f"arguments) with a name among {', '.join(SCHEDULES)}. Received: {spec!r}"
         )
-    return SCHEDULES[spec[0]](**{**as_dict(spec[1]), "blocks": blocks})
+    return SCHEDULES[spec[0]](**{**spec[1], "blocks": blocks})
 
 
 def _own_copy(schedule):

@@ -50,6 +50,7 @@ class Discriminative:
             if iterations is None
             else Annealed(self.blocks, iterations, learning_rate)
         )
+        self.last_iterations = self._last.last_iterations
         self._shares = self.factor ** -np.arange(self.blocks, dtype=np.float64)[::-1]
 
     def __call__(self, iteration):
@@ -76,6 +77,7 @@ class Constant:
     def __init__(self, blocks, learning_rate):
         self.blocks = positive_whole("blocks", blocks)
         self.learning_rate = positive("learning_rate", learning_rate)
+        self.last_iterations = np.full(self.blocks, np.inf)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
@@ -133,6 +135,7 @@ class MultiStep:
                 f"Received: {list(milestones)}"
             )
         self.gamma = positive("gamma", gamma)
+        self.last_iterations = np.full(self.blocks, np.inf)
         self._starts = snapped(self.iterations * np.asarray(self.milestones))
 
     def __call__(self, iteration):

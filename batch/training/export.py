@@ -8,7 +8,8 @@ block, which its learning rate decides.
 import numpy as np
 import tensorflow as tf
 
-from batch.schedules.stages import observes, stages
+from batch.schedules import observes
+from batch.schedules.stages import stages
 
 CONDITIONALS = ("blocks", "stages")
 
@@ -59,8 +60,8 @@ class StaticGraph(tf.Module):
                 f"Received: {type(trainer.schedule).__name__}, which looks at training"
             )
         self._trainer = trainer
-        rates = [trainer.rates_at(iteration) for iteration in range(iterations + 1)]
-        self._stages = stages(trainer.schedule, iterations + 1, trainer.learns)
+        rates = [trainer.plan.rates_at(iteration) for iteration in range(iterations + 1)]
+        self._stages = stages(trainer.schedule, iterations + 1, trainer.plan.learns)
         self._conditionals = conditionals
         self._dtype = tf.as_dtype(dtype)
         if conditionals == "blocks" and not all(

@@ -3,9 +3,6 @@
 import keras
 import numpy as np
 import tensorflow as tf
-from batchflow import Config
-
-from batch.checks import as_dict
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -80,11 +77,11 @@ def make_optimizer(spec):
     """A Keras optimizer from its name, `(name, arguments)`, a dict with a `name`, or itself."""
     if isinstance(spec, keras.optimizers.Optimizer):
         return fused(spec)
-    if isinstance(spec, (dict, Config)):
-        arguments = as_dict(spec)
+    if isinstance(spec, dict):
+        arguments = dict(spec)
         name = arguments.pop("name", None)
     elif isinstance(spec, (tuple, list)) and len(spec) == 2:
-        name, arguments = spec[0], as_dict(spec[1])
+        name, arguments = spec[0], dict(spec[1])
     else:
         name, arguments = spec, {}
     makers = {

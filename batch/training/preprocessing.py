@@ -6,8 +6,6 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import check_keys
-
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
@@ -68,44 +66,40 @@ class Preprocessing:
         return tf.ensure_shape(cropped, images.shape)
 
 
-def make_preprocessing(normalize, augment, shape, seed=0):
+def make_preprocessing(config, shape):
     """Preprocessing from the entries of a model's config.
 
     Parameters
     ----------
-    normalize : dict, optional
-        `{'mean': […], 'std': […]}`, a number for each channel.
-    augment : bool or dict, optional
-        `{'pad': 4, 'flip': True}`; True stands for that.
+    config : dict
+        Its `normalize` is `{'mean': […], 'std': […]}`, a number for each channel; its `augment`
+        `{'pad': 4, 'flip': True}`, or True, which stands for that; and its `seed` counts.
     shape : tuple of int
         (H, W, C) of the images; rows of another shape can be neither normalized nor augmented.
-    seed : int
 
     Raises
     ------
     ValueError
         If a value does not fit.
     """
+    normalize, augment = config.get("normalize"), config.get("augment")
     if len(shape) != 3 and (normalize or augment):
         raise ValueError(f"'normalize' and 'augment' are for images (H, W, C). Received: {shape}")
     channels, statistics = shape[-1], {}
     if normalize:
         if not isinstance(normalize, dict):
             raise ValueError(f"'normalize' must be a dict. Received: {normalize!r}")
-        check_keys(normalize, ("mean", "std"), "'normalize'")
         statistics = {key: _numbers(key, normalize.get(key), channels) for key in ("mean", "std")}
         if min(statistics["std"]) <= 0:
             raise ValueError(f"'std' must be above 0. Received: {statistics['std']}")
     if not isinstance(augment, (dict, bool, type(None))):
         raise ValueError(f"'augment' must be True, False, or a dict. Received: {augment!r}")
     options = {"pad": 4, "flip": True} if augment is True else dict(augment or {})
-    check_keys(options, ("pad", "flip"), "'augment'")
     pad = options.get("pad", 0)
     if not isinstance(pad, numbers.Integral) or pad < 0:
         raise ValueError(f"'pad' must be a whole number, 0 or more. Received: {pad!r}")
-    return Preprocessing(
-        **statistics, pad=int(pad), flip=bool(options.get("flip", False)), seed=seed
-    )
+    flip, seed = bool(options.get("flip", False)), config.get("seed", 0)
+    return Preprocessing(**statistics, pad=int(pad), flip=flip, seed=seed)
 
 
 def channel_statistics(images):

@@ -18,19 +18,17 @@ import numpy as np
 import tensorflow as tf
 
 from batch.checks import one_of
-from batch.feature_cache.identity import Batch
 from batch.feature_cache.prefix_cache import PrefixCache
-from batch.flops import block_costs
 from batch.networks.freeze_by_name import can_learn
-from batch.schedules.stages import end_of, iterations_left, leading_frozen, observes, stages
-from batch.training.compile_ahead import LEAD, Ahead
+from batch.runtime import deterministic_on_gpus
+from batch.schedules import observes
+from batch.schedules.stages import leading_frozen
+from batch.training.compile_ahead import CompileAhead
 from batch.training.losses import compiled_loss
 from batch.training.optimizers import copies
 from batch.training.preprocessing import Preprocessing
-from batch.training.stage_plan import plan_steps
+from batch.training.stage_plan import StagePlan
 from batch.training.step import Block, Steps, leading, step_key
-
-FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
 
 class TrainingError(RuntimeError):
@@ -75,15 +73,12 @@ class Trainer:
         Leading blocks that were frozen in the last step.
     rates : ndarray, shape (blocks + 1,), or None
         Rates of the last step, the classifier's last; 0 is frozen.
-    learns : list of bool
-        Whether each block and, last, the classifier may learn, or is frozen for good.
+    plan : StagePlan
+        What is active when.
     steps : Steps
         What is compiled.
     cache : PrefixCache
         What leading frozen blocks computed, example by example.
-    groups : list of (int, int), or None
-        `(first, last)`: stages with first … last leading frozen blocks that share a step, planned
-        in the first step (`batch.training.stage_plan.plan_steps`) unless set before; `[]` for none.
     """
 
     def __init__(
@@ -91,6 +86,7 @@ class Trainer:
         network,
         optimizer,
         schedule,
+        *,
         loss,
         preprocessing=None,
         weight_decay=0.0,
@@ -99,74 +95,61 @@ class Trainer:
         cache="auto",
     ):
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
-        tf.config.experimental.enable_op_determinism()
         self.network = network
-        self.schedule = schedule
         self.preprocessing = preprocessing or Preprocessing()
         self.optimizers = copies(optimizer, len(network.layers))
-        for one, layer in zip(self.optimizers, network.layers):
-            one.build(layer.trainable_variables)
+        for own, layer in zip(self.optimizers, network.layers):
+            own.build(layer.trainable_variables)
         self.iteration = 0
         self.frozen = 0
         self.rates = None
-        self.learns = [can_learn(layer) for layer in network.layers]
-        self._last_loss = None
-        self.groups = None
+        self.plan = StagePlan(schedule, network, [can_learn(layer) for layer in network.layers])
         blocks = [
-            Block(layer, one, weight_decay, frozen_batch_norm, layer.name in inference_mode)
-            for layer, one in zip(network.layers, self.optimizers)
+            Block(
+                layer,
+                own,
+                weight_decay=weight_decay,
+                frozen_batch_norm=frozen_batch_norm,
+                inference_mode=layer.name in inference_mode,
+            )
+            for layer, own in zip(network.layers, self.optimizers)
         ]
-        losses, clipnorm = compiled_loss(loss, network.outputs[0]), optimizer.global_clipnorm
-        self.steps = Steps(blocks, losses, self.preprocessing, clipnorm, observes(schedule))
+        self.steps = Steps(
+            blocks,
+            compiled_loss(loss, network.outputs[0]),
+            self.preprocessing,
+            global_clipnorm=optimizer.global_clipnorm,
+            norms=observes(schedule),
+        )
         self.cache = PrefixCache(blocks, self.preprocessing, cache)
-        # Tracing by the batch's statistics changes layers for a moment: not beside another trace.
-        self._ahead = None if frozen_batch_norm == "batch" else Ahead()
-        self._stage_end = 0  # iteration at which other blocks will be frozen
-        self._looked_at = None  # the last such iteration whose step was begun ahead
+        self._ahead = CompileAhead()
+        self._last_loss = None
+
+    @property
+    def schedule(self):
+        """The schedule, which may be replaced between two steps."""
+        return self.plan.schedule
+
+    @schedule.setter
+    def schedule(self, schedule):
+        self.plan.schedule = schedule
 
     @property
     def blocks(self):
         """Number of blocks, the classifier not counted."""
         return len(self.network.layers) - 1
 
-    def rates_at(self, iteration):
-        """Rates of the blocks and, last, the classifier at an iteration, shape `(blocks + 1,)`.
-
-        The classifier follows the last block; what is frozen for good has rate 0.
-
-        Raises
-        ------
-        ValueError
-            If the schedule does not give a rate for each block.
-        """
-        rates = np.asarray(self.schedule(iteration), dtype=np.float64)
-        if rates.shape != (self.blocks,) or not np.isfinite(rates).all() or (rates < 0).any():
-            raise ValueError(
-                f"The schedule must give {self.blocks} finite rates of 0 or more. "
-                f"Received at iteration {iteration}: {rates}"
-            )
-        return np.where(self.learns, np.append(rates, rates[-1]), 0.0)
-
-    def step(self, images, labels, indices, weights=None, numbers=None):
+    def step(self, examples):
         """Train on some examples.
 
         Parameters
         ----------
-        images : tensor, shape (N, H, W, C)
-            `uint8`, which the step divides by 255, or numbers that it takes as they are.
-        labels : tensor, shape (N,), int64
-        indices : array_like of int, shape (n,)
-            Which rows to train on.
-        weights : array_like, shape (n,), optional
-            How much each of these examples counts: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
-        numbers : ndarray, shape (n,), optional
-            What tells each of these examples from all others, for the cache. Without them, their
-            rows do as long as the very same images come again.
+        examples : Examples
 
         Returns
         -------
         loss : float
-            The (weighted) mean loss over these rows, before the update.
+            Their (weighted) mean loss, before the update.
         logits : tensor, shape (n, classes)
             What the network gave for them, in training mode.
 
@@ -176,101 +159,48 @@ class Trainer:
             If the loss is not finite.
         """
         started = time.perf_counter()
-        rates = self.rates_at(self.iteration)
-        active = self._shared(rates > 0, len(indices))
-        batch = Batch(images, np.asarray(indices, dtype=np.int64), numbers)
-        if self.iteration >= self._stage_end:
-            self._stage_end = self.iteration + self._left(self.iteration)
-        left = self._stage_end - self.iteration
-        start, features, places = self.cache.features(batch, leading(active), left)
-        weights = [] if weights is None else [tf.constant(weights, tf.float32)]
-        step = self._step(features, active, bool(weights), start)
-        rows, iteration = tf.constant(batch.rows), tf.constant(self.iteration)
-        places, rated = tf.constant(places), tf.constant(rates, tf.float32)
-        loss, logits, *norms = step(features, labels, places, rows, rated, iteration, *weights)
-        loss = float(loss)
-        self._check(loss, rates[:-1])
-        if norms:
-            self.schedule.observe(self.iteration, norms[0].numpy()[:-1])
+        rates = self.plan.rates_at(self.iteration)
+        active = self.plan.active(rates, len(examples))
+        left = self.plan.stage_end(self.iteration) - self.iteration
+        start, features, places = self.cache.features(examples, leading(active), left)
+        loss, logits, norms = self._run(examples, active, rates, (start, features, places))
+        self._check(loss, rates)
+        if norms is not None:
+            self.schedule.observe(self.iteration, norms[:-1])
         self.rates = rates
         self.frozen = leading_frozen(rates[:-1])
         self._last_loss = loss
         self.iteration += 1
-        self._look_ahead(batch, labels, bool(weights), time.perf_counter() - started)
+        self._ahead.look(self, examples, time.perf_counter() - started)
         return loss, logits
 
     def settle(self):
         """Wait for what other threads do: compiling ahead, and writing features."""
-        if self._ahead:
-            self._ahead.settle()
+        self._ahead.settle()
         self.cache.settle()
 
-    def _left(self, iteration):
-        """Iterations, from this one on, until there is another step, or other blocks in front."""
-
-        def stage(iteration):
-            return self._shared(self.rates_at(iteration) > 0, None)
-
-        return iterations_left(self.schedule, stage, iteration)
-
-    def _step(self, features, active, weighted, start):
-        if self._ahead:
-            self._ahead.wait(step_key(features, active, weighted, start))
-        return self.steps.compiled(features, active, weighted, start)
-
-    def _look_ahead(self, batch, labels, weighted, seconds):
-        """Begin to compile the next stage's step, if that stage is near."""
-        end = self._stage_end
-        if end in (self._looked_at, np.inf) or (end - self.iteration) * seconds > LEAD:
-            return
-        self._looked_at = end
-        known = end < end_of(self.schedule) and not observes(self.schedule)
-        if not self._ahead or not known:
-            return
-        active = self._shared(self.rates_at(end) > 0, len(batch.rows))
-        start, entry = self.cache.ahead(batch, leading(active), self._left(end))
-        key = step_key(entry, active, weighted, start)
-        if key in self.steps:
-            return
-
-        def compiled():
-            self.cache.prepare(start, batch)
-            return self.steps.compiled(entry, active, weighted, start)
-
-        def arguments():
-            features = tf.zeros((2, *entry.shape[1:]), entry.dtype)
-            two, ones = tf.constant([0, 1], tf.int64), [tf.ones(2)] * weighted
-            return [features, labels, two, two, tf.zeros(len(active)), tf.constant(0), *ones]
-
-        self._ahead.begin(key, compiled, arguments, self._variables)
-
-    def _variables(self):
-        optimizers = [one for optimizer in self.optimizers for one in optimizer.variables]
-        return [one.value for one in (*self.network.variables, *optimizers)]
+    def _run(self, examples, active, rates, begin):
+        """Loss, logits and, where the schedule observes, norms of the blocks' gradients."""
+        start, features, places = begin
+        weights = []
+        if examples.weights is not None:
+            weights = [tf.constant(examples.weights, tf.float32)]
+        kind = {"weighted": bool(weights), "start": start}
+        self._ahead.wait(step_key(features, active, **kind))
+        step = self.steps.compiled(features, active, **kind)
+        positions = tf.constant(places), tf.constant(examples.rows)
+        rated, iteration = tf.constant(rates, tf.float32), tf.constant(self.iteration)
+        with deterministic_on_gpus():
+            loss, logits, *norms = step(
+                features, examples.labels, *positions, rated, iteration, *weights
+            )
+        return float(loss), logits, norms[0].numpy() if norms else None
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):
             raise TrainingError(
                 f"The loss is {loss} at iteration {self.iteration}, with learning rates "
-                f"{np.array2string(rates, precision=4)}"
+                f"{np.array2string(rates[:-1], precision=4)}"
                 + ("" if self._last_loss is None else f"; the last loss was {self._last_loss}")
                 + ". A smaller learning rate may help."
             )
-
-    def _shared(self, active, batch_size):
-        """The active blocks, None for those that a step decides on which several stages share."""
-        active = tuple(map(bool, active))
-        if self.groups is None:
-            self.groups = self._plan(batch_size)
-        frozen = leading_frozen(active[:-1])
-        for first, last in self.groups:
-            if first <= frozen <= last and all(active[frozen:]):
-                return (False,) * first + (None,) * (last - first) + active[last:]
-        return active
-
-    def _plan(self, batch_size):
-        ends = getattr(self.schedule, "last_iterations", None)
-        if ends is None or self.blocks <= FEW:
-            return []
-        run = stages(self.schedule, int(np.ceil(np.max(ends))), self.learns)
-        return plan_steps(block_costs(self.network), run, batch_size) if len(run) > 1 else []

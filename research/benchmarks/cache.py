@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import TFModel
+from batch.data.examples import Examples
 from batch.feature_cache.stores import STORES
 from research.benchmarks.folding import folded_prefix
 from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
@@ -40,7 +41,8 @@ def _rows(frozen, examples, batch_size, repetitions):
     for kind in STORES:  # fill it
         trainers[kind].schedule.frozen = frozen
         for at in range(0, EXAMPLES, batch_size):
-            trainers[kind].step(*examples, np.arange(at, at + batch_size) % EXAMPLES)
+            rows = np.arange(at, at + batch_size) % EXAMPLES
+            trainers[kind].step(Examples(*examples, rows))
     seconds = in_turn(versions, repetitions)
     what = f"{frozen} frozen, cached"
     yield compared(what, seconds["memory"], "active blocks alone", seconds["alone"], 1)
@@ -59,7 +61,9 @@ def _alone(trainer, frozen, examples, batch_size, rng):
     optimizer = ("SGD", {"momentum": 0.9, "nesterov": True})
     alone = TFModel({"inputs": inputs, "network": network, "optimizer": optimizer}).trainer
     alone.schedule = StageByHand(alone.blocks)
-    return lambda: alone.step(features, examples[1], rng.integers(0, EXAMPLES, batch_size))
+    return lambda: alone.step(
+        Examples(features, examples[1], rng.integers(0, EXAMPLES, batch_size))
+    )
 
 
 def _visits_rows(batch_size):
@@ -89,7 +93,7 @@ def _visits_rows(batch_size):
 def _visit(trainer, examples, order, batch_size):
     """Steps through all examples, until their features are written."""
     for at in range(0, len(order), batch_size):
-        trainer.step(*examples, np.asarray(order[at : at + batch_size]))
+        trainer.step(Examples(*examples, np.asarray(order[at : at + batch_size])))
     trainer.cache.settle()
 
 

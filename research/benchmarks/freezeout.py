@@ -12,6 +12,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from batch import FreezeOut, flops
+from batch.data.examples import Examples
 from batch.models.named import ResNet
 from batch.training.compile_ahead import LEAD
 from research.benchmarks.harness import compared, in_turn, in_turns_of, timed
@@ -85,7 +86,7 @@ def _run(trainer, examples, batch_size):
     seconds, frozen = [], []
     for _ in tqdm(range(RUN), leave=False, unit="it"):
         rows = rng.integers(0, len(examples[0]), batch_size)
-        seconds.append(timed(lambda rows=rows: trainer.step(*placed, rows)))
+        seconds.append(timed(lambda rows=rows: trainer.step(Examples(*placed, rows))))
         frozen.append(trainer.frozen)
     return np.array(seconds), np.array(frozen)
 
@@ -117,6 +118,6 @@ def steps_by_hand(trainer, images, labels, batch_size, rng):
 
     def step(frozen):
         trainer.schedule.frozen = frozen
-        trainer.step(images, labels, rng.integers(0, len(images), batch_size))
+        trainer.step(Examples(images, labels, rng.integers(0, len(images), batch_size)))
 
     return [lambda frozen=frozen: step(frozen) for frozen in range(trainer.blocks + 1)]

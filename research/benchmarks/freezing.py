@@ -19,6 +19,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from batch import TFModel, as_blocks
+from batch.data.examples import Examples
 from batch.networks.freeze_by_name import freeze_layers
 from batch.networks.resnet import small_resnet
 from research.benchmarks.graphs import executed_operations
@@ -182,7 +183,7 @@ def _our_step(layers, shape, frozen, examples):
     config["cache"] = "off"
     trainer = TFModel(config).trainer
     rows = np.arange(len(examples[1]))
-    return lambda: trainer.step(*examples, rows)
+    return lambda: trainer.step(Examples(*examples, rows))
 
 
 def _examples(shape, count):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import TFModel, flops
+from batch.data.examples import Examples
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from research.benchmarks.harness import compared, in_turn
 from research.benchmarks.step import SGD, random_examples
@@ -86,4 +87,4 @@ def _placed(count):
 
 def _step(trainer, examples, batch_size):
     rng = np.random.default_rng(0)
-    return lambda: trainer.step(*examples, rng.integers(0, len(examples[0]), batch_size))
+    return lambda: trainer.step(Examples(*examples, rng.integers(0, len(examples[0]), batch_size)))

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet, flops
+from batch.data.examples import Examples
 from research.benchmarks.freezeout import StageByHand
 from research.benchmarks.harness import compared, in_turns_of
 from research.benchmarks.step import random_examples
@@ -69,6 +70,6 @@ def step_by_hand(trainer, frozen, examples, batch_size):
 
     def step():
         trainer.schedule.frozen = frozen
-        trainer.step(*placed, rng.integers(0, len(examples[0]), batch_size))
+        trainer.step(Examples(*placed, rng.integers(0, len(examples[0]), batch_size)))
 
     return step

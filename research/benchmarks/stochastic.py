@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import Constant, flops
+from batch.data.examples import Examples
 from batch.networks.resnet import resnet, small_resnet
 from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_depth
 from batch.training.losses import cross_entropy
@@ -93,7 +94,8 @@ def _turn(network, batch_size):
     images = tf.constant(rng.integers(0, 256, (6000, *SHAPE), dtype=np.uint8))
     labels = tf.constant(rng.integers(0, CLASSES, 6000))
     schedule = Constant(len(network.layers) - 1, 0.001)
-    trainer = Trainer(network, FusedSGD(momentum=0.9, nesterov=True), schedule, cross_entropy)
+    trainer = Trainer(network, FusedSGD(momentum=0.9, nesterov=True), schedule, loss=cross_entropy)
     return lambda: [
-        trainer.step(images, labels, rng.integers(0, len(images), batch_size)) for _ in range(STEPS)
+        trainer.step(Examples(images, labels, rng.integers(0, len(images), batch_size)))
+        for _ in range(STEPS)
     ]

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -37,3 +39,19 @@ def test_without_control_groups_there_is_no_limit(tmp_path):
 def test_a_limit_counts_if_it_is_less(monkeypatch):
     monkeypatch.setattr(runtime, "_left_by_limits", lambda: [10**15, 5])
     assert runtime.free_memory() == 5
+
+
+@pytest.mark.parametrize(("given", "told"), [(None, "1"), ("0", "0")])
+def test_onednn_is_switched_on_before_tensorflow_starts_unless_it_was_set(
+    tmp_path, monkeypatch, given, told
+):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", given)
+    # In TensorFlow's place, for what the variable says at that moment.
+    stand_in = "import os\nprint(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))\nraise SystemExit"
+    (tmp_path / "tensorflow.py").write_text(stand_in)
+    done = subprocess.run(
+        [sys.executable, "-c", "from batch import TFModel"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{told}\n")

@@ -211,9 +211,9 @@ def test_the_recipe_reaches_the_model():
     assert trainer.preprocessing.mean == pytest.approx([(data.train.images / 255).mean()])
     assert trainer.preprocessing.augments
     classic = experiments.make_model(dataclasses.replace(one, method="classic"), data).trainer
-    assert classic.rates_at(0).tolist() == [0.2] * 6
+    assert classic.plan.rates_at(0).tolist() == [0.2] * 6
     defaults = experiments.make_model(Experiment(), data).trainer
-    assert (defaults.rates_at(0)[0], defaults.optimizers[0].momentum) == (0.03, 0.8)
+    assert (defaults.plan.rates_at(0)[0], defaults.optimizers[0].momentum) == (0.03, 0.8)
 
 
 def test_what_a_rule_saved_is_told_by_its_runs():

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from batch import TFModel
+from batch.data.examples import Examples
 from batch.feature_cache import prefix_cache
-from batch.feature_cache.identity import Batch
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.feature_cache.stores import STORES
 from batch.training.optimizers import FusedSGD
@@ -77,6 +77,7 @@ def values(model):
     return [np.asarray(value) for value in (*model.network.get_weights(), *slots)]
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cache", STORES)
 def test_losses_and_weights_are_those_without_a_cache(model, examples, cache, precision):
@@ -88,6 +89,7 @@ def test_losses_and_weights_are_those_without_a_cache(model, examples, cache, pr
     assert plain.trainer.cache.told() is None
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 def test_a_resumed_run_is_that_which_went_on(model, examples, tmp_path):
     rows = draws(10)
     whole, first = model("memory"), model("memory")
@@ -133,6 +135,7 @@ def test_a_prefix_is_carried_forward(by_hand, monkeypatch):
     assert len(begun) == 1  # twenty that the first stage had not seen
 
 
+@pytest.mark.usefixtures("bits_in_any_place")
 def test_numbered_examples_are_known_again_in_other_batches(model, examples):
     images, labels = examples
     plain, kept = (model(kind, schedule=ByHand(2)) for kind in ("off", "memory"))
@@ -377,10 +380,10 @@ def test_statistics(by_hand):
 
 def test_short_chunks_are_filled_up(blocks, examples):
     network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
-    trainer = Trainer(network, FusedSGD(), ByHand(1), lambda *_: tf.zeros(1), cache="memory")
+    trainer = Trainer(network, FusedSGD(), ByHand(1), loss=lambda *_: tf.zeros(1), cache="memory")
     images = tf.constant(examples[0])
     for rows in ([7, 3, 9], [5, 3, 7]):
-        batch = Batch(images, np.array(rows))
+        batch = Examples(images, None, np.array(rows))
         start, features, places = trainer.cache.features(batch, 1, 10)
     expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
     assert start == 1

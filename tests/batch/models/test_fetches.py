@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from batch.models.feed import Examples
+from batch.data.examples import Examples
 from batch.models.fetches import check_fetches, fetch, make_fetches
 
 LOGITS = tf.constant([[2.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
 LABELS = tf.constant([0, 1, 1], tf.int64)
-EXAMPLES = Examples(tf.zeros((3, 1, 1, 1)), LABELS, np.arange(3), None)
+EXAMPLES = Examples(tf.zeros((3, 1, 1, 1)), LABELS, np.arange(3))
 
 
 def value(names, output=None):
@@ -31,7 +31,7 @@ def test_shares_of_the_likeliest_classes():
     images = tf.zeros((3, 1, 1, 1))
 
     def shares(weights):
-        examples = Examples(images, labels, np.arange(3), weights)
+        examples = Examples(images, labels, np.arange(3), weights=weights)
         names = ["output_accuracy", "output_top_1", "output_top_2", "output_top_3"]
         return fetch(names, make_fetches(), logits, examples, None)
 

@@ -44,7 +44,8 @@ def test_fetches_agree_with_each_other(make, examples):
     assert accuracy == pytest.approx((classes == labels).mean())
     assert loss == pytest.approx(-np.log(probabilities[np.arange(60), labels]).mean(), rel=1e-5)
     np.testing.assert_array_equal(model.predict(images), logits)
-    np.testing.assert_array_equal(model.predict(images, rows=[5, 2]), logits[[5, 2]])
+    some = model.predict(images, rows=[5, 2])  # another batch, whose last bits may be others
+    np.testing.assert_allclose(some, logits[[5, 2]], rtol=1e-5, atol=1e-6)
 
 
 def test_weights_say_how_much_each_example_counts(make, examples):
@@ -125,7 +126,8 @@ def test_weights_need_a_loss_for_each_example(make, examples):
 def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):
     whole = make().predict(examples[0])
     monkeypatch.setattr("batch.models.inference.CHUNK", 16)
-    np.testing.assert_array_equal(make().predict(examples[0]), whole)
+    # Batches of another size, whose last bits may be others.
+    np.testing.assert_allclose(make().predict(examples[0]), whole, rtol=1e-5, atol=1e-6)
 
 
 def test_a_loaded_model_goes_on_like_an_uninterrupted_one(make, examples, tmp_path):
@@ -347,7 +349,7 @@ def test_a_keras_learning_rate_schedule_becomes_one_of_ours(blocks, examples, tm
     model = TFModel(config)
     rates = []
     for _ in range(3):
-        rates.append(model.trainer.rates_at(model.iteration)[0])
+        rates.append(model.trainer.plan.rates_at(model.iteration)[0])
         model.train(*examples)
         assert float(model.trainer.optimizers[0].learning_rate) == pytest.approx(rates[-1])
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.025], rtol=1e-6)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch import VGG, Discriminative, ResNet, TFModel, WideResNet, as_blocks
-from batch.models.build import read_layers
+from batch.models.network import read_layers
 from batch.networks.blocks import Classifier
 from batch.networks.copies import with_new_classifier
 
@@ -103,7 +103,7 @@ def test_what_was_frozen_in_the_base_is_not_in_what_is_made_of_it(base, examples
     frozen = TFModel({"inputs": INPUTS, "network": base.network.layers, "freeze": ["stem"]})
     frozen.network.save(tmp_path / "base.keras")
     model = TFModel({"inputs": OTHER, "base": tmp_path / "base.keras"})
-    assert model.trainer.learns == [True] * 4
+    assert model.trainer.plan.learns == [True] * 4
 
 
 def test_fine_tuning_in_two_phases(base, examples):

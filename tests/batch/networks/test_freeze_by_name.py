@@ -91,7 +91,7 @@ def test_layers_in_a_block_freeze_and_the_rest_of_it_learns(make, examples):
 
 def test_a_block_all_of_whose_layers_are_frozen_is_frozen(make, examples):
     model = make(freeze=["stem/.*", "block0/.*"])
-    assert model.trainer.learns == [False, False, True, True]
+    assert model.trainer.plan.learns == [False, False, True, True]
     model.train(*examples)
     assert model.frozen == 2
 
@@ -173,9 +173,9 @@ def test_keras_own_trainable_counts_where_no_patterns_are_given(make, blocks, ex
     layers[1].trainable = False
     model = TFModel({"inputs": INPUTS, "network": layers})
     model.train(*examples)
-    assert model.trainer.learns == [True, False, True, True]
+    assert model.trainer.plan.learns == [True, False, True, True]
     model = TFModel({"inputs": INPUTS, "network": layers, "freeze": []})
-    assert model.trainer.learns == [True] * 4
+    assert model.trainer.plan.learns == [True] * 4
     assert not layers[1].trainable  # the user's own layers are left alone
 
 
@@ -210,7 +210,7 @@ def test_blocks_without_weights_are_never_frozen_for_good(examples):
         keras.layers.Dense(3),
     ]
     model = TFModel({"inputs": INPUTS, "network": layers, "freeze": ["dense.*"]})
-    assert model.trainer.learns == [True, True, False, False]
+    assert model.trainer.plan.learns == [True, True, False, False]
     losses = [model.train(*examples) for _ in range(2)]
     assert losses[0] != losses[1]  # dropout goes on
     assert len(moved(model, 2, examples)) == 0
@@ -227,7 +227,7 @@ def test_blocks_with_nothing_but_statistics_go_on_unless_they_are_frozen(layer, 
     layers = [keras.layers.Flatten(name="flat"), layer, keras.layers.Dense(3, name="head")]
     for patterns, moves in (([], {"norm", "head"}), (["norm"], {"head"})):
         model = TFModel({"inputs": INPUTS, "network": layers, "freeze": patterns})
-        assert model.trainer.learns == [True, "norm" in moves, True]
+        assert model.trainer.plan.learns == [True, "norm" in moves, True]
         assert moved(model, 1, examples) == moves
 
 
@@ -315,7 +315,7 @@ def test_many_blocks_with_some_frozen_for_good_still_share_steps(examples):
     assert model.trainer.blocks == 9
     for _ in range(12):
         model.train(*examples)
-    assert len(model.trainer.steps) == len(model.trainer.groups)
+    assert len(model.trainer.steps) == len(model.trainer.plan.groups)
     assert model.frozen == 8
 
 

@@ -42,6 +42,7 @@ def wrapped(blocks):
 
 @pytest.mark.parametrize("kind", ["own", "functional", "wrapped"])
 def test_any_network_can_be_trained_in_bfloat16(kind, blocks, examples):
+    keras.utils.set_random_seed(0)
     makers = {"own": own_layers, "functional": functional, "wrapped": lambda: wrapped(blocks)}
     layers = makers[kind]()
     config = {"inputs": INPUTS, "network": layers, "precision": "bfloat16", "learning_rate": 0.01}
@@ -52,7 +53,7 @@ def test_any_network_can_be_trained_in_bfloat16(kind, blocks, examples):
     assert {one.compute_dtype for one in convolutions} == {"bfloat16"}
     assert {weight.dtype for weight in model.network.trainable_weights} == {"float32"}
     assert classifier.compute_dtype == "float32"
-    losses = [model.train(*examples) for _ in range(5)]
+    losses = [model.train(*examples) for _ in range(20)]  # in five, what is dropped decides
     assert losses[-1] < losses[0]
     assert model.predict(examples[0]).dtype == np.float32
     assert layers[0].compute_dtype == "float32"  # the user's own are left alone

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch import ResNet, StochasticDepth, TFModel
+from batch.data.examples import Examples
 from batch.flops import block_costs
 from batch.networks.blocks import ResidualBlock
 from batch.networks.resnet import small_resnet
@@ -169,8 +170,9 @@ def test_a_frozen_block_is_not_dropped(blocks, examples):
     images, labels = tf.constant(examples[0]), tf.constant(examples[1], tf.int64)
     layers = with_stochastic_depth(blocks(), 0.0, "uniform")
     network = keras.Sequential([keras.Input((8, 8, 1)), *layers])
-    trainer = Trainer(network, FusedSGD(0.1), lambda _: np.array([0, 0, 0.1]), cross_entropy)
-    trainer.step(images, labels, np.arange(30))
+    schedule = lambda _: np.array([0, 0, 0.1])  # noqa: E731
+    trainer = Trainer(network, FusedSGD(0.1), schedule, loss=cross_entropy)
+    trainer.step(Examples(images, labels, np.arange(30)))
     assert [int(layer.steps) for layer in layers[1:3]] == [0, 1]
 
 

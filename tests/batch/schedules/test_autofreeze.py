@@ -173,6 +173,7 @@ def test_what_is_observed_are_the_norms_of_the_blocks_gradients(blocks, examples
     np.testing.assert_allclose(norms, [0, *expected], rtol=1e-4)
 
 
+@pytest.mark.usefixtures("settled_first_block")
 def test_a_model_freezes_as_its_rule_says_and_is_resumed_with_it(blocks, examples, tmp_path):
     settings = {"iterations": 24, "learning_rate": 0.05, "every": 2, "percentile": 100}
     schedule = ("AutoFreeze", settings)
@@ -199,6 +200,7 @@ def test_a_model_freezes_as_its_rule_says_and_is_resumed_with_it(blocks, example
     assert [whole.train(*examples) for _ in range(24)] == losses
 
 
+@pytest.mark.usefixtures("settled_first_block")
 def test_a_rule_of_ones_own_is_copied_for_each_model(blocks, examples):
     rule = AutoFreeze(3, 8, 0.05, every=1)
     models = [TFModel({"inputs": INPUTS, "network": blocks(), "schedule": rule}) for _ in range(2)]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from batch import TFModel
 from batch.training import compile_ahead
-from batch.training.compile_ahead import Ahead
+from batch.training.compile_ahead import CompileAhead, variables_of
 
 INPUTS = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 3}}
 FREEZING = {"iterations": 12, "learning_rate": 0.05, "t_0": 0.3, "degree": 1, "scaled": False}
@@ -32,7 +32,7 @@ def trained(blocks, examples):
 
 
 def values(model):
-    return [np.asarray(one) for one in (*model.network.variables, *model.trainer._variables())]
+    return [np.asarray(one) for one in (*model.network.variables, *variables_of(model.trainer))]
 
 
 @pytest.mark.parametrize("cache", ["off", "memory"])
@@ -43,7 +43,7 @@ def test_a_stage_begins_with_a_step_that_was_made_ready(trained, cache, monkeypa
     model, losses = trained(cache=cache)
     assert len(made) == 2  # stages with one and with two frozen blocks
     assert len(model.trainer.steps) == 3
-    monkeypatch.setattr("batch.training.trainer.LEAD", -1)
+    monkeypatch.setattr("batch.training.compile_ahead.LEAD", -1)
     alone, others = trained(cache=cache)
     assert len(made) == 2
     assert losses == others
@@ -93,9 +93,9 @@ def test_large_variables_are_not_doubled(monkeypatch):
 
 def test_a_step_is_begun_once():
     calls, step = [], tf.function(lambda: 1.0).get_concrete_function()
-    one = Ahead()
+    one = CompileAhead()
     for _ in range(2):
-        one.begin("key", lambda: calls.append(1) or step, list, list)
+        one.begin("key", compiled=lambda: calls.append(1) or step, arguments=list, variables=list)
     one.settle()
     one.wait("key")
     one.wait("another")
@@ -104,9 +104,9 @@ def test_a_step_is_begun_once():
 
 def test_what_has_not_begun_when_it_is_needed_is_not_waited_for():
     free, calls = threading.Event(), []
-    blocker, one = Ahead(), Ahead()
-    blocker.begin("busy", free.wait, list, list)
-    one.begin("key", lambda: calls.append(1), list, list)
+    blocker, one = CompileAhead(), CompileAhead()
+    blocker.begin("busy", compiled=free.wait, arguments=list, variables=list)
+    one.begin("key", compiled=lambda: calls.append(1), arguments=list, variables=list)
     one.wait("key")
     free.set()
     blocker.settle()

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from batch import FreezeOut
+from batch.data.examples import Examples
 from batch.training.export import StaticGraph
 from batch.training.losses import cross_entropy
 from batch.training.optimizers import FusedSGD
@@ -23,7 +24,14 @@ def make(blocks):
         network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
         optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True)
         preprocessing = Preprocessing((0.3,), (0.2,), pad=1, flip=True, seed=4)
-        return Trainer(network, optimizer, schedule, cross_entropy, preprocessing, 1e-3)
+        return Trainer(
+            network,
+            optimizer,
+            schedule,
+            loss=cross_entropy,
+            preprocessing=preprocessing,
+            weight_decay=1e-3,
+        )
 
     return make_trainer
 
@@ -37,7 +45,7 @@ def test_the_graph_trains_like_a_step_a_stage(make, examples, conditionals, tmp_
     placed = tf.constant(images), tf.constant(labels)
     for iteration in range(ITERATIONS + 1):  # the last is beyond the schedule: all is frozen
         rows = np.random.default_rng(iteration).integers(0, len(images), 20)
-        expected, _ = trainer.step(*placed, rows)
+        expected, _ = trainer.step(Examples(*placed, rows))
         loss = graph.train(tf.constant(images[rows]), tf.constant(labels[rows]), iteration)
         assert float(loss) == pytest.approx(expected, rel=1e-4)
     logits = graph.predict(tf.constant(images))

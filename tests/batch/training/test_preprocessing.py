@@ -59,7 +59,7 @@ def test_normalization_by_the_statistics_of_the_channels(images):
     statistics = channel_statistics(images)
     np.testing.assert_allclose(statistics["mean"], (images / 255).mean(axis=(0, 1, 2)))
     np.testing.assert_allclose(statistics["std"], (images / 255).std(axis=(0, 1, 2)))
-    made = make_preprocessing(statistics, None, (8, 8, 3))
+    made = make_preprocessing({"normalize": statistics}, (8, 8, 3))
     normalized = made.training(tf.constant(images), 0).numpy()
     np.testing.assert_allclose(normalized.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_allclose(normalized.std(axis=(0, 1, 2)), 1, atol=1e-5)
@@ -76,9 +76,9 @@ def test_images_in_floating_point_are_taken_as_they_are(images):
 
 
 def test_augment_as_a_word_is_the_usual_one():
-    made = make_preprocessing(None, True, (8, 8, 3), seed=5)
+    made = make_preprocessing({"augment": True, "seed": 5}, (8, 8, 3))
     assert (made.pad, made.flip, made.seed, made.mean) == (4, True, 5, None)
-    assert not make_preprocessing(None, False, (8, 8, 3)).augments
+    assert not make_preprocessing({"augment": False}, (8, 8, 3)).augments
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,10 @@ def test_augment_as_a_word_is_the_usual_one():
         (True, None, "'normalize' must be a dict. Received: True"),
         ({"mean": [0.5], "std": [1, 1, 1]}, None, r"'mean' must have 3 .* Received: \[0.5\]"),
         ({"mean": [0, 0, 0], "std": [1, 0, 1]}, None, "'std' must be above 0"),
-        ({"average": [0, 0, 0]}, None, "Unknown key in the config of 'normalize': average"),
-        (None, {"crop": 4}, "Unknown key in the config of 'augment': crop"),
         (None, {"pad": -1}, "'pad' must be a whole number"),
         (None, 4, "'augment' must be True, False, or a dict. Received: 4"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(normalize, augment, message):
     with pytest.raises(ValueError, match=message):
-        make_preprocessing(normalize, augment, (8, 8, 3))
+        make_preprocessing({"normalize": normalize, "augment": augment}, (8, 8, 3))

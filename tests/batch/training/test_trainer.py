@@ -1,9 +1,12 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from batch import Constant, FreezeOut, ResNet, TrainingError
+from batch.data.examples import Examples
 from batch.networks.densenet import densenet
 from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import with_stochastic_depth
@@ -33,7 +36,8 @@ def make(blocks):
     def make_trainer(schedule, optimizer=None, loss=cross_entropy, preprocessing=None):
         network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
         optimizer = optimizer or FusedSGD(0.05, momentum=0.9, nesterov=True)
-        return Trainer(network, optimizer, schedule, loss, preprocessing, cache="off")
+        options = {"loss": loss, "preprocessing": preprocessing, "cache": "off"}
+        return Trainer(network, optimizer, schedule, **options)
 
     return make_trainer
 
@@ -41,7 +45,7 @@ def make(blocks):
 @pytest.fixture
 def placed(examples):
     images, labels = examples
-    return tf.constant(images), tf.constant(labels, tf.int64), np.arange(30)
+    return Examples(tf.constant(images), tf.constant(labels, tf.int64), np.arange(30))
 
 
 def state(trainer, block):
@@ -55,7 +59,7 @@ def same(one, two):
 
 
 def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
-    images, labels, rows = placed
+    images, labels, rows = placed.images, placed.labels, placed.rows
     ours = make(Constant(3, 0.05))
     plain = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True)
@@ -67,7 +71,7 @@ def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
             loss = tf.reduce_mean(losses)
         variables = [variable.value for variable in plain.trainable_variables]
         optimizer.apply(tape.gradient(loss, variables), plain.trainable_variables)
-        assert ours.step(images, labels, rows)[0] == pytest.approx(float(loss), abs=1e-6)
+        assert ours.step(placed)[0] == pytest.approx(float(loss), abs=1e-6)
         for one, two in zip(ours.network.weights, plain.weights):
             np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -75,7 +79,7 @@ def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
 @pytest.mark.parametrize("frozen", [0, 1, 2, 3])
 def test_executed_step_has_the_active_blocks_filter_gradients_only(make, placed, frozen):
     trainer = make(Fixed(*np.where(np.arange(3) < frozen, 0, 0.01)))
-    operations = executed_operations(lambda: trainer.step(*placed))
+    operations = executed_operations(lambda: trainer.step(placed))
     assert operations["Conv2DBackpropFilter"] == sum(CONVOLUTIONS[frozen:]) * (frozen < 3)
     # Within an active block gradients flow on; the first one's input gets none.
     inner = {0: 0 + 4 + 3, 1: 2 + 3, 2: 2, 3: 0}[frozen]
@@ -86,7 +90,7 @@ def test_executed_step_has_the_active_blocks_filter_gradients_only(make, placed,
 def test_a_frozen_block_in_the_middle_passes_gradients_on_but_gets_none(make, placed):
     trainer = make(Fixed(0.01, 0, 0.01))
     before = [state(trainer, block) for block in range(4)]
-    operations = executed_operations(lambda: trainer.step(*placed))
+    operations = executed_operations(lambda: trainer.step(placed))
     assert operations["Conv2DBackpropFilter"] == 1 + 3
     assert operations["Conv2DBackpropInput"] == 4 + 3
     changed = [not same(state(trainer, block), before[block]) for block in range(4)]
@@ -98,11 +102,11 @@ def test_frozen_blocks_are_bitwise_the_same_50_steps_later(make, placed):
     schedule = Fixed(0.01, 0.01, 0.01)
     trainer = make(schedule)
     for _ in range(3):
-        trainer.step(*placed)  # momentum that could move them
+        trainer.step(placed)  # momentum that could move them
     schedule.rates = np.array([0, 0, 0.01])
     before = [state(trainer, block) for block in range(4)]
     for _ in range(50):
-        trainer.step(*placed)
+        trainer.step(placed)
     unchanged = [same(state(trainer, block), before[block]) for block in range(4)]
     assert unchanged == [True, True, False, False]
 
@@ -110,7 +114,7 @@ def test_frozen_blocks_are_bitwise_the_same_50_steps_later(make, placed):
 def test_with_everything_frozen_a_step_only_evaluates(make, placed):
     trainer = make(Fixed(0, 0, 0))
     before = [state(trainer, block) for block in range(4)]
-    losses = [trainer.step(*placed)[0] for _ in range(2)]
+    losses = [trainer.step(placed)[0] for _ in range(2)]
     assert losses[0] == losses[1]
     assert all(same(state(trainer, block), before[block]) for block in range(4))
     assert trainer.frozen == 3
@@ -120,14 +124,14 @@ def test_with_everything_frozen_a_step_only_evaluates(make, placed):
 def test_unfreezing_goes_on_with_the_same_slots(make, placed):
     schedule = Fixed(0.01, 0.01, 0.01)
     trainer = make(schedule)
-    trainer.step(*placed)
+    trainer.step(placed)
     schedule.rates = np.array([0, 0.01, 0.01])
-    trainer.step(*placed)
+    trainer.step(placed)
     momentum = trainer.optimizers[0].momentums[0].numpy()
     weight = trainer.network.layers[0].trainable_variables[0].numpy()
     assert np.any(momentum)
     schedule.rates = np.array([1e-12, 0.01, 0.01])  # what is left to move it is its momentum
-    trainer.step(*placed)
+    trainer.step(placed)
     moved = trainer.network.layers[0].trainable_variables[0].numpy() - weight
     np.testing.assert_allclose(moved, 0.9 * 0.9 * momentum, rtol=1e-2, atol=1e-6)
     assert int(trainer.optimizers[0].iterations) == 2
@@ -163,7 +167,7 @@ def test_loss_does_not_jump_when_a_block_freezes():
 @pytest.mark.parametrize("optimizer", ["Adam", "RMSprop", "Lion"])
 def test_any_keras_optimizer_trains(make, placed, optimizer):
     trainer = make(Constant(3, 0.003), getattr(keras.optimizers, optimizer)())
-    losses = [trainer.step(*placed)[0] for _ in range(15)]
+    losses = [trainer.step(placed)[0] for _ in range(15)]
     assert losses[-1] < losses[0]
     assert float(trainer.optimizers[0].learning_rate) == pytest.approx(0.003)
 
@@ -173,7 +177,9 @@ def test_images_are_scaled_by_their_type(make, examples):
     labels = tf.constant(labels, tf.int64)
     rows = np.arange(30)
     bytes_, scaled = tf.constant(images), tf.constant((images / 255).astype(np.float32))
-    losses = [make(Constant(3, 0.01)).step(given, labels, rows)[0] for given in (bytes_, scaled)]
+    losses = [
+        make(Constant(3, 0.01)).step(Examples(given, labels, rows))[0] for given in (bytes_, scaled)
+    ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
@@ -182,17 +188,17 @@ def test_equal_runs_have_equal_bits(make, placed):
     runs = []
     for _ in range(2):
         trainer = make(schedule)
-        runs.append([trainer.step(*placed)[0] for _ in range(6)])
+        runs.append([trainer.step(placed)[0] for _ in range(6)])
     assert runs[0] == runs[1]
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(make, placed):
     schedule = Fixed(0.01, 0.02, 0.03)
     trainer = make(schedule)
-    last, _ = trainer.step(*placed)
+    last, _ = trainer.step(placed)
     trainer.network.layers[-1].dense.bias.assign([np.inf, 0, 0])
     with pytest.raises(TrainingError) as caught:
-        trainer.step(*placed)
+        trainer.step(placed)
     message = str(caught.value)
     assert "at iteration 1" in message
     assert "[0.01 0.02 0.03]" in message
@@ -203,7 +209,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_where(make, placed):
 @pytest.mark.parametrize("rates", [(0.1, 0.1), (0.1, -0.1, 0.1), (0.1, np.nan, 0.1)])
 def test_schedules_that_give_no_rates_are_refused(make, placed, rates):
     with pytest.raises(ValueError, match="must give 3 finite rates of 0 or more"):
-        make(Fixed(*rates)).step(*placed)
+        make(Fixed(*rates)).step(placed)
 
 
 def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
@@ -211,8 +217,8 @@ def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
     trainer = make(schedule)
     for rates in ([0.1, 0.1, 0.1], [0.2, 0.3, 0.1], [0, 0.1, 0.1], [0, 0.3, 0.1], [0.1, 0.1, 0.1]):
         schedule.rates = np.array(rates)
-        trainer.step(*placed)
-        trainer.step(*placed[:2], np.arange(17))
+        trainer.step(placed)
+        trainer.step(dataclasses.replace(placed, rows=np.arange(17)))
     assert len(trainer.steps) == 2
 
 
@@ -222,13 +228,13 @@ def test_layers_that_take_no_training_argument_are_blocks_too():
 
 
 def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed):
-    images, labels, rows = placed
+    images, labels, rows = placed.images, placed.labels, placed.rows
     plain = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
     inputs = tf.cast(tf.gather(images, rows), tf.float32) / 255
     for rates in ((1.0, 1.0, 1.0), (0.0, 1.0, 1.0)):
         trainer = make(Fixed(*rates), FusedSGD(1.0, global_clipnorm=0.01))
         before = [variable.numpy() for variable in trainer.network.trainable_variables]
-        trainer.step(*placed)
+        trainer.step(placed)
         after = [variable.numpy() for variable in trainer.network.trainable_variables]
         moved = np.sqrt(sum(np.sum((one - two) ** 2) for one, two in zip(before, after)))
         assert moved == pytest.approx(0.01, rel=1e-3)
@@ -239,7 +245,7 @@ def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed
     clipped, norm = tf.clip_by_global_norm(tape.gradient(loss, variables), 0.01)
     assert norm > 0.02
     trainer = make(Constant(3, 1.0), FusedSGD(1.0, global_clipnorm=0.01))
-    trainer.step(*placed)
+    trainer.step(placed)
     for variable, ours, gradient in zip(variables, trainer.network.trainable_variables, clipped):
         np.testing.assert_allclose(variable - gradient, ours, rtol=1e-5, atol=1e-6)
 
@@ -255,8 +261,15 @@ def many():
         )
         optimizer = FusedSGD(0.1, momentum=0.9, nesterov=True)
         augmented = Preprocessing(pad=1, flip=True)
-        trainer = Trainer(network, optimizer, schedule, cross_entropy, augmented, 1e-3)
-        trainer.groups = groups
+        trainer = Trainer(
+            network,
+            optimizer,
+            schedule,
+            loss=cross_entropy,
+            preprocessing=augmented,
+            weight_decay=1e-3,
+        )
+        trainer.plan.groups = groups
         return trainer
 
     return make_trainer
@@ -278,7 +291,7 @@ def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, lay
     own, shared = (many(layers(), given, finetune_rate=0.01) for given in ([], groups))
     for _ in range(14):  # the last two wake everything up again
         before = [state(shared, block) for block in range(len(shared.network.layers))]
-        losses = [trainer.step(*placed)[0] for trainer in (own, shared)]
+        losses = [trainer.step(placed)[0] for trainer in (own, shared)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
         assert own.frozen == shared.frozen
         after = [state(shared, block) for block in range(len(shared.network.layers))]
@@ -292,26 +305,25 @@ def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, lay
 def test_short_stages_of_many_blocks_share_steps(many, placed):
     trainer = many(densenet((8, 8, 1), 3, depth=16, growth_rate=2).layers, None)
     for _ in range(12):
-        trainer.step(*placed)
+        trainer.step(placed)
     assert trainer.blocks == 9
     assert trainer.frozen == 8
-    assert len(trainer.steps) == len(trainer.groups) < 8
+    assert len(trainer.steps) == len(trainer.plan.groups) < 8
 
 
 def test_a_schedule_that_can_go_anywhere_is_not_planned(make, placed):
     trainer = make(Fixed(0.1, 0.1, 0.1))
-    trainer.step(*placed)
-    assert trainer.groups == []
+    trainer.step(placed)
+    assert trainer.plan.groups == []
 
 
 def test_weight_decay_adds_to_the_gradients_of_active_blocks(blocks, placed):
     def trained(weight_decay, rates=(1.0, 1.0, 1.0)):
         network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
         start = [variable.numpy() for variable in network.trainable_variables]
-        trainer = Trainer(
-            network, FusedSGD(1.0), Fixed(*rates), cross_entropy, weight_decay=weight_decay
-        )
-        loss, _ = trainer.step(*placed)
+        options = {"loss": cross_entropy, "weight_decay": weight_decay}
+        trainer = Trainer(network, FusedSGD(1.0), Fixed(*rates), **options)
+        loss, _ = trainer.step(placed)
         return loss, start, [variable.numpy() for variable in network.trainable_variables]
 
     loss, start, plain = trained(0.0)
@@ -329,15 +341,15 @@ def test_images_are_augmented_by_iteration(make, examples):
     images, labels = tf.constant(images), tf.constant(labels, tf.int64)
     # All frozen: the same weights in every step.
     trainer = make(Fixed(0, 0, 0), preprocessing=Preprocessing(pad=2, flip=True, seed=1))
-    losses = [trainer.step(images, labels, np.arange(30))[0] for _ in range(2)]
+    losses = [trainer.step(Examples(images, labels, np.arange(30)))[0] for _ in range(2)]
     assert losses[0] != losses[1]
     trainer.iteration = 0
-    assert trainer.step(images, labels, np.arange(30))[0] == losses[0]
+    assert trainer.step(Examples(images, labels, np.arange(30)))[0] == losses[0]
 
 
 def test_calls_do_not_go_through_tensorflows_error_path(make, placed, monkeypatch):
     concrete = type(tf.function(lambda: 1.0).get_concrete_function())
     monkeypatch.setattr(concrete, "_call_with_flat_signature", None)
     trainer = make(Constant(3, 0.05))
-    trainer.step(*placed)
-    trainer.step(*placed, weights=np.ones(30))
+    trainer.step(placed)
+    trainer.step(dataclasses.replace(placed, weights=np.ones(30)))

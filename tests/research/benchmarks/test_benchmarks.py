@@ -4,18 +4,17 @@ import pytest
 
 from batch.flops import block_costs
 from batch.networks.wide_resnet import BLOCKS, wide_resnet
-from research import benchmarks
 from research.benchmarks import (
     cache,
     freezeout,
     freezing,
     growth,
+    harness,
     networks,
     precision,
     saving,
     step,
     stochastic,
-    timing,
     wide,
 )
 from research.benchmarks.harness import compared, in_turn
@@ -23,8 +22,8 @@ from research.benchmarks.harness import compared, in_turn
 
 def table(rows):
     """The rows by what they are of, as numbers where they are some."""
-    assert all(len(row) == len(timing.COLUMNS) for row in rows)
-    return pd.DataFrame(rows, columns=timing.COLUMNS)
+    assert all(len(row) == len(harness.COLUMNS) for row in rows)
+    return pd.DataFrame(rows, columns=harness.COLUMNS)
 
 
 def test_versions_take_turns():
@@ -45,7 +44,7 @@ def test_one_table_of_all_suites(monkeypatch, tmp_path, capsys):
     rows = [compared("a", np.ones(2), "b", np.ones(2))]
     for suite in (growth, wide):
         monkeypatch.setattr(suite, "measure", lambda *_: rows)
-    benchmarks.run_suites(["growth", "wide"], 1, 8, None, tmp_path)
+    harness.run_suites(["growth", "wide"], 1, 8, None, tmp_path)
     written = pd.read_csv(tmp_path / "bench.csv")
     assert written["suite"].tolist() == ["growth", "wide"]
     assert written["ratio"].tolist() == [1.0, 1.0]

@@ -69,6 +69,7 @@ def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("settled_first_block")
 def test_rules_of_freezing_are_compared(tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--freeze-every", "2"]

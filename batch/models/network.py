@@ -1,0 +1,189 @@
+"""From a model's config to its network: the model's own, the user's layers, or those of a file."""
+
+import os
+import zipfile
+
+import keras
+
+from batch.models.model_file import read_model
+from batch.networks.copies import copied, with_new_classifier
+from batch.networks.stochastic_depth import with_stochastic_depth
+
+STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
+
+
+def with_own_layers(config, inputs):
+    """The config with its own network as layers that are nobody else's: its `network` or `base`.
+
+    Parameters
+    ----------
+    config : dict
+        Of a `TFModel`.
+    inputs : Inputs
+
+    Raises
+    ------
+    ValueError
+        If there are both, or one of them is no network.
+    """
+    given = [key for key in ("network", "base") if config.get(key) is not None]
+    if len(given) > 1:
+        raise ValueError("Give 'network' or 'base', not both.")
+    if not given:
+        return config
+    layers = read_layers(config[given[0]])
+    if given == ["base"]:
+        layers = copied(layers, inputs.shape, trainable=True).layers
+        layers = with_new_classifier(layers, inputs.classes, config.get("seed", 0))
+    elif isinstance(config["network"], keras.Sequential):
+        layers = copied(layers, inputs.shape).layers  # somebody may go on training them
+    _refuse_softmax(layers[-1])
+    rest = {key: value for key, value in config.items() if key != "base"}
+    return {**rest, "network": layers}
+
+
+def make_network(model, config, inputs, network=None):
+    """The network of a model, in its initial state, or as a file has it.
+
+    Parameters
+    ----------
+    model : TFModel
+        Which makes a network where the config has none.
+    config : dict
+        Its `network`, `precision`, `seed` and keys of stochastic depth count, and the model's
+        options.
+    inputs : Inputs
+    network : keras.Sequential, optional
+        Of a file, which is checked only.
+
+    Returns
+    -------
+    keras.Sequential
+
+    Raises
+    ------
+    ValueError
+        If a value of the config, or the network, does not fit.
+    """
+    new = network is None
+    config = {**model.DEFAULTS, **config}
+    network = _whole_network(model, config, inputs) if new else network
+    _check_network(network, inputs)
+    return _with_depth(network, config, inputs) if new else network
+
+
+def _with_depth(network, config, inputs):
+    """The network with stochastic depth, if the config says so."""
+    depth = {key: config[key] for key in STOCHASTIC if key in config}
+    if depth and "survival" not in depth:
+        raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
+    if not depth:
+        return network
+    layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
+    if depth["survival"] == 1:  # checked, but nothing is ever dropped
+        return network
+    return keras.Sequential([keras.Input(inputs.shape), *layers], name=network.name)
+
+
+def _whole_network(model, config, inputs):
+    """The network without stochastic depth, in the config's precision."""
+    precision = config.get("precision", "float32")
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(f"precision must be float32 or bfloat16. Received: {precision!r}")
+    layers, name = config.get("network"), None
+    if layers is None:
+        network = _published(model, config, inputs)
+        if precision == "float32":
+            return network
+        layers, name = network.layers, network.name
+    return copied(layers, inputs.shape, precision=precision, name=name)
+
+
+def _published(model, config, inputs):
+    """The network that the model brings."""
+    if len(inputs.shape) != 3:
+        raise ValueError(
+            f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
+            f"'network' for others. Received: {inputs.shape}"
+        )
+    options = {key: config[key] for key in model.options()}
+    return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)
+
+
+def _check_network(network, inputs):
+    """Refuse a network that does not fit the inputs, or whose blocks pass masks on."""
+    masking = [block.name for block in network.layers[:-1] if _mask(block) is not None]
+    if masking:
+        raise ValueError(
+            f"{masking[0]} gives a mask, which does not pass from one block to the next: make one "
+            "block, as a keras.Sequential, of it and what uses the mask."
+        )
+    if tuple(network.input_shape[1:]) != inputs.shape:
+        raise ValueError(
+            f"The network takes images of shape {network.input_shape[1:]}, and 'inputs' says "
+            f"{inputs.shape}."
+        )
+    if network.output_shape != (None, inputs.classes):
+        raise ValueError(
+            f"The network must give {inputs.classes} logits an image, shape (None, "
+            f"{inputs.classes}). Its last layer gives {network.output_shape}"
+        )
+
+
+def _mask(layer):
+    return getattr(layer.output, "_keras_mask", None)
+
+
+def _refuse_softmax(layer):
+    """Refuse a classifier that ends in softmax: the loss takes logits."""
+    last = layer.layers[-1] if isinstance(layer, keras.Model) else layer
+    softmax = isinstance(last, keras.layers.Softmax)
+    if softmax or getattr(last, "activation", None) is keras.activations.softmax:
+        raise ValueError(
+            f"The last block must give logits, and {last.name} ends in softmax: make it without, "
+            "as with classifier_activation=None."
+        )
+
+
+def read_layers(source):
+    """The blocks of a network, classifier last.
+
+    Parameters
+    ----------
+    source : path, keras.Model, or sequence of keras.layers.Layer
+        A file that `resbatch train`, `network.save` or `TFModel.save` wrote, a network, or its
+        layers.
+
+    Returns
+    -------
+    list of keras.layers.Layer
+
+    Raises
+    ------
+    ValueError
+        If it is nothing of that.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        source = _read_network(source)
+    if isinstance(source, keras.Sequential):
+        source = source.layers
+    given = isinstance(source, (list, tuple)) and len(source) > 1
+    if not given or not all(isinstance(layer, keras.layers.Layer) for layer in source):
+        raise ValueError(
+            "A network must be a file of a trained one, a keras.Sequential, or a list of Keras "
+            "layers, a block and a classifier at least (batch.as_blocks makes one of another "
+            f"keras.Model). Received: {source!r}"
+        )
+    return list(source)
+
+
+def _read_network(path):
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            ours = "network.keras" in archive.namelist()
+        network = read_model(path)[0] if ours else keras.saving.load_model(path)
+        if isinstance(network, keras.Sequential):
+            return network
+    raise ValueError(
+        f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it."
+    )
