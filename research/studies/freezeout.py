@@ -57,18 +57,9 @@ def facts(named, costs):
 def table(histories, facts):
     """One row per schedule: saving predicted, estimated and measured, error, and what it costs.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        Savings and errors in percent. The measured saving is of the mean seconds of iterations,
-        compilation set apart; the relative error is (error − baseline's)/baseline's; the deviation
-        of the error is in points, over seeds.
+    Savings and errors are in percent. The measured saving is of the mean seconds of iterations,
+    compilation set apart. The relative error is (error − baseline's)/baseline's. The deviation of
+    the error is in points, over seeds.
     """
     runs = by_method(histories)
     usual, error = _seconds(runs[BASELINE]), _error(runs[BASELINE])

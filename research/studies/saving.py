@@ -65,17 +65,8 @@ def facts(named, costs):
 def table(histories, facts):
     """One row per schedule: saving predicted and measured, accuracy, difference to the baseline.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        Savings in percent of the baseline's seconds, compilation included; differences in points,
-        paired over seeds.
+    Savings are in percent of the baseline's seconds, compilation included; differences in points,
+    paired over seeds.
     """
     grouped = by_method(histories)
     usual = grouped[BASELINE]

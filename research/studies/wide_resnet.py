@@ -81,18 +81,9 @@ def facts(named, costs):
 def table(histories, facts):
     """One row per network: what it costs, and its accuracy and error.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        FLOPs are those of a training step for one image, in millions; seconds a step the median of
-        all iterations; accuracy the mean over seeds, with its deviation in points; the paper's
-        error that of the same type of block, k = 2, after 200 epochs, the median of five runs.
+    FLOPs are those of a training step for one image, in millions; seconds a step the median of
+    all iterations; accuracy the mean over seeds, with its deviation in points; the paper's
+    error that of the same type of block, k = 2, after 200 epochs, the median of five runs.
     """
     rows = []
     for label, known in facts.items():

@@ -1,6 +1,7 @@
 import dataclasses
 import importlib
 import pathlib
+import re
 
 import pytest
 
@@ -36,6 +37,13 @@ def test_the_registry_has_every_file_of_a_method():
         *("classic", "annealed", "freezeout", "stochastic", "shorter"),
         *("layerfreezing", "autofreeze"),
     ]
+
+
+def test_the_readmes_table_is_that_of_the_registry():
+    readme = pathlib.Path(methods.__file__).parent.parent / "README.md"
+    section = readme.read_text().split("\n## Methods\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .* \|(?: `(\w+)`)? \|$", section, re.MULTILINE)
+    assert rows == [(name, method.baseline or "") for name, method in METHODS.items()]
 
 
 @pytest.mark.parametrize("name", METHODS)
