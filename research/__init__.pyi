@@ -1,4 +1,5 @@
 from .comparison import compare
 from .experiment import Experiment
+from .methods.method import Method
 
-__all__ = ["Experiment", "compare"]
+__all__ = ["Experiment", "Method", "compare"]

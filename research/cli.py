@@ -7,9 +7,14 @@ import argparse
 import importlib
 import sys
 
-from research.names import METHODS, SUITES, USUAL
-from research.options import add_out, add_run_options, add_watching_options, count
+import resbatch
+from research.arguments import count
+from research.methods import METHODS, USUAL, loading
+from research.names import SUITES
+from research.options import add_out, add_run_options, add_watching_options
 from research.recipes import STUDIES, settle
+
+OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,6 +52,7 @@ def make_parser():
         "and how much of the saving that theory promises was really had.",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--version", action="version", version=f"resbatch {resbatch.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_compare(commands)
     _add_train(commands)
@@ -66,7 +72,8 @@ def _add_compare(commands):
         "--methods",
         type=_methods,
         metavar="LIST",
-        help=f"comma-separated, of {', '.join(METHODS)} (default: {','.join(USUAL)})",
+        help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
+        f"(default: {','.join(method.name for method in USUAL)})",
     )
     which.add_argument(
         "--study",
@@ -86,7 +93,13 @@ def _add_train(commands):
     train = commands.add_parser("train", help="one run, to its history and its weights")
     add_run_options(train)
     add_watching_options(train)
-    train.add_argument("--method", choices=METHODS, default="classic", help="(default: classic)")
+    train.add_argument(
+        "--method",
+        type=_method,
+        default="classic",
+        metavar="NAME",
+        help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
+    )
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
     train.add_argument(
         "--validate",
@@ -143,12 +156,28 @@ def _add_others(commands):
 
 def _methods(text):
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or len(set(names)) < len(names):
+    unknown = [name for name in names if name not in METHODS and ":" not in name]
+    methods = [] if unknown else _loaded(names)
+    if unknown or len({method.name for method in methods}) < len(names):
         raise argparse.ArgumentTypeError(
-            f"must be different names of {', '.join(METHODS)}, not {text!r}"
+            f"must be different names of {', '.join(METHODS)}, or {OWN}, not {text!r}"
         )
-    return names
+    return methods
+
+
+def _method(text):
+    if text not in METHODS and ":" not in text:
+        raise argparse.ArgumentTypeError(
+            f"invalid choice: {text!r} (choose from {', '.join(METHODS)}, or {OWN})"
+        )
+    return _loaded([text])[0]
+
+
+def _loaded(names):
+    try:
+        return loading.load(names)
+    except loading.MethodError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _file_name(text):

@@ -7,23 +7,22 @@ import pathlib
 
 from research import results
 from research.merging import together
-from research.names import PARTIAL, SUITES, USERS, kind
+from research.methods.options import SHARED, SPACING, STEPS
+from research.names import PARTIAL, SUITES
 
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
         data, threads = _prepare(options)
-        from research.comparison import compare as compare_all
-        from research.experiment import check
+        from research.comparison import train_in_turns
 
         base = _experiment(options, data)
-        check(base, data)
         named, costs, record = _chosen(options, base, data)
         seeds = range(options.seeds)
-        histories = compare_all(named, seeds, data)
-        _tell_ratios(record["predicted_ratio"], histories, costs)
-        settings = _settings(options, base, data, list(named), seeds)
+        histories = train_in_turns(named, seeds, data)
+        _fill_in_ratios(record["predicted_ratio"], histories, costs, base.iterations)
+        settings = _settings(options, base, data, named, seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
     print(final)
@@ -34,29 +33,42 @@ def _chosen(options, base, data):
     """The experiments of a comparison and their costs by their labels, and what to record."""
     from research import prediction
     from research.comparison import of_methods
+    from research.experiment import check
     from research.studies import load_study
 
     study = load_study(options.study) if options.study else None
     named = study.experiments(base) if study else of_methods(base, options.methods)
+    for experiment in named.values():
+        check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
     if options.equal_time:
-        named = {label: prediction.equal_time(one, costs[label]) for label, one in named.items()}
-    record["iterations"] = {label: one.iterations for label, one in named.items()}
-    record["predicted_ratio"] = {
-        label: prediction.predicted_ratio(one, costs[label], base.iterations)
-        for label, one in named.items()
+        named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
+    named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
+    return named, costs, record | _recorded(named, costs, base.iterations)
+
+
+def _recorded(named, costs, iterations):
+    """What to record of experiments: their methods, lengths and predicted times."""
+    from research import labels, prediction
+
+    return {
+        "methods": labels.describe(named),
+        "iterations": {label: run.iterations for label, run in named.items()},
+        "predicted_ratio": {
+            label: prediction.predicted_ratio(run, costs[label], iterations)
+            for label, run in named.items()
+        },
     }
-    return named, costs, record
 
 
-def _tell_ratios(predicted, histories, costs):
-    """Fill in the ratios that only the runs could tell."""
-    from research.prediction import told_ratio
+def _fill_in_ratios(predicted, histories, costs, iterations):
+    """Fill in the ratios that are known only once the runs are over."""
+    from research.prediction import ratio_of_runs
 
     for label in [label for label, ratio in predicted.items() if ratio is None]:
         own = [history for history in histories if history.method == label]
-        predicted[label] = told_ratio(own, costs[label])
+        predicted[label] = ratio_of_runs(own, costs[label], iterations)
 
 
 def train(options):
@@ -67,63 +79,56 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
-        from research.prediction import predicted_ratio
 
-        base, one = _one(options, data)
-        run = _carried_out(options, one, data, folder)
+        base, experiment = _single(options, data)
+        run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
-        settings = _settings(options, base, data, [one.method], [one.seed])
-        costs = flops.block_costs(network)
-        predicted = {one.method: predicted_ratio(one, costs, base.iterations)}
-        _tell_ratios(predicted, [history], {one.method: costs})
-        results.save(
-            folder,
-            [history],
-            settings,
-            _environment(threads),
-            predicted,
-            iterations={one.method: one.iterations},
-        )
+        named, costs = {base.label: experiment}, {base.label: flops.block_costs(network)}
+        settings = _settings(options, base, data, named, [base.seed])
+        record = _recorded(named, costs, base.iterations)
+        _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
+        results.save(folder, [history], settings, _environment(threads), **record)
         network.save(folder / f"{options.save_weights or 'model'}.keras")
     split = "validation" if options.validate == "val" else "test"
     print(
-        f"{one.method}: {split} accuracy {100 * history.accuracy:.2f} %, "
+        f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "
         f"{sum(history.seconds):.1f} s of training"
     )
     print(f"Results: {_final(folder)}")
 
 
-def _carried_out(options, one, data, folder):
-    """The run, made to its end, with all that looks on."""
+def _carried_out(options, experiment, data, folder):
+    """The run, made to its end, with all its callbacks."""
     from batch.models.checkpoint import Checkpoints
-    from research import watchers
+    from research import callbacks
     from research.evaluation import Evaluation
     from research.metrics import default_name
     from research.run import Run
 
     evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
-    run = Run(one, data, evaluation=evaluation)
+    run = Run(experiment, data, evaluation=evaluation)
     checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
     if options.resume:
-        run.take_up(checkpoints)
+        run.resume(checkpoints)
         place = f"Going on after iteration {len(run.history)}"
         print(place if run.history else "No checkpoint: from the beginning", flush=True)
     made = len(run.history)
-    name = options.save_weights or default_name(one, data.name, options.epochs) + "_log"
+    name = options.save_weights or default_name(experiment, data.name, options.epochs) + "_log"
+    run.callbacks.append(callbacks.MetricsLog(folder / f"{name}.jsonl", made))
     with contextlib.ExitStack() as stack:
-        progress = stack.enter_context(watchers.Progress(one.iterations, made))
-        run.watchers = [progress, watchers.MetricsLog(folder / f"{name}.jsonl", made)]
         if options.eval_every:
-            run.watchers.append(watchers.LogLine())
+            run.callbacks.append(callbacks.LogLine())
         if options.tensorboard:
             from research.tensorboard import TensorBoardLog
 
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
-            run.watchers.append(stack.enter_context(log))
+            run.callbacks.append(stack.enter_context(log))
         if options.checkpoint_every:
-            run.watchers.append(watchers.CheckpointEvery(checkpoints, options.checkpoint_every))
-        run.advance(one.iterations)
+            run.callbacks.append(callbacks.CheckpointEvery(checkpoints, options.checkpoint_every))
+        progress = callbacks.Progress(experiment.iterations, made)
+        run.callbacks.insert(0, stack.enter_context(progress))
+        run.advance(experiment.iterations)
     return run
 
 
@@ -131,20 +136,20 @@ def _dry_run(options):
     data, _ = _prepare(options)
     from research.dry_run import describe
 
-    _, one = _one(options, data)
-    print(describe(one, data))
+    _, experiment = _single(options, data)
+    print(describe(experiment, data))
 
 
-def _one(options, data):
-    """The experiment of a single run, and the same with `--const-time`."""
+def _single(options, data):
+    """The experiment of a single run as it was asked for, and with the length that it will have."""
     from research import prediction
     from research.experiment import check
 
     base = _experiment(options, data, method=options.method, seed=options.seed)
     check(base, data)
     if not options.const_time:
-        return base, base
-    costs = prediction.costs({base.method: base}, data)[base.method]
+        return base, prediction.own_lengths({base.label: base}, data)[base.label]
+    costs = prediction.costs({base.label: base}, data)[base.label]
     return base, prediction.equal_time(base, costs)
 
 
@@ -235,18 +240,25 @@ def _experiment(options, data, **changes):
     return Experiment(**given, **changes)
 
 
-def _settings(options, experiment, data, methods, seeds):
-    """What it takes to run it again; what the methods have no use for is left out."""
+def _settings(options, base, data, named, seeds):
+    """What it takes to run it again; what the methods have no use for is left out.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    base : Experiment
+        What the experiments have in common.
+    data : utils.Data
+    named : dict from str to Experiment
+    seeds : sequence of int
+    """
     from batch.models.named import MODELS
 
     study = getattr(options, "study", None)
-    defaults = {} if study else MODELS[experiment.model].DEFAULTS
-    settings = dataclasses.asdict(experiment) | defaults | experiment.model_options
-    kinds = {kind(method) for method in methods}
-    unused = ["data", "method", "seed", "model_options"]
-    unused += [name for name, users in USERS.items() if not users & kinds]
-    unused += [] if experiment.milestones else ["milestones", "gamma"]
-    unused += ["t_0", "how_scale", "scale_lr"] if study else []
+    defaults = {} if study else MODELS[base.model].DEFAULTS
+    plain = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
+    settings = plain | defaults | base.model_options
+    unused = {"data", "method", "seed", "model_options", *_unread(base, named, study)}
     settings = {
         name: value for name, value in settings.items() if name not in unused and value is not None
     }
@@ -254,7 +266,7 @@ def _settings(options, experiment, data, methods, seeds):
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
     longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
     if "freeze_iterations" not in unused and not longer:
-        settings.setdefault("freeze_iterations", experiment.iterations)
+        settings.setdefault("freeze_iterations", base.iterations)
     return {
         "command": options.command,
         **chosen,
@@ -262,9 +274,21 @@ def _settings(options, experiment, data, methods, seeds):
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
         **settings,
-        "methods": list(methods),
+        "methods": [
+            label if study else run.trained_by.source or run.label for label, run in named.items()
+        ],
         "seeds": list(seeds),
     }
+
+
+def _unread(base, named, study):
+    """Names of the options that none of the experiments reads from what they have in common."""
+    read = {name for run in named.values() for name in run.trained_by.options}
+    if not base.milestones:
+        read -= STEPS.keys()
+    if study:
+        read -= SPACING.keys()
+    return SHARED.keys() - read
 
 
 def _environment(threads=None):
@@ -274,13 +298,13 @@ def _environment(threads=None):
 
 
 def _report(folder, histories, record):
-    """Write figures and page; its first table and what it says as text."""
+    """Write figures and page; return the first table and the statements as text."""
     from research.report import write_report
 
-    table, said = write_report(folder, histories, record)
-    return "\n".join([table.to_string(index=False), "", *said])
+    table, texts = write_report(folder, histories, record)
+    return "\n".join([table.to_string(index=False), "", *texts])
 
 
 def _final(partial):
-    """Where a folder of `results.new_folder` stands once it is whole."""
+    """The path that a folder of `results.new_folder` has in the end."""
     return partial.with_name(partial.name.removesuffix(PARTIAL))

@@ -1,38 +1,14 @@
-"""Several methods on several seeds: same data, same start, same order; and what that tells."""
+"""Several methods on several seeds: same data, same start, same order."""
 
 import dataclasses
 
-import numpy as np
-import pandas as pd
-from scipy import stats
-
-from batch.data.history import by_method
-from research import run as running
-from research.experiment import check
-from research.names import BASELINES, kind
-from research.watchers import Progress
-
-SUMMARY = [
-    "method",
-    "seeds",
-    "accuracy_mean",
-    "accuracy_std",
-    "seconds_mean",
-    "seconds_ratio",
-    "predicted_ratio",
-    "baseline",
-    "difference",
-    "ci_low",
-    "ci_high",
-]
-PAIRED = ("pairs", "time_ratio")  # more of them, which only words need
-
+from research import methods
 
 TURN = 10  # iterations
 
 
-def compare(named, seeds, data, quiet=False, watch=None):
-    """Carry out every experiment on every seed.
+def compare(named, seeds, data, quiet=False, callbacks=None):
+    """Train every experiment on every seed.
 
     Within a seed they take turns of a few iterations, so that what else the machine does meets them
     all alike. A short run that is thrown away goes first: TensorFlow's first steps are nobody's
@@ -41,121 +17,82 @@ def compare(named, seeds, data, quiet=False, watch=None):
     Parameters
     ----------
     named : dict from str to Experiment
-        By their labels, which are the methods of the histories.
+        By their labels, which are the methods of the histories. Where an experiment's method says
+        for how many iterations it trains, as shorter does, that counts.
     seeds : sequence of int
     data : utils.Data
     quiet : bool
         No progress bar.
-    watch : callable, optional
-        From a label and a seed to watchers of that run.
+    callbacks : callable, optional
+        From a label and a seed to callbacks of that run.
 
     Returns
     -------
     list of History
-        Grouped by seed, in the order of the experiments.
+        Grouped by seed, in the order of the experiments; `research.statistics.summarize` makes a
+        table of them.
+
+    Raises
+    ------
+    ValueError
+        If an experiment does not fit the data.
     """
-    for one in named.values():
-        check(one, data)
-    first = next(iter(named.values()))
-    short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
-    running.run(dataclasses.replace(first, **short), data)
+    from research.prediction import own_lengths
+
+    return train_in_turns(own_lengths(named, data), seeds, data, quiet, callbacks)
+
+
+def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
+    """As `compare`, each experiment for as many iterations as it has."""
+    from research.callbacks import Progress
+    from research.experiment import check
+    from research.run import Run
+
+    for experiment in named.values():
+        check(experiment, data)
+    total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     histories = []
-    total = len(seeds) * sum(one.iterations for one in named.values())
     with Progress(total, quiet=quiet) as progress:
+        _warm_up(next(iter(named.values())), data)
+        progress.restart()
         for seed in seeds:
             runs = {
-                label: running.Run(
-                    dataclasses.replace(one, seed=seed),
+                label: Run(
+                    dataclasses.replace(experiment, seed=seed),
                     data,
-                    [progress, *(watch(label, seed) if watch else ())],
+                    [progress, *(callbacks(label, seed) if callbacks else ())],
                 )
-                for label, one in named.items()
+                for label, experiment in named.items()
             }
-            while not all(one.done for one in runs.values()):
-                for one in runs.values():
-                    one.advance(TURN)
-                    one.settle()
+            _take_turns(runs.values())
             histories += [
-                dataclasses.replace(one.history, method=label) for label, one in runs.items()
+                dataclasses.replace(run.history, method=label) for label, run in runs.items()
             ]
     return histories
 
 
-def of_methods(base, methods):
-    """An experiment for each method, by its name; the base is what they have in common."""
-    return {method: dataclasses.replace(base, method=method) for method in methods}
-
-
-def summarize(histories, predicted):
-    """One row a method: accuracy, time, and the difference to its baseline.
+def of_methods(base, chosen):
+    """An experiment for each method, by its name; the base is what they have in common.
 
     Parameters
     ----------
-    histories : list of History
-    predicted : dict from str to float
-        As `compare` gives it.
-
-    Returns
-    -------
-    DataFrame
-        With the columns of `SUMMARY`. `seconds_ratio` is to classic, on the seeds that both have;
-        the difference in test accuracy is to `baseline`, paired over these seeds, with its 95 %
-        interval (Student's t).
-        What can't be told is empty: a ratio or a difference without the runs it needs, an interval
-        from fewer than 2 seeds. Of `PAIRED`, too: how many seeds were paired, and the time of these
-        runs over that of their baseline's.
+    base : Experiment
+    chosen : sequence of str or Method
     """
-    runs = {
-        method: {history.seed: history for history in own}
-        for method, own in by_method(histories).items()
+    return {
+        methods.find(method).name: dataclasses.replace(base, method=method) for method in chosen
     }
-    rows = [_row(method, runs, predicted.get(method)) for method in runs]
-    return pd.DataFrame(rows, columns=[*SUMMARY, *PAIRED])
 
 
-def paired_interval(differences, confidence=0.95):
-    """Mean of paired differences and its confidence interval; NaN for fewer than 2.
+def _warm_up(experiment, data):
+    from research.run import Run
 
-    Parameters
-    ----------
-    differences : array_like, shape (seeds,)
-
-    Returns
-    -------
-    mean, low, high : float
-    """
-    differences = np.asarray(differences, dtype=float)
-    if differences.size < 2:
-        return np.nan, np.nan, np.nan
-    mean = differences.mean()
-    margin = stats.t.ppf(0.5 + confidence / 2, differences.size - 1) * stats.sem(differences)
-    return mean, mean - margin, mean + margin
+    short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
+    Run(dataclasses.replace(experiment, **short), data).advance(2)
 
 
-def _row(method, all_runs, predicted):
-    runs = all_runs[method]
-    accuracies = [run.accuracy for run in runs.values()]
-    baseline = BASELINES.get(kind(method))
-    usual = all_runs.get(baseline, {})
-    shared = sorted(set(runs) & set(usual))
-    differences = [runs[seed].accuracy - usual[seed].accuracy for seed in shared]
-    return [
-        method,
-        len(runs),
-        np.mean(accuracies),
-        np.std(accuracies, ddof=1) if len(runs) > 1 else np.nan,
-        np.mean([sum(run.seconds) for run in runs.values()]),
-        _time_ratio(runs, all_runs.get("classic", {})),
-        predicted,
-        baseline if baseline in all_runs else None,
-        *paired_interval(differences),
-        len(shared),
-        _time_ratio(runs, usual),
-    ]
-
-
-def _time_ratio(runs, others):
-    """Seconds of runs over those of others, on the seeds that both have; NaN without any."""
-    shared = set(runs) & set(others)
-    ours, theirs = (sum(sum(one[seed].seconds) for seed in shared) for one in (runs, others))
-    return ours / theirs if shared else np.nan
+def _take_turns(runs):
+    while not all(run.done for run in runs):
+        for run in runs:
+            run.advance(TURN)
+            run.settle()

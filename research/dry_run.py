@@ -3,7 +3,8 @@
 from batch import flops
 from batch.schedules.stages import stages
 from research import experiment as experiments
-from research.prediction import predicted_ratio, published_estimate
+from research.methods.loading import errors_named
+from research.prediction import predicted_ratio
 
 RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
 SLACK = 1.4  # of the memory that activations take over what they hold, as measured
@@ -13,7 +14,8 @@ def describe(experiment, data):
     """The text that `resbatch train --dry-run` prints."""
     model = experiments.make_model(experiment, data)
     costs = flops.block_costs(model.network)
-    run = stages(model.trainer.schedule, experiment.iterations)
+    with errors_named(experiment.trained_by):
+        run = stages(model.trainer.schedule, experiment.iterations)
     lines = [
         *_network(experiment, model, costs),
         _run(experiment, data),
@@ -44,13 +46,13 @@ def _run(experiment, data):
     rows = len(data.train.labels)
     epochs = experiment.iterations * experiment.batch_size / rows
     return (
-        f"run: {experiment.method}, {experiment.iterations:,} iterations of "
+        f"run: {experiment.label}, {experiment.iterations:,} iterations of "
         f"{experiment.batch_size}, {epochs:.4g} epochs of {rows:,} images of {data.name}"
     )
 
 
 def _blocks(network, costs, run, epoch):
-    """A line a block: its size and cost, when it stops, and what a step costs from then on."""
+    """One line per block: its size and cost, when it stops, and what a step costs from then on."""
     whole = flops.step_cost(costs, (True,) * len(costs), dropping=False)
     lines = [
         f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"
@@ -68,12 +70,10 @@ def _blocks(network, costs, run, epoch):
 
 def _savings(experiment, costs):
     ratio = predicted_ratio(experiment, costs)
-    told = "what freezes depends on the run" if ratio is None else f"{100 * (1 - ratio):.1f} %"
-    lines = [f"predicted saving: {told}"]
-    if experiment.method == "freezeout":
-        published = published_estimate(experiment)
-        told = "none, it is for DenseNet-BC" if published is None else f"{100 * published:.1f} %"
-        lines.append(f"published estimate: {told}")
+    saving = "what freezes depends on the run" if ratio is None else f"{100 * (1 - ratio):.1f} %"
+    lines = [f"predicted saving: {saving}"]
+    if experiment.trained_by.estimate:
+        lines.append(f"published estimate: {experiment.trained_by.estimate(experiment)}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What a run ran on, for the record."""
+"""The versions and the machine of a run, for its record."""
 
 import os
 import platform
@@ -31,23 +31,28 @@ def describe(threads=None):
 
 def processor_name():
     """The processor's name."""
-    return _told("model name") or platform.processor() or platform.machine()
+    return _entry("model name") or platform.processor() or platform.machine()
 
 
 def bfloat16_units():
     """What the processor has for products in bfloat16, in words."""
-    flags = _told("flags").split() or _told("Features").split()
+    flags = processor_flags()
     for flag, units in UNITS:
         if flag in flags:
             return units
     return "none: slower than float32" if flags else "unknown"
 
 
-def _told(name):
-    """What the system tells of the first processor under a name; empty where it does not."""
+def processor_flags():
+    """What the processor can do, in the system's short words, as 'avx2'; empty if unknown."""
+    return _entry("flags").split() or _entry("Features").split()
+
+
+def _entry(name):
+    """What /proc/cpuinfo has of the first processor under a name; empty if it has nothing."""
     try:
         with open("/proc/cpuinfo") as lines:
-            told = [line.split(":", 1)[1].strip() for line in lines if line.startswith(name)]
+            entries = [line.split(":", 1)[1].strip() for line in lines if line.startswith(name)]
     except OSError:
         return ""
-    return told[0] if told else ""
+    return entries[0] if entries else ""

@@ -35,7 +35,7 @@ class Evaluation:
         Raises
         ------
         ValueError
-            If there are not as many images, or a metric tells nothing.
+            If there are not as many images, or a metric is 1 whatever the network says.
         """
         return RunEvaluation(self, experiment, data)
 

@@ -1,29 +1,15 @@
 """The whole configuration of one run."""
 
 import dataclasses
+import functools
 
-from batch import res_batch
-from batch.data.data import Data, Split
-from batch.models.named import MODELS
-from batch.schedules.freezeout import degree_of
-from batch.training.preprocessing import channel_statistics
+from research import methods
+from research.methods.loading import errors_named
+from research.methods.options import SHARED
 from research.recipes import NOTEBOOK
 
 HELD_OUT = 5000  # training images that validation takes
-KINDS = {  # name of each method's model in a pipeline
-    "classic": "resnet",
-    "annealed": "freeznet",
-    "freezeout": "freeznet",
-    "stochastic": "stochastic",
-    "layerfreezing": "freeznet",
-    "autofreeze": "freeznet",
-}
-RULES = {  # schedules of the methods that have one
-    "annealed": "Annealed",
-    "freezeout": "FreezeOut",
-    "layerfreezing": "LayerFreezing",
-    "autofreeze": "AutoFreeze",
-}
+NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,10 +20,8 @@ class Experiment:
     ----------
     data : str
         Name or path, as for `utils.load_data`.
-    method : {'classic', 'annealed', 'freezeout', 'stochastic', 'layerfreezing', 'autofreeze'}
-        A constant rate; the curve of FreezeOut's last block for every block; FreezeOut; stochastic
-        depth at the classic rate; and, on annealed's curve, blocks frozen linearly at the ends of
-        epochs, or when their gradients stop changing.
+    method : str or Method
+        How it is trained: the name of a method in `research.methods`, or a method of your own.
     model : str
         Name of the network, as in `batch.models.named.MODELS`.
     model_options : dict
@@ -74,7 +58,7 @@ class Experiment:
     """
 
     data: str = "digits"
-    method: str = "classic"
+    method: "str | methods.Method" = "classic"
     model: str = "resnet"
     model_options: dict = dataclasses.field(default_factory=dict)
     iterations: int = NOTEBOOK["iterations"]
@@ -83,85 +67,122 @@ class Experiment:
     learning_rate: float | None = NOTEBOOK["learning_rate"]
     momentum: float | None = NOTEBOOK["momentum"]
     weight_decay: float = NOTEBOOK["weight_decay"]
-    t_0: float = NOTEBOOK["t_0"]
-    how_scale: str = NOTEBOOK["how_scale"]
-    scale_lr: bool = NOTEBOOK["scale_lr"]
-    finetune_rate: float | None = NOTEBOOK["finetune_rate"]
+    t_0: float = SHARED["t_0"].default
+    how_scale: str = SHARED["how_scale"].default
+    scale_lr: bool = SHARED["scale_lr"].default
+    finetune_rate: float | None = SHARED["finetune_rate"].default
     freeze_iterations: int | None = None
     freeze_every: int | None = None
-    milestones: tuple = NOTEBOOK["milestones"]
-    gamma: float = NOTEBOOK["gamma"]
-    survival: float = res_batch.DEFAULTS["stochastic"]["survival"]
+    milestones: tuple = SHARED["milestones"].default
+    gamma: float = SHARED["gamma"].default
+    survival: float = SHARED["survival"].default
     augment: bool = NOTEBOOK["augment"]
     normalize: bool = NOTEBOOK["normalize"]
     precision: str = "float32"
     cache: str = "auto"
 
+    def __post_init__(self):
+        methods.find(self.method)  # an error now, not when it trains
+
     @property
-    def kind(self):
-        """Name of the method's model in a pipeline: resnet, freeznet, or stochastic."""
-        return KINDS[self.method]
+    def trained_by(self):
+        """The `Method`."""
+        return methods.find(self.method)
 
-    def schedule(self):
-        """The method's schedule as a model's config takes it; None for a constant rate."""
-        if self.kind != "freeznet":
-            return self._milestones() if self.milestones else None
-        settings = {
-            "finetune_rate": self.finetune_rate,
-            "iterations": self.freeze_iterations or self.iterations,
-            "learning_rate": self.learning_rate or res_batch.DEFAULTS["freeznet"]["learning_rate"],
-        }
-        if self.method in ("layerfreezing", "autofreeze"):
-            return RULES[self.method], {**settings, "every": self.freeze_every}
-        return RULES[self.method], {
-            **settings,
-            "t_0": self.t_0,
-            "degree": degree_of(self.how_scale),
-            "scaled": self.scale_lr,
-        }
+    @property
+    def label(self):
+        """Name of the method."""
+        return self.trained_by.name
 
-    def _milestones(self):
-        _, settings = self.optimizer()
-        return "MultiStep", {
-            "iterations": self.iterations,
-            "learning_rate": settings["learning_rate"],
-            "milestones": self.milestones,
-            "gamma": self.gamma,
-        }
+    def method_config(self, blocks):
+        """What the method adds to its model's config, checked.
 
-    def optimizer(self):
-        """The method's optimizer as a model's config takes it."""
-        name, settings = res_batch.DEFAULTS[self.kind]["optimizer"]
-        own = {"momentum": self.momentum}
-        if self.kind != "freeznet":
-            own["learning_rate"] = self.learning_rate
-        return name, {**settings, **{key: value for key, value in own.items() if value is not None}}
+        Parameters
+        ----------
+        blocks : int
+            Of its network, the classifier apart.
+
+        Raises
+        ------
+        ValueError
+            If it is no config of such a model; the message names the line of a user's own method.
+        """
+        method = self.trained_by
+        with errors_named(method, all_errors=True):
+            config = method.config(self._with_rates(), blocks)
+            _check_config(config, method, self.model, blocks)
+        return config
 
     def config(self, data):
         """The config of the method's model, but for its inputs."""
+        defaults = _defaults(self.trained_by)
         config = {
+            **({"survival": defaults["survival"]} if "survival" in defaults else {}),
             **self.model_options,
-            "optimizer": self.optimizer(),
+            "optimizer": self._optimizer(),
             "weight_decay": self.weight_decay,
             "augment": self.augment,
             "seed": self.seed,
             "precision": self.precision,
             "cache": self.cache,
         }
-        schedule = self.schedule()
-        if schedule:
-            config["schedule"] = schedule
-        if self.kind == "stochastic":
-            config["survival"] = self.survival
         if self.normalize:
+            from batch.training.preprocessing import channel_statistics
+
             config["normalize"] = channel_statistics(data.train.images)
-        return config
+        return {**config, **self.method_config(count_blocks(self, data))}
+
+    def _with_rates(self):
+        """The experiment with the action's learning rate and momentum, where none were given."""
+        defaults = _defaults(self.trained_by)
+        _, settings = defaults["optimizer"]
+        rates = {**defaults, **settings}
+        missing = [name for name in ("learning_rate", "momentum") if getattr(self, name) is None]
+        return dataclasses.replace(self, **{name: rates[name] for name in missing})
+
+    def _optimizer(self):
+        """The optimizer of the method's action as a model's config takes it."""
+        name, settings = _defaults(self.trained_by)["optimizer"]
+        given = {key: getattr(self, key) for key in ("learning_rate", "momentum")}
+        own = {key: value for key, value in given.items() if key in settings and value is not None}
+        return name, {**settings, **own}
+
+
+def _defaults(method):
+    """What the pipeline's action of a method does by default."""
+    from batch.res_batch import DEFAULTS
+
+    return DEFAULTS[method.model]
+
+
+def _check_config(config, method, model, blocks):
+    """Refuse what is no config of a model, and a schedule that does not fit the network."""
+    import numpy as np
+
+    from batch.checks import check_keys
+    from batch.models.named import MODELS
+    from batch.schedules import make_schedule
+
+    if not isinstance(config, dict):
+        raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
+    allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
+    check_keys(config, allowed, f"method '{method.name}'")
+    if "schedule" not in config:
+        if method.action == "train_freez":
+            raise ValueError("train_freez needs a 'schedule' in the config")
+        return
+    rates = np.asarray(make_schedule(config["schedule"], blocks)(0), dtype=float)
+    if rates.shape not in ((blocks,), (blocks + 1,)):
+        raise ValueError(
+            f"the schedule must give {blocks} rates, one for each block. Received: {rates}"
+        )
 
 
 def check(experiment, data):
-    """Refuse an experiment that can't be carried out, before any work is done."""
+    """Refuse an experiment that can't be run, before any work is done."""
     length = experiment.freeze_iterations or experiment.iterations
-    if experiment.freeze_every and experiment.freeze_every >= length:
+    every = experiment.freeze_every if "freeze_every" in experiment.trained_by.options else None
+    if every and every >= length:
         raise ValueError(f"--freeze-every must be below the {length} iterations of the schedule")
     if experiment.batch_size > len(data.train.labels):
         raise ValueError(
@@ -178,19 +199,42 @@ def hold_out(data):
     ValueError
         If that leaves fewer to train on.
     """
+    from batch.data.data import Data, Split
+
     images, labels = data.train.images, data.train.labels
     if len(labels) < 2 * HELD_OUT:
         raise ValueError(
             f"Validation takes {HELD_OUT:,} training images, and must leave as many: {data.name} "
             f"has {len(labels):,}. Validate on the test split."
         )
-    kept, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
-    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (kept, held)]
+    train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
+    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
     return Data(data.name, data.classes, *parts)
 
 
 def make_model(experiment, data):
     """The untrained model of an experiment."""
-    shape = data.train.images.shape[1:]
-    inputs = {"images": {"shape": shape}, "labels": {"classes": data.classes}}
-    return MODELS[experiment.model]({**experiment.config(data), "inputs": inputs})
+    return _named_model(experiment.model, experiment.config(data), *_inputs(data))
+
+
+def count_blocks(experiment, data):
+    """The number of blocks of an experiment's network, the classifier apart."""
+    options = tuple(sorted(experiment.model_options.items()))
+    return _count_blocks(experiment.model, options, *_inputs(data))
+
+
+@functools.cache
+def _count_blocks(name, options, shape, classes):
+    return len(_named_model(name, dict(options), shape, classes).network.layers) - 1
+
+
+def _named_model(name, config, shape, classes):
+    from batch.models.named import MODELS
+
+    inputs = {"images": {"shape": shape}, "labels": {"classes": classes}}
+    return MODELS[name]({**config, "inputs": inputs})
+
+
+def _inputs(data):
+    """Shape of the images, and number of classes."""
+    return data.train.images.shape[1:], data.classes

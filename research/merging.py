@@ -4,7 +4,10 @@ import dataclasses
 import itertools
 import pathlib
 
-from research.names import METHODS, USERS, kind
+from batch.data.history import by_method
+from research.labels import facts_of
+from research.methods import METHODS
+from research.methods.options import SHARED
 from research.results import ResultsError
 
 FREE = ("command", "methods", "seeds")  # settings in which folders that match may differ
@@ -35,19 +38,21 @@ def together(folders, loaded):
         If a folder is named twice.
     """
     records = [record for _, record in loaded]
-    runs = [(one.method, one.seed) for histories, _ in loaded for one in histories]
-    pairs = itertools.combinations(records, 2)
+    runs = [(run.method, run.seed) for histories, _ in loaded for run in histories]
+    pairs = itertools.combinations(loaded, 2)
     matched = len(set(runs)) == len(runs) and all(_match(*pair) for pair in pairs)
     prefixes = ["" if matched else f"{name}: " for name in _names(folders)]
     merged = _merged(prefixes, loaded, matched)
+    methods = _methods(prefixes, loaded, matched)
     record = {
-        "settings": _settings(records, merged, matched),
+        "settings": _settings(records, merged, methods, matched),
         "environment": _shared([record["environment"] for record in records]),
         "predicted_ratio": {
             prefix + label: ratio
             for prefix, record in zip(prefixes, records)
             for label, ratio in record["predicted_ratio"].items()
         },
+        "methods": methods,
     }
     if len(loaded) == 1 and "study" in records[0]:  # a study is about its own runs
         record["study"] = records[0]["study"]
@@ -57,30 +62,57 @@ def together(folders, loaded):
 def _merged(prefixes, loaded, matched):
     """All histories, methods renamed; where they match, in the order of a comparison."""
     merged = [
-        dataclasses.replace(one, method=prefix + one.method)
+        dataclasses.replace(run, method=prefix + run.method)
         for prefix, (histories, _) in zip(prefixes, loaded)
-        for one in histories
+        for run in histories
     ]
     if matched:
-        order = [*METHODS, *dict.fromkeys(kind(one.method) for one in merged)]
-        merged.sort(key=lambda one: (one.seed, order.index(kind(one.method))))
+        order = [*METHODS, *dict.fromkeys(_first_word(run.method) for run in merged)]
+        merged.sort(key=lambda run: (run.seed, order.index(_first_word(run.method))))
     return merged
 
 
-def _settings(records, merged, matched):
+def _methods(prefixes, loaded, matched):
+    """What the labels stand for; without baselines where nothing is compared."""
+    methods = {
+        prefix + label: facts
+        for prefix, (histories, record) in zip(prefixes, loaded)
+        for label, facts in _facts(histories, record).items()
+    }
+    if matched:
+        return methods
+    return {label: {**facts, "baseline": None} for label, facts in methods.items()}
+
+
+def _facts(histories, record):
+    return facts_of(by_method(histories), record.get("methods"))
+
+
+def _first_word(label):
+    """The method that a label begins with, as in 'freezeout cubic, t_0 0.8'."""
+    return label.split(" ")[0]
+
+
+def _settings(records, merged, methods, matched):
     """Settings of one comparison with the runs of several records."""
     settings = [record["settings"] for record in records]
-    whole = {name: value for one in settings for name, value in one.items()}
-    told = {
+    whole = {name: value for own in settings for name, value in own.items()}
+    together = {
         **(whole if matched else _shared(settings)),
         "command": "compare",
-        "methods": list(dict.fromkeys(one.method for one in merged)),
-        "seeds": sorted({one.seed for one in merged}),
+        "methods": [_as_given(label, methods) if matched else label for label in by_method(merged)],
+        "seeds": sorted({run.seed for run in merged}),
         **({} if matched else {"matched": False}),
     }
     if len(records) > 1:
-        told.pop("study", None)
-    return told
+        together.pop("study", None)
+    return together
+
+
+def _as_given(label, methods):
+    """A label as `--methods` takes it: a method of a user's own by its file or module."""
+    source = methods[label]["method"]
+    return source if source and ":" in source else label
 
 
 def _names(folders):
@@ -92,22 +124,27 @@ def _names(folders):
     return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
-def _match(one, other):
-    """Whether runs of two records differ in nothing but their methods and seeds."""
-    if any(one["environment"].get(name) != other["environment"].get(name) for name in MACHINE):
+def _match(folder, other):
+    """Whether the runs of two folders differ in nothing but their methods and seeds."""
+    records = [record for _, record in (folder, other)]
+    ours, theirs = (record["environment"] for record in records)
+    if any(ours.get(name) != theirs.get(name) for name in MACHINE):
         return False
-    one, other = one["settings"], other["settings"]
-    used = [{kind(method) for method in settings["methods"]} for settings in (one, other)]
+    read = [
+        {name for facts in _facts(*loaded).values() for name in facts["options"]}
+        for loaded in (folder, other)
+    ]
+    ours, theirs = (record["settings"] for record in records)
     compared = [
         name
-        for name in {*one, *other}.difference(FREE)
-        if all(kinds & USERS.get(name, kinds) for kinds in used)  # else no use for one of them
+        for name in {*ours, *theirs}.difference(FREE)
+        if name not in SHARED or all(name in options for options in read)  # else of no use to one
     ]
-    return all(one.get(name) == other.get(name) for name in compared)
+    return all(ours.get(name) == theirs.get(name) for name in compared)
 
 
 def _shared(dicts):
-    """What all have, with the same value."""
+    """The entries that are the same in all dicts."""
     first, *others = dicts
     return {
         name: value

@@ -1,20 +1,20 @@
-"""The file of metrics that `research.watchers.MetricsLog` writes: one JSON object a line."""
+"""The file of metrics that `research.callbacks.MetricsLog` writes: one JSON object per line."""
 
 import json
 import pathlib
 
 
 def read_metrics(path):
-    """The objects in a file that `MetricsLog` writes; a last line that is not whole is left out."""
+    """The objects in a file that `MetricsLog` writes; an incomplete last line is left out."""
     lines = pathlib.Path(path).read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def default_name(experiment, data_name, epochs=None):
-    """A name that tells the settings, in the manner of the program published with FreezeOut.
+    """A name made of the settings, as the program published with FreezeOut makes it.
 
     As in `densenet_k12L76_ice80_cubicTrue_seed0_epochs100_cifar100`: network, 100·t_0, spacing,
-    whether rates are scaled, seed, length, data. Methods without a schedule have their name there.
+    whether rates are scaled, seed, length, data. Other methods have their name in place of these.
     """
     letters = {
         "growth_rate": "k",
@@ -25,9 +25,8 @@ def default_name(experiment, data_name, epochs=None):
     }
     options = experiment.model_options
     network = "".join(f"{short}{options[key]}" for key, short in letters.items() if key in options)
-    method = experiment.method
-    if method == "freezeout":
-        method = f"ice{100 * experiment.t_0:.0f}_{experiment.how_scale}{experiment.scale_lr}"
+    method = experiment.trained_by
+    named = method.file_name(experiment) if method.file_name else method.name
     length = f"epochs{epochs}" if epochs else f"iterations{experiment.iterations}"
-    parts = (experiment.model, network, method, f"seed{experiment.seed}", length, data_name)
+    parts = (experiment.model, network, named, f"seed{experiment.seed}", length, data_name)
     return "_".join(part for part in parts if part)

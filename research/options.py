@@ -1,19 +1,19 @@
 """Options of the commands that train: network, training, methods; and what their values may be."""
 
 import argparse
-import math
 
-from research.names import BLOCKS, CACHES, HOW_SCALE, METRICS, MODELS, top_k
-from research.recipes import MODEL_OPTIONS, PRESETS
+from research.arguments import count, not_negative, positive, probability, share
+from research.methods import METHODS, users
+from research.methods.freezeout import PRESETS
+from research.names import BLOCKS, CACHES, METRICS, MODELS, top_k
+from research.recipes import MODEL_OPTIONS
 
 
 def add_run_options(parser):
     """Add what `compare` and `train` have in common."""
     _add_network_options(parser.add_argument_group("network"))
     _add_training_options(parser.add_argument_group("training"))
-    methods = parser.add_argument_group("methods")
-    _add_schedule_options(methods)
-    _add_options_of_constant_rates(methods)
+    _add_method_options(parser.add_argument_group("methods"))
     parser.add_argument(
         "--data",
         metavar="NAME|PATH",
@@ -43,10 +43,10 @@ def _add_network_options(group):
         default=None,
         help="of densenet (default: yes)",
     )
-    group.add_argument("--compression", type=_share, metavar="θ", help="of densenet (default: 0.5)")
+    group.add_argument("--compression", type=share, metavar="θ", help="of densenet (default: 0.5)")
     group.add_argument("--widen-factor", type=count, metavar="K", help="of wideresnet (default: 2)")
     group.add_argument(
-        "--dropout", type=_probability, metavar="P", help="of wideresnet (default: 0)"
+        "--dropout", type=probability, metavar="P", help="of wideresnet (default: 0)"
     )
     group.add_argument(
         "--block",
@@ -67,17 +67,17 @@ def _add_training_options(group):
     length.add_argument("--epochs", type=count, metavar="N", help="(default: – (100))")
     group.add_argument("--batch-size", type=count, metavar="N", help="(default: 300 (50))")
     group.add_argument(
-        "--learning-rate", type=_positive, metavar="RATE", help="(default: the method's (0.1))"
+        "--learning-rate", type=positive, metavar="RATE", help="(default: the method's (0.1))"
     )
     group.add_argument(
         "--momentum",
-        type=_probability,
+        type=probability,
         metavar="M",
         help="Nesterov's (default: the method's (0.9))",
     )
     group.add_argument(
         "--weight-decay",
-        type=_not_negative,
+        type=not_negative,
         metavar="λ",
         help="L2, in the gradients of active blocks (default: 0 (1e-4))",
     )
@@ -93,44 +93,22 @@ def _add_training_options(group):
         )
 
 
-def _add_schedule_options(group):
-    group.description = "Schedules of freezeout and annealed, and stochastic depth."
-    group.add_argument(
-        "--t-0",
-        type=_share,
-        metavar="T0",
-        help="when the first block stops, as a share of the schedule, before --how-scale "
-        "(default: 0.6 (0.8))",
-    )
-    group.add_argument(
-        "--how-scale",
-        choices=HOW_SCALE,
-        help="spacing of the blocks' last iterations (default: linear (cubic))",
-    )
-    group.add_argument(
-        "--scale-lr",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="start each block at the learning rate divided by its share (default: no (yes))",
-    )
+def _add_method_options(group):
+    """Add what our methods say of their options, each once."""
+    group.description = "A method of your own may read the same options."
+    options = {}
+    for method in METHODS.values():
+        options |= method.options
+    for name, option in options.items():
+        if option.flag:
+            text = f"of {', '.join(users(name))}: {option.help_text()}"
+            flag = f"--{name.replace('_', '-')}"
+            group.add_argument(flag, default=None, help=text, **option.flag)
     group.add_argument(
         "--preset",
         choices=PRESETS,
-        help="these three by a name: 'thrifty' is what saved most of FreezeOut's schedules within "
-        "0.1 points on MNIST",
-    )
-    group.add_argument(
-        "--freeze-every",
-        type=count,
-        metavar="N",
-        help="of layerfreezing and autofreeze: iterations from one decision to the next (default: "
-        "a tenth of the schedule)",
-    )
-    group.add_argument(
-        "--freeze-iterations",
-        type=count,
-        metavar="N",
-        help="last iteration of the schedules (default: the run's last)",
+        help="--t-0, --how-scale and --scale-lr by a name: 'thrifty' is what saved most of "
+        "FreezeOut's schedules within 0.1 points on MNIST",
     )
     group.add_argument(
         "--cache",
@@ -138,24 +116,6 @@ def _add_schedule_options(group):
         default="auto",
         help="where to keep what frozen blocks compute for each image: where it pays and there is "
         "room, in memory, in a temporary file, compressed, or nowhere (default: auto)",
-    )
-
-
-def _add_options_of_constant_rates(group):
-    group.add_argument(
-        "--milestones",
-        type=_milestones,
-        metavar="LIST",
-        help="of classic and stochastic: comma-separated shares of the run at which the rate is "
-        "multiplied by --gamma (default: none)",
-    )
-    group.add_argument("--gamma", type=_positive, metavar="G", help="(default: 0.2)")
-    group.add_argument(
-        "--survival",
-        type=_probability,
-        default=0.6,
-        metavar="P",
-        help="stochastic depth: probability that the last block's branch survives (default: 0.6)",
     )
 
 
@@ -213,31 +173,6 @@ def add_out(parser, default):
     parser.add_argument("--overwrite", action="store_true", help="replace earlier results in --out")
 
 
-def count(text):
-    """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
-    return int(text)
-
-
-def _number(text, fits, expected):
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not fits(value):
-        raise argparse.ArgumentTypeError(f"must be a number {expected}, not {text!r}")
-    return value
-
-
-def _probability(text):
-    return _number(text, lambda value: 0 <= value <= 1, "from 0 to 1")
-
-
-def _share(text):
-    return _number(text, lambda value: 0 < value <= 1, "above 0, at most 1")
-
-
 def _metrics(text):
     names = tuple(name.strip() for name in text.split(","))
     unknown = [name for name in names if name not in METRICS and not top_k(name)]
@@ -246,21 +181,6 @@ def _metrics(text):
             f"must be different names of {', '.join(METRICS)}, top5 or another number, not {text!r}"
         )
     return names
-
-
-def _milestones(text):
-    shares = tuple(_share(part) for part in text.split(","))
-    if sorted(set(shares)) != list(shares):
-        raise argparse.ArgumentTypeError(f"must rise, not {text!r}")
-    return shares
-
-
-def _positive(text):
-    return _number(text, lambda value: 0 < value < math.inf, "above 0")
-
-
-def _not_negative(text):
-    return _number(text, lambda value: 0 <= value < math.inf, "of 0 or more")
 
 
 def _depth(text):

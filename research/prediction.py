@@ -5,10 +5,14 @@ import dataclasses
 import numpy as np
 
 from batch import flops
+from batch.checks import positive_whole
 from batch.models.named import MODELS
 from batch.schedules import make_schedule, observes
 from batch.schedules.freezeout import calc_speedup
-from research.experiment import make_model
+from research.experiment import count_blocks, make_model
+from research.methods.loading import errors_named
+
+ONLY_TRAINING = ("schedule", "optimizer", "learning_rate")  # keys that change no network
 
 
 def costs(experiments, data):
@@ -24,19 +28,63 @@ def costs(experiments, data):
     dict from str to list of BlockCost
     """
     counted, labelled = {}, {}
-    for label, one in experiments.items():
-        survival = one.survival if one.kind == "stochastic" else None
-        network = (one.model, tuple(sorted(one.model_options.items())), survival)
+    for label, experiment in experiments.items():
+        network = _network(experiment, data)
         if network not in counted:
-            counted[network] = flops.block_costs(make_model(one, data).network)
+            counted[network] = flops.block_costs(make_model(experiment, data).network)
         labelled[label] = counted[network]
     return labelled
+
+
+def _network(experiment, data):
+    """What distinguishes the network of an experiment, its method's changes included."""
+    config = experiment.method_config(count_blocks(experiment, data))
+    changes = {key: value for key, value in config.items() if key not in ONLY_TRAINING}
+    options = tuple(sorted(experiment.model_options.items()))
+    return experiment.model, options, repr(sorted(changes.items()))
+
+
+def own_length(experiment, costs):
+    """The experiment with its method's own number of iterations, if it has one.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    costs : list of BlockCost
+        Of its network.
+    """
+    method = experiment.trained_by
+    if method.iterations is None:
+        return experiment
+    with errors_named(method, all_errors=True):
+        iterations = positive_whole("iterations", method.iterations(experiment, costs))
+    return dataclasses.replace(experiment, iterations=iterations)
+
+
+def own_lengths(experiments, data):
+    """Experiments with the number of iterations that each will have.
+
+    Parameters
+    ----------
+    experiments : dict from str to Experiment
+    data : utils.Data
+    """
+    own = {
+        label: experiment
+        for label, experiment in experiments.items()
+        if experiment.trained_by.iterations
+    }
+    counted = costs(own, data)
+    return {
+        label: own_length(experiment, counted[label]) if label in own else experiment
+        for label, experiment in experiments.items()
+    }
 
 
 def predicted_ratio(experiment, costs, iterations=None):
     """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
 
-    None for a schedule that looks at training: only the run will tell.
+    None for a schedule that looks at training: only the run can show it.
 
     Parameters
     ----------
@@ -46,25 +94,29 @@ def predicted_ratio(experiment, costs, iterations=None):
     iterations : int, optional
         Of the classic run; as many as the experiment's by default.
     """
-    schedule = experiment.schedule() or ("Constant", {"learning_rate": 1})
-    made = make_schedule(schedule, len(costs) - 1)
-    if observes(made):
+    method, blocks = experiment.trained_by, len(costs) - 1
+    config = experiment.method_config(blocks)
+    schedule = make_schedule(config.get("schedule", ("Constant", {"learning_rate": 1})), blocks)
+    if method.adapts or observes(schedule):
         return None
-    ratio = flops.predicted_ratio(costs, made, experiment.iterations)
+    with errors_named(method):
+        ratio = flops.predicted_ratio(costs, schedule, experiment.iterations)
     return ratio * experiment.iterations / (iterations or experiment.iterations)
 
 
-def told_ratio(histories, costs):
+def ratio_of_runs(histories, costs, iterations):
     """The same ratio for runs that are over, from the FLOPs of what was frozen in them.
 
     Parameters
     ----------
     histories : list of History
-        Runs of one method, as long as the classic one, in which only leading blocks were frozen.
+        Runs of one method in which only leading blocks were frozen.
     costs : list of BlockCost
+    iterations : int
+        Of the classic run.
     """
     steps = flops.frozen_ratios(costs)
-    return float(np.mean([steps[history.frozen].mean() for history in histories]))
+    return float(np.mean([steps[history.frozen].sum() / iterations for history in histories]))
 
 
 def equal_time(experiment, costs):
@@ -74,7 +126,12 @@ def equal_time(experiment, costs):
     """
     longer = experiment
     for _ in range(3):  # stretched, a schedule saves nearly the same share
-        iterations = round(experiment.iterations / predicted_ratio(longer, costs))
+        ratio = predicted_ratio(longer, costs)
+        if ratio is None:
+            raise ValueError(
+                f"Equal times need a saving that is known before the run: not {experiment.label}"
+            )
+        iterations = round(experiment.iterations / ratio)
         freeze = experiment.freeze_iterations
         if freeze:
             freeze = round(freeze * iterations / experiment.iterations)

@@ -5,7 +5,10 @@ Plain values, so that the command line can read them without starting TensorFlow
 
 import pathlib
 
-from research.names import PARTIAL, USERS, USUAL
+from research.methods import FREEZEOUT, USUAL, users
+from research.methods.freezeout import PRESETS
+from research.methods.options import SHARED, SPACING, STEPS
+from research.names import PARTIAL
 
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
     "iterations": 150,
@@ -13,14 +16,9 @@ NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the met
     "learning_rate": None,
     "momentum": None,
     "weight_decay": 0.0,
-    "t_0": 0.6,
-    "how_scale": "linear",
-    "scale_lr": False,
-    "finetune_rate": 1e-2,
-    "milestones": (),
-    "gamma": 0.2,
     "augment": False,
     "normalize": False,
+    **{name: option.default_for(published=False) for name, option in SHARED.items()},
 }
 PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program published with it
     "epochs": 100,
@@ -28,17 +26,9 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "learning_rate": 0.1,
     "momentum": 0.9,
     "weight_decay": 1e-4,
-    "t_0": 0.8,
-    "how_scale": "cubic",
-    "scale_lr": True,
-    "finetune_rate": None,
-    "milestones": (),
-    "gamma": 0.2,
     "augment": True,
     "normalize": True,
-}
-PRESETS = {  # schedules of freezeout by name; found by searches (`research.studies.saving`)
-    "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
+    **{name: option.default_for(published=True) for name, option in SHARED.items()},
 }
 MODEL_OPTIONS = {  # that a network's config may have
     "densenet": ("depth", "growth_rate", "bottleneck", "compression"),
@@ -78,7 +68,7 @@ STUDIES = {
     # Depths, length and seeds of the paper: months on two cores.
     "wide-resnet-full": {**WIDE, "depth": 28, "epochs": 200, "batch_size": 128, "seeds": 5},
 }
-OF_SCHEDULES = ("t_0", "how_scale", "scale_lr", "preset", "milestones", "gamma")
+OF_SCHEDULES = (*SPACING, "preset", *STEPS)
 FIXED = {  # options that a study's runs differ in, by its module
     "freezeout": (*OF_SCHEDULES, "freeze_every"),
     "saving": OF_SCHEDULES,
@@ -113,7 +103,7 @@ def settle(options):
     if "iterations" in study:
         recipe.pop("epochs", None)
     defaults = {**COMMON, **recipe, **study}
-    gamma = options.gamma
+    given = [name for name in SHARED if getattr(options, name, None) is not None]
     if options.iterations or options.epochs:
         defaults = {key: defaults[key] for key in defaults if key not in ("iterations", "epochs")}
     for name, value in defaults.items():
@@ -129,7 +119,10 @@ def settle(options):
     if isinstance(options.depth, str) and options.model != "vgg":
         raise ValueError(f"--depth of {options.model} must be a number, not {options.depth!r}")
     _settle_methods(options)
-    _refuse_milestones(options, gamma)
+    if not getattr(options, "study", None):
+        _refuse_unread(options, given)
+    if "gamma" in given and not options.milestones:
+        raise ValueError("--gamma needs --milestones, at which to multiply the rate by it")
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
@@ -137,30 +130,62 @@ def settle(options):
 
 def _apply_preset(options):
     """Give the schedule of freezeout the values that a preset stands for."""
-    methods = [options.method] if "method" in options else options.methods or ["freezeout"]
-    if options.preset and "freezeout" not in methods:
-        raise ValueError(f"--preset {options.preset} is for freezeout, not {', '.join(methods)}")
-    for name, value in PRESETS.get(options.preset, {}).items():
-        if getattr(options, name, None) is not None:
+    if not options.preset:
+        return
+    chosen = _chosen(options) or [FREEZEOUT]
+    if not any(SPACING.keys() <= method.options.keys() for method in chosen):
+        raise ValueError(
+            f"--preset {options.preset} is for {FREEZEOUT.name}, not "
+            f"{', '.join(method.name for method in chosen)}"
+        )
+    for name, value in PRESETS[options.preset].items():
+        if getattr(options, name) is not None:
             raise ValueError(f"--preset {options.preset} says {_flag(name)}: give one of them")
         setattr(options, name, value)
+
+
+def _chosen(options):
+    """The methods that were asked for; None if they are the usual ones."""
+    return [options.method] if "method" in options else options.methods
 
 
 def _settle_methods(options):
     """The usual methods that the network can be trained by, where none were asked for."""
     residual = options.model not in NOT_RESIDUAL
-    usual = [name for name in USUAL if name != "stochastic" or residual]
-    options.methods = [options.method] if "method" in options else options.methods or usual
-    if "stochastic" in options.methods and not residual:
-        raise ValueError(f"--model {options.model} has no residual branches: nothing stochastic")
     equal = [flag for flag in ("equal_time", "const_time") if getattr(options, flag, False)]
-    if "autofreeze" in options.methods and equal:
-        raise ValueError(
-            f"{_flag(equal[0])} needs a saving that is known before the run: not autofreeze"
-        )
-    unused = not USERS["freeze_every"] & set(options.methods)
-    if options.freeze_every and unused and not getattr(options, "study", None):
-        raise ValueError("--freeze-every is for layerfreezing and autofreeze")
+    usual = [
+        method
+        for method in USUAL
+        if (residual or not method.drops_branches) and not (equal and method.iterations)
+    ]
+    options.methods = _chosen(options) or usual
+    dropping = [method.name for method in options.methods if method.drops_branches]
+    if dropping and not residual:
+        raise ValueError(f"--model {options.model} has no residual branches: nothing {dropping[0]}")
+    for flag in equal:
+        _refuse_equal_time(options.methods, _flag(flag))
+
+
+def _refuse_equal_time(methods, flag):
+    """Refuse a run as long as classic's where nobody knows how long, or the method says so."""
+    for method in methods:
+        if method.adapts:
+            raise ValueError(
+                f"{flag} needs a saving that is known before the run: not {method.name}"
+            )
+        if method.iterations:
+            raise ValueError(
+                f"{flag} says for how many iterations each method trains, and so does "
+                f"{method.name}: leave one of them out"
+            )
+
+
+def _refuse_unread(options, given):
+    """Refuse options that none of the methods reads, where that must be a mistake."""
+    for name in given:
+        option = SHARED[name]
+        if option.refused and not any(name in method.options for method in options.methods):
+            raise ValueError(f"{_flag(name)} is for {' and '.join(users(name))}: {option.refused}")
 
 
 def _refuse_with_study(options):
@@ -186,16 +211,8 @@ def _refuse_folders(options):
             raise ValueError("--tensorboard must lie outside --out, which appears when all is done")
 
 
-def _refuse_milestones(options, gamma):
-    """Refuse milestones of a rate that has none, and a factor without milestones."""
-    if options.milestones and not set(options.methods) & {"classic", "stochastic"}:
-        raise ValueError("--milestones are those of classic and stochastic: no other rate has any")
-    if gamma is not None and not options.milestones:
-        raise ValueError("--gamma needs --milestones, at which to multiply the rate by it")
-
-
 def study_module(study):
-    """Name of the module in `research` that a study is carried out by."""
+    """Name of the module in `research` that makes a study."""
     return study.removesuffix("-full").replace("-", "_")
 
 

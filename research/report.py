@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from batch.data.history import by_method
 from research import studies
-from research.comparison import summarize
-from research.names import kind
+from research.labels import facts_of
+from research.statistics import statements, summarize
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
@@ -37,11 +37,35 @@ def write_report(folder, histories, record):
         What it says.
     """
     folder = pathlib.Path(folder)
-    summary = summarize(histories, record["predicted_ratio"])
-    loss = _png(loss_figure(histories))
-    (folder / "loss.png").write_bytes(loss)
+    methods = facts_of(by_method(histories), record.get("methods"))
+    summary = summarize(histories, record["predicted_ratio"], methods)
+    figures = _figures(histories, methods)
+    (folder / "loss.png").write_bytes(figures[0][1])
+    compared = "study" not in record or summary.baseline.notna().any()
+    tables = _tables(histories, summary if compared else summary[:0])
+    texts = statements(summary)
+    if "study" in record:
+        table, texts, figure = _study(folder, histories, record)
+        tables.insert(0, table)
+        figures.insert(0, figure)
+    page = _template().render(
+        record=record,
+        title=_title(record["settings"], methods),
+        length=_length(histories),
+        tables=[(list(table), table.to_numpy().tolist()) for table in tables],
+        statements=texts,
+        compared=compared,
+        split="the held-out training images" if _validated(record) else "the whole test split",
+        figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
+    )
+    (folder / "report.html").write_text(page)
+    return tables[0], texts
+
+
+def _figures(histories, methods):
+    """Title, PNG and caption of each figure, the loss first."""
     figures = [
-        ("Training loss", loss, _loss_caption(histories)),
+        ("Training loss", _png(loss_figure(histories)), _loss_caption(histories, methods)),
         (
             "Accuracy and time",
             _png(accuracy_figure(histories)),
@@ -51,28 +75,18 @@ def write_report(folder, histories, record):
     if any(any(history.frozen) for history in histories):
         caption = "Leading blocks without a backward pass; where seeds differ, a line for each."
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
-    compared = "study" not in record or summary.baseline.notna().any()
-    rows = [table_row(row) for _, row in summary.iterrows()] if compared else []
-    tables = [pd.DataFrame(rows, columns=COLUMNS)] if compared else []
+    return figures
+
+
+def _tables(histories, summary):
+    """The tables of texts: what the methods reached, and what their caches held."""
+    tables = []
+    if len(summary):
+        rows = [table_row(row) for _, row in summary.iterrows()]
+        tables.append(pd.DataFrame(rows, columns=COLUMNS))
     if any(history.cache for history in histories):
         tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
-    said = statements(summary)
-    if "study" in record:
-        table, said, figure = _study(folder, histories, record)
-        tables.insert(0, table)
-        figures.insert(0, figure)
-    page = _template().render(
-        record=record,
-        title=_title(record["settings"]),
-        length=_length(histories),
-        tables=[(list(table), table.to_numpy().tolist()) for table in tables],
-        statements=said,
-        compared=compared,
-        split="the held-out training images" if _validated(record) else "the whole test split",
-        figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
-    )
-    (folder / "report.html").write_text(page)
-    return tables[0], said
+    return tables
 
 
 def _study(folder, histories, record):
@@ -82,13 +96,13 @@ def _study(folder, histories, record):
     table.to_csv(folder / "study.csv", index=False)
     png = _png(study.figure(table))
     (folder / "study.png").write_bytes(png)
-    said = study.statements(table, len(record["settings"]["seeds"]))
-    return studies.texts(study, table), said, (study.TITLE, png, study.CAPTION)
+    texts = study.statements(table, len(record["settings"]["seeds"]))
+    return studies.texts(study, table), texts, (study.TITLE, png, study.CAPTION)
 
 
-def _title(settings):
+def _title(settings, methods):
     """What was compared, and on which data if they are the same for all."""
-    subject = ", ".join(settings["methods"])
+    subject = ", ".join(methods)
     if "study" in settings:
         subject = f"the study '{settings['study']}'"
     on = f" on {settings['data']}" if "data" in settings else ""
@@ -128,13 +142,13 @@ CACHE_COLUMNS = (
 
 
 def cache_rows(histories):
-    """A row a method that kept what frozen blocks compute: means over its runs, as texts."""
+    """One row per method that cached what frozen blocks compute: means over its runs, as texts."""
     rows = []
     for method, runs in by_method(histories).items():
-        kept = [run.cache for run in runs if run.cache]
-        if kept:
+        caches = [run.cache for run in runs if run.cache]
+        if caches:
             asked, hits, held, saved = (
-                np.mean([one[name] for one in kept])
+                np.mean([cache[name] for cache in caches])
                 for name in ("asked", "hits", "bytes", "seconds_saved")
             )
             share = f"{100 * hits / asked:.1f}"
@@ -143,9 +157,9 @@ def cache_rows(histories):
 
 
 def table_row(row):
-    """A row of the summary as the texts of a table's cells; a dash is what can't be told."""
+    """A row of the summary as the texts of a table's cells; a dash is an unknown value."""
     spread = "" if np.isnan(row.accuracy_std) else f" ± {100 * row.accuracy_std:.2f}"
-    told = not np.isnan(row.difference)
+    known = not np.isnan(row.difference)
     return (
         row.method,
         str(row.seeds),
@@ -153,38 +167,9 @@ def table_row(row):
         f"{row.seconds_mean:.1f}",
         studies.number(row.seconds_ratio, 3),
         studies.number(row.predicted_ratio, 3),
-        f"{100 * row.difference:+.2f} to {row.baseline}" if told else "–",
-        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}" if told else "–",
+        f"{100 * row.difference:+.2f} to {row.baseline}" if known else "–",
+        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}" if known else "–",
     )
-
-
-def statements(summary):
-    """What the rows say about their methods against the baselines, a text each."""
-    rows = {row.method: row for _, row in summary.iterrows()}
-    return [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
-
-
-def _statement(row, baseline):
-    return (
-        f"{row.method} against {row.baseline}: {_verdict(row)} "
-        f"It took {row.time_ratio:.2f} of the time of {row.baseline}; "
-        f"their FLOPs predict {row.predicted_ratio / baseline.predicted_ratio:.2f}."
-    )
-
-
-def _verdict(row):
-    if np.isnan(row.difference):
-        return "one seed tells nothing about accuracy; run at least two."
-    sign = "more" if row.difference >= 0 else "less"
-    found = (
-        f"{abs(100 * row.difference):.2f} points {sign} accuracy, 95 % interval "
-        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.pairs} seeds."
-    )
-    if np.isclose(row.ci_low, row.ci_high, rtol=0, atol=1e-9):
-        return found + " All seeds gave the same, which says little about others: run more."
-    if row.ci_low > 0 or row.ci_high < 0:
-        return found + " Seeds alone would hardly give that."
-    return found + " That can't be told from chance."
 
 
 def loss_figure(histories):
@@ -199,7 +184,7 @@ def loss_figure(histories):
 
 
 def accuracy_figure(histories):
-    """Accuracy against time, a dot a run and a cross a method."""
+    """Accuracy against time, one dot per run, one cross per method."""
     figure, axis = _figure()
     for method, runs in by_method(histories).items():
         seconds = [sum(run.seconds) for run in runs]
@@ -229,11 +214,11 @@ def frozen_figure(histories):
     return figure
 
 
-def _loss_caption(histories):
+def _loss_caption(histories, methods):
     seeds = max(len(runs) for runs in by_method(histories).values())
     spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
     dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
-    if "stochastic" not in map(kind, by_method(histories)):
+    if all(facts["action"] != "train_stochastic" for facts in methods.values()):
         dropped = ""
     average = f"Moving average (EWMA) over {WINDOW} iterations"
     return f"{average}; {spread}{dropped}The scale is logarithmic."

@@ -7,8 +7,8 @@ import pathlib
 import shutil
 
 from batch.data.history import read_histories, write_histories
-from research.comparison import SUMMARY, summarize
 from research.names import PARTIAL
+from research.statistics import SUMMARY, summarize
 
 CHECKPOINTS = "checkpoints"  # name of their folder
 # What commands write.
@@ -83,7 +83,7 @@ def _check_target(target, partial, overwrite, resume):
 
 
 def _check_resumable(target, partial):
-    """Refuse to go on where there is no checkpoint, and something that would be lost."""
+    """Refuse to resume where there is no checkpoint but other files, which would be lost."""
     if target.name.endswith(PARTIAL):
         raise ResultsError(f"To resume {target}, name it without {PARTIAL}")
     if target.exists() and _has_checkpoints(partial):
@@ -135,21 +135,21 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     folder : path
     histories : list of History
     settings : dict
-        What the command was told: enough to run it again.
+        The options of the command: enough to run it again.
     environment : dict
         As from `research.environment.describe`.
     predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
-        For the record.
+        For the record: its `methods`, as from `research.labels.describe`.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
     names = ("method", "seed", "accuracy", "cache")
-    runs = [{name: getattr(one, name) for name in names} for one in histories]
+    runs = [{name: getattr(history, name) for name in names} for history in histories]
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
-        summary = summarize(histories, predicted_ratio)
+        summary = summarize(histories, predicted_ratio, more.get("methods"))
         summary.to_csv(folder / "summary.csv", columns=SUMMARY, index=False)
 
 

@@ -1,4 +1,4 @@
-"""One run: an experiment carried out in a BatchFlow pipeline, watched, and taken up again."""
+"""One run: an experiment trained in a BatchFlow pipeline, with callbacks; it can be resumed."""
 
 import dataclasses
 import functools
@@ -15,28 +15,20 @@ from batch.data.history import History
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
 from research.experiment import check
+from research.methods.loading import errors_named, read_source
+from research.prediction import own_lengths
 
-ACTIONS = {"resnet": "train_res", "freeznet": "train_freez", "stochastic": "train_stochastic"}
-
-
-class Watcher:
-    """Looks on while a run goes; what it does must not change the run."""
-
-    def evaluated(self, run, found):
-        """After every evaluation; `found` is what `RunEvaluation.evaluate` gives."""
-
-    def iterated(self, run):
-        """After every iteration, and after its evaluation."""
+GIVEN_AGAIN = ("schedule", "loss", "output")  # may be functions, which no checkpoint holds
 
 
 class Run:
-    """An experiment under way: trained in one pipeline, as far as it is told to go.
+    """An experiment under way: trained in one pipeline, some iterations at a time.
 
     Parameters
     ----------
     experiment : Experiment
     data : utils.Data
-    watchers : sequence of Watcher
+    callbacks : sequence of research.callbacks.Callback
     evaluation : Evaluation, optional
         When the network is evaluated, and on what; only after the last iteration by default.
 
@@ -53,12 +45,12 @@ class Run:
         If the batch is larger than the training split, or the evaluation than the test split.
     """
 
-    def __init__(self, experiment, data, watchers=(), evaluation=None):
+    def __init__(self, experiment, data, callbacks=(), evaluation=None):
         check(experiment, data)
         self.experiment = experiment
         self.data = data
-        self.history = History(experiment.method, experiment.seed)
-        self.watchers = list(watchers)
+        self.history = History(experiment.label, experiment.seed)
+        self.callbacks = list(callbacks)
         self.indices = None
         self._evaluation = evaluation.on(experiment, data) if evaluation else None
         self._losses = []
@@ -67,18 +59,22 @@ class Run:
     @property
     def model(self):
         """The model, once there was an iteration."""
-        return self._pipeline.m(self.experiment.kind)
+        return self._pipeline.m(self.experiment.trained_by.model)
 
     @functools.cached_property
     def identity(self):
-        """What the run is, in plain values: the experiment, and what tells its training images."""
+        """What the run is, in plain values: experiment, training images, code of an own method."""
         split = self.data.train
         digest = hashlib.sha256(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
-        experiment = dataclasses.asdict(self.experiment)
-        del experiment["cache"]  # it changes nothing but time
+        fields = dataclasses.fields(self.experiment)
+        plain = {field.name: getattr(self.experiment, field.name) for field in fields}
+        del plain["cache"]  # it changes nothing but time
+        source = read_source(self.experiment.trained_by)
         return {
-            **experiment,
+            **plain,
+            "method": self.experiment.label,
+            **({} if source is None else {"method_sha256": hashlib.sha256(source).hexdigest()}),
             "train_images": len(split.labels),
             "train_sha256": digest.hexdigest(),
         }
@@ -96,19 +92,20 @@ class Run:
         TrainingError
             If the loss is not finite.
         """
-        for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
-            self._iterate()
+        with errors_named(self.experiment.trained_by):
+            for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
+                self._iterate()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.stats()
 
     def settle(self):
-        """Let this run's other threads finish on its own time."""
+        """Wait for this run's other threads, and count that as time of the run."""
         start = time.perf_counter()
         self.model.trainer.settle()
         self.history.seconds[-1] += time.perf_counter() - start
 
-    def take_up(self, checkpoints):
+    def resume(self, checkpoints):
         """Go on from the newest checkpoint, if there is one, as if there had been no interruption.
 
         Parameters
@@ -124,10 +121,12 @@ class Run:
         if newest is None:
             return
         self._check_same(newest)
+        config = self.experiment.config(self.data)
+        again = {key: config[key] for key in GIVEN_AGAIN if key in config}
         model = MODELS[self.experiment.model](
-            {"load": {"path": newest.model}, "cache": self.experiment.cache}
+            {"load": {"path": newest.model}, "cache": self.experiment.cache, **again}
         )
-        self._pipeline.models.add_model(self.experiment.kind, model)
+        self._pipeline.models.add_model(self.experiment.trained_by.model, model)
         self.history = newest.history
         skipped = self._pipeline.dataset.p  # without actions; the batches follow from the seed
         for _ in range(len(self.history)):
@@ -138,8 +137,8 @@ class Run:
         ours, theirs = json.loads(json.dumps(self.identity)), checkpoint.run
         differing = [name for name in ours if ours[name] != theirs.get(name)]
         if differing:
-            told = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in differing)
-            raise CheckpointError(f"{checkpoint.folder} is of a run with {told}")
+            values = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in differing)
+            raise CheckpointError(f"{checkpoint.folder} is of a run with {values}")
 
     def _iterate(self):
         start = time.perf_counter()
@@ -151,49 +150,49 @@ class Run:
         self.history.append(self._losses.pop(), seconds, self.model.frozen)
         if self._evaluation and self._evaluation.due(len(self.history)):
             self._evaluate()
-        for watcher in self.watchers:
-            watcher.iterated(self)
+        for callback in self.callbacks:
+            callback.on_train_batch_end(self)
 
     def _evaluate(self):
-        found = self._evaluation.evaluate(self.model, self.history)
-        for watcher in self.watchers:
-            watcher.evaluated(self, found)
+        logs = self._evaluation.evaluate(self.model, self.history)
+        for callback in self.callbacks:
+            callback.on_test_end(self, logs)
 
     def _batches(self):
-        one = self.experiment
-        return {"batch_size": one.batch_size, "n_epochs": None, "shuffle": one.seed}
+        size, seed = self.experiment.batch_size, self.experiment.seed
+        return {"batch_size": size, "n_epochs": None, "shuffle": seed}
 
     def _training_pipeline(self):
         """The chained pipeline of the method; `_losses` grows by one float with every batch."""
-        kind, split = self.experiment.kind, self.data.train
+        method, split = self.experiment.trained_by, self.data.train
         config = {
             **self.experiment.config(self.data),
             "model": self.experiment.model,
             "classes": self.data.classes,
         }
         dataset = Dataset(DatasetIndex(len(split.labels)), ResBatch)
-        train = getattr(dataset.pipeline(config={kind: config}), ACTIONS[kind])
+        train = getattr(dataset.pipeline(config={method.model: config}), method.action)
         return train(self._losses, split.images, split.labels)
 
     def _test(self):
         """Accuracy on the whole test split, in a pipeline of its own."""
         accuracies, split = [], self.data.test
-        rows = len(split.labels)
+        rows, model = len(split.labels), self.experiment.trained_by.model
         pipeline = (
             Dataset(DatasetIndex(rows), ResBatch)
-            .p.import_model(self.experiment.kind, self._pipeline)
-            .test(self.experiment.kind, accuracies, split.images, split.labels)
+            .p.import_model(model, self._pipeline)
+            .test(model, accuracies, split.images, split.labels)
         )
         pipeline.next_batch(rows, n_epochs=1)
         return accuracies[0]
 
 
-def run(experiment, data=None, watchers=(), evaluation=None):
-    """Carry out an experiment.
+def run(experiment, data=None, callbacks=(), evaluation=None):
+    """Train an experiment.
 
     Parameters
     ----------
-    experiment, watchers, evaluation
+    experiment, callbacks, evaluation
         As for `Run`.
     data : utils.Data, optional
         What `experiment.data` names, if it is loaded already.
@@ -204,6 +203,8 @@ def run(experiment, data=None, watchers=(), evaluation=None):
     model : TFModel
         The trained model.
     """
-    one = Run(experiment, data or load_data(experiment.data), watchers, evaluation)
-    one.advance(experiment.iterations)
-    return one.history, one.model
+    data = data or load_data(experiment.data)
+    experiment = own_lengths({"it": experiment}, data)["it"]
+    made = Run(experiment, data, callbacks, evaluation)
+    made.advance(experiment.iterations)
+    return made.history, made.model

@@ -4,7 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from research.run import Watcher
+from research.callbacks import Callback
 
 EVERY = 10  # iterations from one record of the blocks' rates to the next
 IMAGES = 8  # of the first batch
@@ -12,7 +12,7 @@ IMAGES = 8  # of the first batch
 Summary = tf.compat.v1.Summary
 
 
-class TensorBoardLog(Watcher):
+class TensorBoardLog(Callback):
     """Writes a run's curves for TensorBoard; steps are numbers of training steps made.
 
     - `loss` and `step_seconds`, every step
@@ -27,7 +27,7 @@ class TensorBoardLog(Watcher):
     folder : path
         What to give to `tensorboard --logdir`.
     made : int
-        Steps that the run was taken up after: TensorBoard forgets what earlier files say of later
+        Steps after which the run is resumed: TensorBoard forgets what earlier files say of later
         ones.
     replace : bool
         Write where there are curves of a run already.
@@ -57,7 +57,7 @@ class TensorBoardLog(Watcher):
     def __exit__(self, *_):
         self._writer.close()
 
-    def iterated(self, run):
+    def on_train_batch_end(self, run):
         """Write the step's numbers."""
         step = len(run.history)
         values = {"loss": run.history.loss[-1], "step_seconds": run.history.seconds[-1]}
@@ -74,11 +74,11 @@ class TensorBoardLog(Watcher):
             self._images(run.data.train.images[run.indices[:IMAGES]])
         self._writer.flush()  # a checkpoint may follow, after which nobody writes this again
 
-    def evaluated(self, run, found):
-        """Write what the evaluation found."""
-        values = {"train/cross_entropy": found["train_loss"]}
-        values |= {f"eval/{name}": value for name, value in found["eval"].items()}
-        self._scalars(values, found["iteration"])
+    def on_test_end(self, run, logs):
+        """Write the results of the evaluation."""
+        values = {"train/cross_entropy": logs["train_loss"]}
+        values |= {f"eval/{name}": value for name, value in logs["eval"].items()}
+        self._scalars(values, logs["iteration"])
 
     def _scalars(self, values, step):
         summary = Summary(

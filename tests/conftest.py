@@ -56,7 +56,7 @@ def bits_in_any_place():
     Without oneDNN and AVX-512, the last bits depend on the place.
     """
     without = os.environ["TF_ENABLE_ONEDNN_OPTS"].lower() in ("0", "false")
-    if without and "avx512bw" not in environment._told("flags").split():
+    if without and "avx512bw" not in environment.processor_flags():
         pytest.skip("without oneDNN and AVX-512, bits depend on the place in the batch")
 
 

@@ -30,8 +30,8 @@ def folded_prefix(blocks):
             outputs = features
             for convolution in branch[:-1]:
                 outputs = tf.nn.relu(convolution(outputs))
-            kept = shortcut(features) if shortcut else features
-            features = tf.nn.relu(branch[-1](outputs) + kept)
+            added = shortcut(features) if shortcut else features
+            features = tf.nn.relu(branch[-1](outputs) + added)
         return features
 
     return prefix

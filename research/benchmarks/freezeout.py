@@ -93,7 +93,7 @@ def _run(trainer, examples, batch_size):
 
 def _beyond(seconds, frozen):
     """Seconds beyond usual steps around the changes of a run."""
-    usual = np.array([np.median(seconds[frozen == one]) for one in frozen])
+    usual = np.array([np.median(seconds[frozen == count]) for count in frozen])
     around = np.zeros(len(seconds), bool)
     for change in np.flatnonzero(np.diff(frozen)) + 1:
         lead = round(COMPILE_LEAD / usual[change - 1])

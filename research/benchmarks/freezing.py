@@ -96,7 +96,7 @@ def measure(repetitions, batch_size, networks=None, memory=True):
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What was found of a version with something frozen.
+    """What was measured of a version with something frozen.
 
     Attributes
     ----------
@@ -203,15 +203,15 @@ def _memory(*case):
 
 def _peak(*case):
     """What `_memory` does in a process of its own; NaN where Linux does not tell."""
-    told = pathlib.Path("/proc/self/status")
-    if not told.exists():
+    status = pathlib.Path("/proc/self/status")
+    if not status.exists():
         return np.nan
-    before = _kilobytes(told, "VmRSS")
+    before = _kilobytes(status, "VmRSS")
     step, _ = _step(*case)
     for _ in range(3):
         step()
-    return round((_kilobytes(told, "VmHWM") - before) / 1024)
+    return round((_kilobytes(status, "VmHWM") - before) / 1024)
 
 
-def _kilobytes(told, name):
-    return next(int(line.split()[1]) for line in told.read_text().splitlines() if name in line)
+def _kilobytes(status, name):
+    return next(int(line.split()[1]) for line in status.read_text().splitlines() if name in line)

@@ -33,14 +33,14 @@ def compared(what, ours, peer, theirs, expected=None, note=""):
     tuple of str
         As `COLUMNS`: medians, and the median of the ratio over the repetitions with its quartiles.
     """
-    told = "" if expected is None else f"{expected:.3f}"
+    hoped = "" if expected is None else f"{expected:.3f}"
     if theirs is None:
-        return what, f"{np.median(ours):.4g}", f"{peer}: not installed", "", "", "", told, note
+        return what, f"{np.median(ours):.4g}", f"{peer}: not installed", "", "", "", hoped, note
     low, ratio, high = np.percentile(np.asarray(ours) / np.asarray(theirs), [25, 50, 75])
     spread = f"{low:.3f}–{high:.3f}" if len(ours) > 1 else ""
     return (
         *(what, f"{np.median(ours):.4g}", peer, f"{np.median(theirs):.4g}", f"{ratio:.3f}"),
-        *(spread, told, note),
+        *(spread, hoped, note),
     )
 
 
@@ -137,18 +137,18 @@ def run_suites(names, repetitions, batch_size, threads, folder):
 
 
 def _machine(threads):
-    found = {**describe(threads), "torch": "not installed"}
+    entries = {**describe(threads), "torch": "not installed"}
     if importlib.util.find_spec("torch"):
-        found["torch"] = importlib.metadata.version("torch")
-    return {name: found[name] for name in MACHINE}
+        entries["torch"] = importlib.metadata.version("torch")
+    return {name: entries[name] for name in MACHINE}
 
 
 def _write(tables, machine, folder):
     whole = pd.concat([table.assign(suite=name) for name, table in tables.items()])
     whole = whole[["suite", *COLUMNS]]
     whole.assign(**machine).to_csv(folder / "bench.csv", index=False)
-    told = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = [f"Measured in turn on {told}.", "", *_markdown(whole)]
+    values = ", ".join(f"{name} {value}" for name, value in machine.items())
+    lines = [f"Measured in turn on {values}.", "", *_markdown(whole)]
     (folder / "bench.md").write_text("\n".join(lines) + "\n")
 
 

@@ -3,7 +3,7 @@
 Seconds of all iterations, compilation included, of runs that take turns, against the matched
 baseline. The note has the mean accuracy on the whole test split, its difference to the baseline
 with the 95 % interval, and, on MNIST, the time to 98.5 %. FreezeOut is the preset 'thrifty',
-without and with a cache; the seeds are not those of the search that found it.
+without and with a cache; the seeds are not those of the search.
 """
 
 import dataclasses
@@ -11,13 +11,15 @@ import dataclasses
 import numpy as np
 
 from batch.data.data import DataError, load_data
+from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
 from research import prediction
 from research.benchmarks.harness import compared
-from research.comparison import compare, paired_interval
+from research.callbacks import Callback
+from research.comparison import compare
 from research.experiment import Experiment
-from research.recipes import PRESETS
-from research.run import Watcher
+from research.methods.freezeout import PRESETS
+from research.statistics import paired_interval
 
 SEEDS = range(10, 15)  # not those of the search; as many as repetitions, if these are fewer
 BASELINE, GOAL, EVERY = "annealed", 0.985, 25
@@ -48,19 +50,19 @@ RUNS = {  # what is trained, for how many epochs, and whether the time to the go
 }
 
 
-class Reaching(Watcher):
+class Reaching(Callback):
     """Takes the seconds of training after which the test split's accuracy is at the goal."""
 
     def __init__(self):
         self.seconds = np.nan
 
-    def iterated(self, run):
+    def on_train_batch_end(self, run):
         """Evaluate every so many iterations, until it is."""
         history, split = run.history, run.data.test
         if np.isnan(self.seconds) and len(history) % EVERY == 0:
             run.settle()
-            found = run.model.predict(split.images, split.labels, fetches="output_accuracy")
-            if found >= GOAL:
+            accuracy = run.model.predict(split.images, split.labels, fetches="output_accuracy")
+            if accuracy >= GOAL:
                 self.seconds = sum(history.seconds)
 
 
@@ -82,15 +84,14 @@ def _rows(name, base, epochs, timed, seeds):
     }
     reached = {}
 
-    def watch(label, seed):
+    def callbacks(label, seed):
         if not timed:
             return []
-        watcher = reached.setdefault(label, {}).setdefault(seed, Reaching())
-        return [watcher]
+        return [reached.setdefault(label, {}).setdefault(seed, Reaching())]
 
-    histories = compare(named, seeds, data, watch=watch)
+    histories = compare(named, seeds, data, callbacks=callbacks)
     costs = prediction.costs(named, data)
-    runs = {label: [one for one in histories if one.method == label] for label in named}
+    runs = by_method(histories)
     return [
         compared(
             f"{name}, {label}",
@@ -109,20 +110,22 @@ def _seconds(runs):
 
 
 def _note(runs, baseline, reached):
-    """Accuracy, its difference to the baseline, seconds to the goal, and what was kept."""
-    accuracies, usual = (np.array([100 * run.accuracy for run in one]) for one in (runs, baseline))
+    """Accuracy, its difference to the baseline, seconds to the goal, and what was cached."""
+    accuracies, usual = (
+        np.array([100 * run.accuracy for run in some]) for some in (runs, baseline)
+    )
     mean, low, high = paired_interval(accuracies - usual)
-    told = [f"{accuracies.mean():.2f} %"]
+    parts = [f"{accuracies.mean():.2f} %"]
     if runs is not baseline and len(runs) > 1:
-        told.append(f"{mean:+.2f} points ({low:+.2f} to {high:+.2f})")
+        parts.append(f"{mean:+.2f} points ({low:+.2f} to {high:+.2f})")
     if reached:
-        seconds = [one.seconds for one in reached.values() if not np.isnan(one.seconds)]
+        seconds = [seed.seconds for seed in reached.values() if not np.isnan(seed.seconds)]
         share = f" in {len(seconds)} of {len(reached)}" if len(seconds) < len(reached) else ""
         after = f" after {np.median(seconds):.1f} s" if seconds else ""
-        told.append(f"{100 * GOAL:.1f} %{after}{share}")
-    kept = [run.cache for run in runs if run.cache]
-    if kept:
-        hits = np.mean([one["hits"] / one["asked"] for one in kept])
-        most = max(one["bytes"] for one in kept)
-        told.append(f"{100 * hits:.0f} % found, {most / 1e9:.2f} GB")
-    return ", ".join(told)
+        parts.append(f"{100 * GOAL:.1f} %{after}{share}")
+    caches = [run.cache for run in runs if run.cache]
+    if caches:
+        hits = np.mean([cache["hits"] / cache["asked"] for cache in caches])
+        most = max(cache["bytes"] for cache in caches)
+        parts.append(f"{100 * hits:.0f} % found, {most / 1e9:.2f} GB")
+    return ", ".join(parts)

@@ -4,8 +4,9 @@ A study's module has
 
 - `experiments(base)`: its runs by their labels, each of which begins with its method;
 - `facts(named, costs)`: what is known of each run before it is made, for `experiment.json`;
-- `table(histories, facts)`: a row a run, as a DataFrame; `DECIMALS` of its columns, 1 by default;
-- `statements(table, seeds)`: what the rows say, a text each;
+- `table(histories, facts)`: one row per run, as a DataFrame; `DECIMALS` of its columns, by
+  default 1;
+- `statements(table, seeds)`: what the rows say, as a list of texts;
 - `figure(table)`, with its `TITLE` and `CAPTION`.
 
 Its settings are in `research.recipes.STUDIES`.
@@ -24,7 +25,7 @@ def load_study(name):
 
 
 def texts(study, table):
-    """The table with texts in its cells; a dash is what can't be told."""
+    """The table with texts in its cells; a dash stands for what can't be known."""
     shown = table.copy().astype(object)
     for column in table.columns:
         decimals = study.DECIMALS.get(column, 1)

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method, compiling_seconds
-from research.names import HOW_SCALE
+from research.methods.options import HOW_SCALE
 from research.prediction import predicted_ratio, published_estimate
 
 BASELINE = "annealed"
@@ -44,36 +44,27 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Saving of each run that its FLOPs predict, and that FreezeOut's authors estimate."""
+    """Saving of each run: predicted by its FLOPs, and estimated by FreezeOut's authors."""
     return {
         label: {
-            "predicted": 1 - predicted_ratio(one, costs[label]),
-            "published": published_estimate(one) if one.method == "freezeout" else None,
+            "predicted": 1 - predicted_ratio(experiment, costs[label]),
+            "published": None if label == BASELINE else published_estimate(experiment),
         }
-        for label, one in named.items()
+        for label, experiment in named.items()
     }
 
 
 def table(histories, facts):
-    """A row a schedule: saving predicted, estimated and measured, error, and what it costs.
+    """One row per schedule: saving predicted, estimated and measured, error, and what it costs.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        Savings and errors in percent. The measured saving is of the mean seconds of iterations,
-        compilation set apart; the relative error is (error − baseline's)/baseline's; the deviation
-        of the error is in points, over seeds.
+    Savings and errors are in percent. The measured saving is of the mean seconds of iterations,
+    compilation set apart. The relative error is (error − baseline's)/baseline's. The deviation of
+    the error is in points, over seeds.
     """
     runs = by_method(histories)
     usual, error = _seconds(runs[BASELINE]), _error(runs[BASELINE])
     rows = []
-    for label, found in runs.items():
+    for label, own in runs.items():
         frozen = f"{BASELINE} (nothing frozen)" if label == BASELINE else label.split(" ", 1)[1]
         published = facts[label]["published"]
         rows.append(
@@ -81,18 +72,18 @@ def table(histories, facts):
                 frozen,
                 100 * facts[label]["predicted"],
                 np.nan if published is None else 100 * published,
-                100 * (1 - _seconds(found) / usual),
-                _compiling(found),
-                _error(found),
-                _deviation(found),
-                100 * (_error(found) / error - 1) if error else np.nan,
+                100 * (1 - _seconds(own) / usual),
+                _compiling(own),
+                _error(own),
+                _deviation(own),
+                100 * (_error(own) / error - 1) if error else np.nan,
             )
         )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def statements(table, seeds):
-    """What the rows say about the claims, a text each."""
+    """What the rows say about each claim, as a list of texts."""
     rows = table.iloc[1:]
     measured, predicted = rows["measured saving, %"], rows["predicted saving, %"]
     within = rows[rows["relative error, %"] <= ENVELOPE]
@@ -123,10 +114,10 @@ def figure(table):
         name = f"{how_scale}, {'scaled' if scaled else 'unscaled'}"
         rows = table[table["schedule"].str.startswith(f"{name},")]
         for place, row in enumerate(rows.to_dict("records")):
-            saved, foretold = row["measured saving, %"], row["predicted saving, %"]
+            saved, predicted = row["measured saving, %"], row["predicted saving, %"]
             height, colour = row["relative error, %"], f"C{number}"
-            axis.plot([foretold, saved], [height] * 2, color=colour, linewidth=1)
-            axis.plot(foretold, height, "o", color=colour, fillstyle="none")
+            axis.plot([predicted, saved], [height] * 2, color=colour, linewidth=1)
+            axis.plot(predicted, height, "o", color=colour, fillstyle="none")
             axis.plot(saved, height, "o", color=colour, label="" if place else name)
             t_0 = row["schedule"].split()[-1]
             axis.annotate(t_0, (saved, height), (4, 4), textcoords="offset points", fontsize=8)
@@ -139,18 +130,18 @@ def figure(table):
 
 def _seconds(histories):
     """Mean seconds of a run, compilation set apart."""
-    return np.mean([sum(one.seconds) - compiling_seconds(one) for one in histories])
+    return np.mean([sum(run.seconds) - compiling_seconds(run) for run in histories])
 
 
 def _compiling(histories):
-    return np.mean([compiling_seconds(one) for one in histories])
+    return np.mean([compiling_seconds(run) for run in histories])
 
 
 def _error(histories):
-    return 100 * (1 - np.mean([one.accuracy for one in histories]))
+    return 100 * (1 - np.mean([run.accuracy for run in histories]))
 
 
 def _deviation(histories):
     """Standard deviation of the error over seeds, in points; NaN for one."""
-    errors = [100 * (1 - one.accuracy) for one in histories]
+    errors = [100 * (1 - run.accuracy) for run in histories]
     return np.std(errors, ddof=1) if len(errors) > 1 else np.nan

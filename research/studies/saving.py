@@ -1,9 +1,10 @@
 """The search for the schedule that saves most time within a bound of accuracy.
 
-FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, what frozen blocks compute kept,
-against the matched baseline; and that baseline over fewer iterations, which saves time too. The
-best of FreezeOut's is the preset 'thrifty' (`research.recipes.PRESETS`); `resbatch bench saving`
-measures it over more seeds.
+FreezeOut's schedules, unscaled, and AutoFreeze's, which adapts, with a cache of what frozen blocks
+compute, against the matched baseline; and that baseline over fewer iterations, which saves time
+too. The
+best of FreezeOut's is the preset 'thrifty' (`research.methods.freezeout.PRESETS`); `resbatch bench
+saving` measures it over more seeds.
 """
 
 import dataclasses
@@ -13,8 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
-from research.comparison import paired_interval
 from research.prediction import predicted_ratio
+from research.statistics import paired_interval
 
 BASELINE = "annealed"
 SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
@@ -52,9 +53,9 @@ def experiments(base):
 
 
 def facts(named, costs):
-    """Saving of each run that its FLOPs predict, without a cache; None where only it will tell."""
+    """Saving of each run by its FLOPs, without a cache; None if only the run can show it."""
     whole = named[BASELINE].iterations
-    ratios = {label: predicted_ratio(one, costs[label], whole) for label, one in named.items()}
+    ratios = {label: predicted_ratio(run, costs[label], whole) for label, run in named.items()}
     return {
         label: {"predicted": None if ratio is None else 1 - ratio}
         for label, ratio in ratios.items()
@@ -62,19 +63,10 @@ def facts(named, costs):
 
 
 def table(histories, facts):
-    """A row a schedule: saving predicted and measured, accuracy, difference to the baseline.
+    """One row per schedule: saving predicted and measured, accuracy, difference to the baseline.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        Savings in percent of the baseline's seconds, compilation included; differences in points,
-        paired over seeds.
+    Savings are in percent of the baseline's seconds, compilation included; differences in points,
+    paired over seeds.
     """
     grouped = by_method(histories)
     usual = grouped[BASELINE]
@@ -82,7 +74,7 @@ def table(histories, facts):
     for label, runs in grouped.items():
         predicted = facts[label]["predicted"]
         accuracies, others = (
-            100 * np.array([run.accuracy for run in one]) for one in (runs, usual)
+            100 * np.array([run.accuracy for run in some]) for some in (runs, usual)
         )
         rows.append(
             (
@@ -109,12 +101,12 @@ def statements(table, seeds):
 def _most(name, rows):
     """Which of some rows saves most within the bound."""
     within = rows[rows["difference, points"] >= -BOUND]
-    found = f"{len(within)} of {len(rows)} {name} stay within {BOUND} points of the baseline"
+    share = f"{len(within)} of {len(rows)} {name} stay within {BOUND} points of the baseline"
     if within.empty:
-        return f"{found}."
+        return f"{share}."
     best = within.loc[within["measured saving, %"].idxmax()]
     return (
-        f"{found}; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
+        f"{share}; of these, {best['schedule']} saves most, {best['measured saving, %']:.1f} % of "
         f"the time, at {best['difference, points']:+.2f} points."
     )
 
@@ -139,7 +131,7 @@ def figure(table):
             axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
-    axis.set_title("Freezing with kept features: what is saved, and what it costs")
+    axis.set_title("Freezing with cached features: what is saved, and what it costs")
     axis.legend(fontsize=8)
     return made
 

@@ -71,33 +71,24 @@ def facts(named, costs):
         label: {
             "parameters": sum(cost.parameters for cost in costs[label]),
             "flops": 2 * flops.step_cost(costs[label], (True,) * len(costs[label])),
-            "width": one.model_options["widen_factor"],
-            "block": one.model_options["block"],
+            "width": experiment.model_options["widen_factor"],
+            "block": experiment.model_options["block"],
         }
-        for label, one in named.items()
+        for label, experiment in named.items()
     }
 
 
 def table(histories, facts):
-    """A row a network: what it costs, and its accuracy and error.
+    """One row per network: what it costs, and its accuracy and error.
 
-    Parameters
-    ----------
-    histories : list of History
-    facts : dict
-        From `facts`.
-
-    Returns
-    -------
-    DataFrame
-        FLOPs are those of a training step for one image, in millions; seconds a step the median of
-        all iterations; accuracy the mean over seeds, with its deviation in points; the paper's
-        error that of the same type of block, k = 2, after 200 epochs, the median of five runs.
+    FLOPs are those of a training step for one image, in millions; seconds a step the median of
+    all iterations; accuracy the mean over seeds, with its deviation in points; the paper's
+    error that of the same type of block, k = 2, after 200 epochs, the median of five runs.
     """
     rows = []
     for label, known in facts.items():
-        runs = [one for one in histories if one.method == label]
-        accuracies = 100 * np.array([one.accuracy for one in runs])
+        runs = [history for history in histories if history.method == label]
+        accuracies = 100 * np.array([run.accuracy for run in runs])
         errors = 100 - accuracies
         in_paper = TYPES[known["block"]][1] if known["width"] == TYPES_WIDTH else np.nan
         rows.append(
@@ -105,7 +96,7 @@ def table(histories, facts):
                 label.removeprefix(f"{METHOD} "),
                 known["parameters"] / 1e6,
                 known["flops"] / 1e6,
-                np.median([seconds for one in runs for seconds in one.seconds]),
+                np.median([seconds for run in runs for seconds in run.seconds]),
                 accuracies.mean(),
                 accuracies.std(ddof=1) if len(runs) > 1 else np.nan,
                 *(np.median(errors), errors.min(), errors.max(), in_paper),
@@ -115,7 +106,7 @@ def table(histories, facts):
 
 
 def statements(table, seeds):
-    """What the rows say about width and blocks, a text each."""
+    """What the rows say about width and about blocks, one text each."""
     widths, types = _widths(table), _types(table)
     thin, wide = widths.iloc[0], widths.iloc[-1]
     best = types.loc[types["median error, %"].idxmin()]
@@ -139,7 +130,7 @@ def _described(row):
 
 
 def _spread(name, rows):
-    """How far rows lie apart, beside how far the seeds of one of them do."""
+    """By how much rows differ, and by how much the seeds of a single row do."""
     error = rows["median error, %"]
     return (
         f"The {name} lie {error.max() - error.min():.1f} points apart, the seeds of one of them up "
@@ -190,7 +181,7 @@ def _types(table):
 
 
 def _depth(block, base_depth):
-    """Depth of a network of such blocks beside one of B(3,3) of the base's depth."""
+    """Depth at which a network of these blocks has about the parameters of one of B(3,3)."""
     blocks = TYPES[block][0] * (base_depth - 4) // 6 / TYPES[BASIC][0]
     return 6 * max(int(blocks + 0.5), 1) + 4
 

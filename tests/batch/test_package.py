@@ -10,6 +10,9 @@ PACKAGES = ("batch", "utils", "research")
 LIGHT = [
     "from utils import load_data, Data, DataError, History",
     "from batch import FreezeOut",
+    "from research import Method",
+    "from research import Experiment",
+    "from research import Method, Experiment, compare",
     "import resbatch; resbatch.__version__",
     "from batch.data.blk import read_blk",
 ]

@@ -5,12 +5,12 @@ import pytest
 
 from batch.data.data import Split
 from batch.flops import block_costs
-from research import comparison, prediction
+from research import Method, compare, comparison, labels, prediction
 from research import experiment as experiments
-from research.comparison import paired_interval, summarize
 from research.experiment import Experiment
 from research.prediction import predicted_ratio
 from research.run import Run, run
+from research.statistics import paired_interval, summarize
 from utils import Data, History, load_data
 
 
@@ -104,6 +104,13 @@ def test_the_same_experiment_gives_the_same_bits():
     assert 0.8 < predicted_ratio(one, block_costs(model.network)) < 1
 
 
+def test_decisions_must_come_before_the_end_where_there_are_any():
+    data, late = load_data("digits"), {"iterations": 5, "batch_size": 50, "freeze_every": 5}
+    with pytest.raises(ValueError, match="--freeze-every must be below the 5 iterations of the"):
+        experiments.check(Experiment(method="layerfreezing", **late), data)
+    experiments.check(Experiment(method="shorter", **late), data)
+
+
 def test_a_batch_above_the_data_is_refused():
     with pytest.raises(ValueError, match="1348 images, but digits has 1347"):
         run(Experiment(batch_size=1348), load_data("digits"))
@@ -120,6 +127,21 @@ def test_equal_time_spends_the_predicted_saving_on_more_iterations(method):
     assert dataclasses.replace(longer, iterations=1000) == one
 
 
+def test_a_method_of_ones_own_is_compared_from_python():
+    def config(experiment, blocks):
+        return {"schedule": lambda iteration: [experiment.learning_rate] * blocks}
+
+    own = Method("own", config, baseline="classic")
+    base = Experiment(iterations=2, batch_size=20)
+    named = {"plain": base, "mine": dataclasses.replace(base, method=own)}
+    histories = compare(named, [0], load_data("digits"), quiet=True)
+    plain, mine = histories
+    assert plain.loss == mine.loss  # the rate that classic has
+    table = summarize(histories, {}, labels.describe(named)).set_index("method")
+    assert table.baseline["mine"] == "plain"
+    assert table.pairs["mine"] == 1
+
+
 def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     data = load_data("digits")
     base = Experiment(iterations=5, batch_size=50)
@@ -130,7 +152,7 @@ def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     original = Run.advance
 
     def advance(self, iterations):
-        order.append((self.experiment.method, len(self.history)))
+        order.append((self.experiment.label, len(self.history)))
         original(self, iterations)
 
     monkeypatch.setattr(Run, "advance", advance)
@@ -204,7 +226,7 @@ def test_what_a_rule_saved_is_told_by_its_runs():
         for seed, frozen in enumerate([[0, 0, 2, 3], [0, 0, 0, 0]])
     ]
     expected = np.mean([np.mean([1, 1, ratios[2], ratios[3]]), 1])
-    assert prediction.told_ratio(runs, costs) == pytest.approx(expected)
+    assert prediction.ratio_of_runs(runs, costs, 4) == pytest.approx(expected)
 
 
 def test_validation_takes_the_last_5000_training_images():

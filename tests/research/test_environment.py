@@ -14,5 +14,5 @@ from research import environment
 )
 def test_units_for_bfloat16_are_told_by_the_flags(monkeypatch, flags, units):
     told = {"flags": flags}
-    monkeypatch.setattr(environment, "_told", lambda name: told.get(name, ""))
+    monkeypatch.setattr(environment, "_entry", lambda name: told.get(name, ""))
     assert environment.bfloat16_units() == units

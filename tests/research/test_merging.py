@@ -15,13 +15,14 @@ ENVIRONMENT = {"processor": "one", "threads": "2", "keras": "3"}
 def folder(tmp_path):
     """A function that saves a run of two iterations, and names its folder."""
 
-    def make(name, method="classic", seed=0, processor="one", **settings):
+    def make(name, method="classic", seed=0, processor="one", methods=None, **settings):
         path = tmp_path / name
         path.mkdir(parents=True)
         history = History(method, seed, [1.0] * 2, [0.5] * 2, [0] * 2, 0.9 + seed / 100)
         told = {**SETTINGS, **settings, "methods": [method], "seeds": [seed]}
         machine = {**ENVIRONMENT, "processor": processor}
-        results.save(path, [history], told, machine, {method: 1.0})
+        recorded = {"methods": methods} if methods else {}  # older folders have none
+        results.save(path, [history], told, machine, {method: 1.0}, **recorded)
         return path
 
     return make
@@ -69,6 +70,25 @@ def test_what_only_one_method_has_a_use_for_is_none(folder):
     methods, record = together(*folders)
     assert methods == ["classic", "annealed", "freezeout"]
     assert record.settings["t_0"] == 0.5
+
+
+def test_a_method_of_a_users_own_is_known_from_the_record(folder, tmp_path):
+    own = {"method": "mine.py:OWN", "baseline": "classic", "action": "train_res"}
+    own = {"own": {**own, "options": ["t_0"]}}
+    folders = [
+        folder("one", "own", methods=own, t_0=0.5, gamma=0.3),
+        folder("two", "freezeout", t_0=0.5, finetune_rate=0.1),
+        folder("three", "classic", seed=0),
+    ]
+    methods, record = together(*folders)
+    assert methods == ["classic", "freezeout", "own"]
+    assert record.settings["methods"] == ["classic", "freezeout", "mine.py:OWN"]
+    assert {label: facts["baseline"] for label, facts in record.methods.items()} == {
+        **{"classic": None, "freezeout": "annealed", "own": "classic"},
+    }
+    methods, record = together(folder("four", "freezeout", t_0=0.6), folders[0])
+    assert methods == ["four: freezeout", "one: own"]  # t_0, which both read, differs
+    assert all(facts["baseline"] is None for facts in record.methods.values())
 
 
 def test_folders_of_one_name_are_told_apart_by_their_paths(folder):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from research import report
-from research.comparison import summarize
+from research.statistics import statements, summarize
 from utils import History
 
 
@@ -19,7 +19,7 @@ def histories(differences):
 
 def texts(differences):
     predicted = {"classic": 1.0, "annealed": 1.0}
-    return report.statements(summarize(histories(differences), predicted))
+    return statements(summarize(histories(differences), predicted))
 
 
 def test_what_was_kept_is_told_in_a_row_a_method():

@@ -6,23 +6,23 @@ import pytest
 from batch.data.data import Data, Split
 from batch.models import checkpoint
 from batch.models.checkpoint import CheckpointError, Checkpoints, read_checkpoint
+from research.callbacks import Callback, CheckpointEvery
 from research.evaluation import Evaluation
 from research.experiment import Experiment
-from research.run import Run, Watcher, run
-from research.watchers import CheckpointEvery
+from research.run import Run, run
 from utils import load_data
 
 
-class Seen(Watcher):
+class Seen(Callback):
     def __init__(self):
         self.found = []
         self.iterations = 0
 
-    def iterated(self, run):
+    def on_train_batch_end(self, run):
         self.iterations += 1
 
-    def evaluated(self, run, found):
-        self.found.append(found)
+    def on_test_end(self, run, logs):
+        self.found.append(logs)
 
 
 @pytest.fixture
@@ -94,22 +94,22 @@ KINDS = {
 
 @pytest.mark.parametrize("method", KINDS)
 @pytest.mark.parametrize("at", [4, 9])
-def test_a_run_taken_up_is_as_if_never_interrupted(small, tmp_path, method, at):
+def test_a_resumed_run_is_as_if_never_interrupted(small, tmp_path, method, at):
     one = Experiment(method=method, iterations=12, batch_size=16, seed=3, **KINDS[method])
     whole, network = run(one, small)
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     interrupted = Run(one, small, [CheckpointEvery(checkpoints, at)])
     interrupted.advance(at + 2)
-    taken_up = Run(one, small)
-    taken_up.take_up(checkpoints)
-    assert len(taken_up.history) == at
-    assert taken_up.model.frozen == whole.frozen[at - 1]
-    taken_up.advance(one.iterations)
-    assert taken_up.history.loss == whole.loss
-    assert taken_up.history.frozen == whole.frozen
-    assert taken_up.history.seconds[:at] == interrupted.history.seconds[:at]
-    assert taken_up.history.accuracy == whole.accuracy
-    for ours, theirs in zip(taken_up.model.network.get_weights(), network.network.get_weights()):
+    resumed = Run(one, small)
+    resumed.resume(checkpoints)
+    assert len(resumed.history) == at
+    assert resumed.model.frozen == whole.frozen[at - 1]
+    resumed.advance(one.iterations)
+    assert resumed.history.loss == whole.loss
+    assert resumed.history.frozen == whole.frozen
+    assert resumed.history.seconds[:at] == interrupted.history.seconds[:at]
+    assert resumed.history.accuracy == whole.accuracy
+    for ours, theirs in zip(resumed.model.network.get_weights(), network.network.get_weights()):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -134,9 +134,9 @@ def test_the_newest_are_kept_and_hold_what_was_there(saved):
     assert read_checkpoint(checkpoints.folder / "00000004").iteration == 4
 
 
-def test_nothing_to_take_up_starts_from_the_beginning(small, tmp_path):
+def test_nothing_to_resume_starts_from_the_beginning(small, tmp_path):
     fresh = Run(Experiment(**WIDE, iterations=2, batch_size=10), small)
-    fresh.take_up(Checkpoints(tmp_path / "none"))
+    fresh.resume(Checkpoints(tmp_path / "none"))
     assert len(fresh.history) == 0
 
 
@@ -188,11 +188,11 @@ def test_a_checkpoint_of_other_images_is_refused(saved, small):
     images[7, 0, 0, 0] ^= 1
     changed = dataclasses.replace(small, train=Split(images, small.train.labels))
     with pytest.raises(CheckpointError, match="of a run with train_sha256"):
-        Run(made.experiment, changed).take_up(checkpoints)
+        Run(made.experiment, changed).resume(checkpoints)
 
 
 def test_a_checkpoint_of_another_run_is_refused(saved, small):
     checkpoints, made = saved
     other = dataclasses.replace(made.experiment, batch_size=12, seed=1)
     with pytest.raises(CheckpointError, match="of a run with batch_size 10, not 12, seed 0, not 1"):
-        Run(other, small).take_up(checkpoints)
+        Run(other, small).resume(checkpoints)

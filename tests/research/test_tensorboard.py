@@ -6,11 +6,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from batch.models.checkpoint import Checkpoints
+from research.callbacks import CheckpointEvery
 from research.evaluation import Evaluation
 from research.experiment import Experiment
 from research.run import Run
 from research.tensorboard import TensorBoardLog
-from research.watchers import CheckpointEvery
 from utils import load_data
 
 ONE = Experiment(method="freezeout", iterations=12, batch_size=50, seed=1, finetune_rate=None)
@@ -63,19 +63,19 @@ def test_every_series_can_be_read_back(data, tmp_path):
     assert any(np.array_equal(np.round(255 * shown), one[..., 0]) for one in data.train.images)
 
 
-def test_a_run_taken_up_has_each_step_once(data, tmp_path):
+def test_a_run_resumed_has_each_step_once(data, tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     events = tmp_path / "events"
     with TensorBoardLog(events) as log:
         Run(ONE, data, [log, CheckpointEvery(checkpoints, 4)], EVALUATION).advance(7)
-    taken_up = Run(ONE, data, evaluation=EVALUATION)
-    taken_up.take_up(checkpoints)
+    resumed = Run(ONE, data, evaluation=EVALUATION)
+    resumed.resume(checkpoints)
     with TensorBoardLog(events, made=4, replace=True) as log:
-        taken_up.watchers = [log]
-        taken_up.advance(12)
+        resumed.callbacks = [log]
+        resumed.advance(12)
     found, _ = curves(events)
     assert list(found["loss"]) == list(range(1, 13))
-    np.testing.assert_allclose(list(found["loss"].values()), taken_up.history.loss, rtol=1e-6)
+    np.testing.assert_allclose(list(found["loss"].values()), resumed.history.loss, rtol=1e-6)
     assert list(found["eval/accuracy"]) == [1, 5, 10, 12]
 
 

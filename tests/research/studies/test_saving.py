@@ -10,6 +10,10 @@ def history(method, accuracy, seconds, seed):
     return History(method, seed, [1.0] * 4, [seconds / 4] * 4, [0] * 4, accuracy)
 
 
+def schedule(experiment):
+    return experiment.method_config(5)["schedule"][1]
+
+
 @pytest.fixture
 def table():
     runs = {
@@ -32,9 +36,9 @@ def table():
 def test_the_baseline_the_schedules_and_shorter_runs():
     named = saving.experiments(Experiment(iterations=100))
     assert next(iter(named)) == "annealed"
-    assert named["freezeout cubic, t_0 0.35"].schedule()[1]["t_0"] == 0.35
+    assert schedule(named["freezeout cubic, t_0 0.35"])["t_0"] == 0.35
     shorter = named["annealed fewer iterations, 0.6"]
-    assert (shorter.method, shorter.iterations, shorter.schedule()[1]["iterations"]) == (
+    assert (shorter.method, shorter.iterations, schedule(shorter)["iterations"]) == (
         "annealed",
         60,
         60,

@@ -1,0 +1,145 @@
+"""Callbacks of a run: a progress bar, log lines, metrics in a file, checkpoints."""
+
+import json
+import os
+import pathlib
+import sys
+
+from tqdm import tqdm
+
+from research.metrics import read_metrics
+
+LINES = 15  # seconds from one line to the next in a log file; the first ones come earlier
+
+
+class Callback:
+    """Is called while a run goes on; what it does must not change the run."""
+
+    def on_test_end(self, run, logs):
+        """After every evaluation; `logs` is what `RunEvaluation.evaluate` gives."""
+
+    def on_train_batch_end(self, run):
+        """After every iteration, and after its evaluation."""
+
+
+class Progress(tqdm, Callback):
+    """A bar over the iterations of one run or several: loss, rate, time left.
+
+    Where standard error is no terminal but a log file, it gets a line at once, another when half as
+    much time again has passed, and then one every 15 seconds.
+
+    Parameters
+    ----------
+    iterations : int
+        Of all runs together.
+    made : int
+        How many of them were made before.
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, iterations, made=0, quiet=False):
+        self._terminal = sys.stderr.isatty()
+        super().__init__(
+            total=iterations,
+            initial=made,
+            disable=quiet,
+            unit="it",
+            dynamic_ncols=self._terminal,
+            miniters=1,
+            mininterval=0.5,
+        )
+        if not self._terminal and not quiet:
+            self._decr_instances(self)  # or each text printed would bring another line of it
+
+    def restart(self):
+        """Begin to measure now: what was done until then is no iteration."""
+        if not self.disable:
+            self.start_t = self.last_print_t = self._time()
+
+    def on_train_batch_end(self, run):
+        """Count another iteration of a run."""
+        history = run.history
+        self.set_description(f"{history.method}, seed {history.seed}", refresh=False)
+        self.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
+        self.update()
+
+    def display(self, msg=None, pos=None):
+        """Draw the bar again; in a log file, write a line."""
+        if self._terminal:
+            return super().display(msg, pos)
+        self.fp.write(f"{self}\n")
+        self.fp.flush()
+        self._written = self.n
+        self.mininterval = min(LINES, max(1, self.format_dict["elapsed"] / 2))
+        return True
+
+    def close(self):
+        """Leave the bar as it is, or the last line where it is not written yet."""
+        if self._terminal or self.disable:
+            super().close()
+            return
+        if self.n != self._written:
+            self.display()
+        self.disable = True
+
+
+class LogLine(Callback):
+    """Prints a line after every evaluation, without disturbing a bar."""
+
+    def on_test_end(self, run, logs):
+        """Step, steps and seconds since the last line, values of training and evaluation."""
+        values = ", ".join(f"{name} {value:.4f}" for name, value in logs["eval"].items())
+        tqdm.write(
+            f"step {logs['iteration']}: ran {logs['steps']} steps in "
+            f"{logs['steps_seconds']:.2f} s | train cross_entropy {logs['train_loss']:.4f} | "
+            f"eval {values}"
+        )
+        sys.stdout.flush()
+
+
+class MetricsLog(Callback):
+    """Appends a JSON object to a file after every evaluation.
+
+    What is in it survives a crash, up to the last complete line.
+
+    Parameters
+    ----------
+    path : path
+    made : int
+        Iterations after which the run is resumed: what the file says of later ones is removed.
+    """
+
+    def __init__(self, path, made=0):
+        self.path = pathlib.Path(path)
+        if self.path.exists():
+            lines = [line for line in read_metrics(self.path) if line["iteration"] <= made]
+            rewritten = self.path.with_name(f"new-{self.path.name}")
+            rewritten.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            rewritten.replace(self.path)
+
+    def on_test_end(self, run, logs):
+        """Write one line, and see it to the disk."""
+        with self.path.open("a") as file:
+            file.write(json.dumps(logs) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class CheckpointEvery(Callback):
+    """Saves a checkpoint every so many iterations.
+
+    Parameters
+    ----------
+    checkpoints : batch.models.checkpoint.Checkpoints
+    every : int
+    """
+
+    def __init__(self, checkpoints, every):
+        self.checkpoints = checkpoints
+        self.every = every
+
+    def on_train_batch_end(self, run):
+        """Save, if it is time."""
+        if len(run.history) % self.every == 0:
+            self.checkpoints.save(run.model, run.history, run.identity)

@@ -1,0 +1,64 @@
+"""What the labels in a table stand for: the method of each, what it is compared with, and so on.
+
+It stands in `experiment.json`, so that a report needs no file of the user's. Folders written before
+it did have labels that begin with a method of ours, as in 'freezeout cubic, scaled, t_0 0.8'.
+"""
+
+from research.methods import METHODS
+from research.methods.options import SHARED
+
+UNKNOWN = {"method": None, "baseline": None, "action": None, "options": list(SHARED)}
+
+
+def describe(experiments):
+    """What to record of each experiment of a comparison.
+
+    Parameters
+    ----------
+    experiments : dict from str to Experiment
+        By their labels.
+
+    Returns
+    -------
+    dict from str to dict
+        For each label its `method`, as `--methods` takes it, the `baseline` as a label, its
+        `action`, and the names of the `options` that it reads.
+    """
+    first = {}
+    for label, experiment in experiments.items():
+        first.setdefault(experiment.label, label)
+    return {
+        label: _facts(experiment.trained_by, first) for label, experiment in experiments.items()
+    }
+
+
+def facts_of(labels, recorded=None):
+    """What is known of labels: what was recorded, or what our methods say of themselves.
+
+    Parameters
+    ----------
+    labels : iterable of str
+    recorded : dict, optional
+        The `methods` of an `experiment.json`.
+
+    Returns
+    -------
+    dict from str to dict
+        As from `describe`.
+    """
+    recorded = recorded or {}
+    return {label: recorded.get(label) or _of_ours(label) for label in labels}
+
+
+def _of_ours(label):
+    method = METHODS.get(label.split(" ")[0])
+    return _facts(method, {}) if method else UNKNOWN
+
+
+def _facts(method, labels):
+    return {
+        "method": method.source or method.name,
+        "baseline": labels.get(method.baseline, method.baseline),
+        "action": method.action,
+        "options": list(method.options),
+    }

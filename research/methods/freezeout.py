@@ -1,0 +1,39 @@
+"""FreezeOut: every block anneals on its own cosine, early blocks first, and is then frozen."""
+
+from research.methods.annealing import curve, spacing
+from research.methods.method import Method
+from research.methods.options import END, SPACING
+
+PRESETS = {  # spacings by name, results of searches (`research.studies.saving`)
+    "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
+}
+
+
+def config(experiment, blocks):
+    """The schedule."""
+    return {"schedule": ("FreezeOut", {**curve(experiment), **spacing(experiment)})}
+
+
+def estimate(experiment):
+    """The saving that FreezeOut's authors estimate."""
+    from research.prediction import published_estimate
+
+    saving = published_estimate(experiment)
+    return "none, it is for DenseNet-BC" if saving is None else f"{100 * saving:.1f} %"
+
+
+def file_name(experiment):
+    """100·t_0, spacing, and whether rates are scaled, as in the program of the paper."""
+    return f"ice{100 * experiment.t_0:.0f}_{experiment.how_scale}{experiment.scale_lr}"
+
+
+FREEZEOUT = Method(
+    "freezeout",
+    config,
+    baseline="annealed",
+    action="train_freez",
+    options={**END, **SPACING},
+    paper="Brock et al., FreezeOut, 2017",
+    estimate=estimate,
+    file_name=file_name,
+)

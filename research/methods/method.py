@@ -1,0 +1,103 @@
+"""What a method is: all that is said of one way to train, in one value."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+
+from research.methods.options import SHARED
+
+MODELS = {  # the pipeline's actions that train, and how the models that they make are called
+    "train_res": "resnet",
+    "train_freez": "freeznet",
+    "train_stochastic": "stochastic",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to train, to be compared with others.
+
+    Parameters
+    ----------
+    name : str
+        One word; its label in tables, figures and files.
+    config : callable
+        From the run's `Experiment` and the number of its network's blocks (the classifier apart) to
+        a dict: what the method adds to the config of the run's `TFModel`. The experiment's
+        `learning_rate` and `momentum` are numbers here: the action's own where none were given.
+        All methods share network, weight decay, augmentation, normalization, seed, precision and
+        cache, and those of an action its optimizer; what `config` gives takes precedence.
+    baseline : str, optional
+        Name of the method that it is compared with.
+    action : {'train_res', 'train_freez', 'train_stochastic'}
+        What trains it in the pipeline of `batch.ResBatch`; it brings the optimizer.
+    options : dict of str to Option
+        The settings that `config` and `iterations` read, of those in `research.methods.options`.
+    paper : str
+        Where it was published.
+    adapts : bool
+        Whether what it freezes depends on how training goes, so that no saving is known beforehand.
+    iterations : callable, optional
+        From the experiment and the costs of the network's blocks (`batch.flops.block_costs`) to
+        this method's own number of iterations; without it, it trains as long as all others.
+    estimate : callable, optional
+        From the experiment to the saving that the method's authors estimate, in words.
+    file_name : callable, optional
+        From the experiment to what stands for the method in names of files; the name by default.
+    source : str, optional
+        Where it was loaded from, as in 'mine.py:HALVING'; the command line fills it in.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not what it should be.
+
+    Examples
+    --------
+    >>> def config(experiment, blocks):
+    ...     return {"learning_rate": experiment.learning_rate / 2}
+    >>> Method("halved", config, baseline="classic").action
+    'train_res'
+    """
+
+    name: str
+    config: Callable
+    baseline: str | None = None
+    action: str = "train_res"
+    options: Mapping = dataclasses.field(default_factory=dict)
+    paper: str = ""
+    adapts: bool = False
+    iterations: Callable | None = None
+    estimate: Callable | None = None
+    file_name: Callable | None = None
+    source: str | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.+-]*", self.name):
+            raise ValueError(f"name must be one word. Received: {self.name!r}")
+        if not callable(self.config):
+            raise ValueError(f"config of {self.name} must be callable. Received: {self.config!r}")
+        if self.iterations is not None and not callable(self.iterations):
+            raise ValueError(
+                f"iterations of {self.name} must be callable. Received: {self.iterations!r}"
+            )
+        if self.action not in MODELS:
+            raise ValueError(
+                f"action of {self.name} must be one of {', '.join(MODELS)}. "
+                f"Received: {self.action!r}"
+            )
+        unknown = [name for name in self.options if name not in SHARED]
+        if unknown:
+            raise ValueError(
+                f"options of {self.name} must be of {', '.join(SHARED)}. Received: {unknown[0]!r}"
+            )
+
+    @property
+    def model(self):
+        """Name of the method's model in a pipeline: resnet, freeznet, or stochastic."""
+        return MODELS[self.action]
+
+    @property
+    def drops_branches(self):
+        """Whether it needs residual branches to drop."""
+        return self.action == "train_stochastic"

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from research.cli import main
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory):
+    """A folder that `resbatch compare` wrote, with the usual methods."""
+    out = tmp_path_factory.mktemp("cli") / "compared"
+    arguments = ["--iterations", "4", "--batch-size", "40", "--seeds", "2", "--out", str(out)]
+    assert main(["compare", *arguments]) == 0
+    return out
+
+
+@pytest.fixture
+def colours(tmp_path):
+    """The path of 60 small colour images."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8)
+    labels = np.arange(60) % 3
+    path = tmp_path / "colours.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images[:9], y_test=labels[:9])
+    return str(path)
+
+
+@pytest.fixture
+def fails(capsys):
+    """A function: the one line on standard error of a command that fails with a status."""
+
+    def last_line(status, *arguments):
+        capsys.readouterr()
+        try:
+            ended = main(list(arguments))
+        except SystemExit as stopped:
+            ended = stopped.code
+        assert ended == status
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("resbatch")
+        return lines[0]
+
+    return last_line

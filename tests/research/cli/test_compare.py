@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from research.cli import main
+
+USUAL = ["classic", "annealed", "freezeout", "stochastic", "shorter"]
+SUMMARY = (
+    "method,seeds,accuracy_mean,accuracy_std,seconds_mean,seconds_ratio,predicted_ratio,baseline,"
+    "difference,ci_low,ci_high"
+)
+
+
+def test_compare_writes_five_files_and_nothing_else(compared):
+    names = sorted(path.name for path in compared.iterdir())
+    assert names == ["experiment.json", "loss.png", "report.html", "results.csv", "summary.csv"]
+    assert [path.name for path in compared.parent.iterdir()] == ["compared"]
+
+
+def test_results_have_a_row_an_iteration(compared):
+    assert (
+        (compared / "results.csv")
+        .read_text()
+        .startswith("method,seed,iteration,loss,seconds,frozen\n")
+    )
+    rows = pd.read_csv(compared / "results.csv")
+    assert len(rows) == 5 * 2 * 4
+    runs = rows.groupby(["method", "seed"]).iteration.apply(tuple)
+    assert set(runs) == {(0, 1, 2, 3)}
+    freezeout = rows[(rows.method == "freezeout") & (rows.seed == 0)]
+    assert freezeout.frozen.tolist() == [0, 0, 0, 2]
+
+
+def test_summary_has_a_row_a_method(compared):
+    assert (compared / "summary.csv").read_text().startswith(SUMMARY + "\n")
+    summary = pd.read_csv(compared / "summary.csv").set_index("method")
+    assert summary.index.tolist() == USUAL
+    assert summary.seeds.tolist() == [2] * 5
+    assert summary.baseline.tolist()[1:] == ["classic", "annealed", "classic", "annealed"]
+    assert summary.loc["freezeout", "predicted_ratio"] < 1
+    assert summary.loc["stochastic", "predicted_ratio"] == pytest.approx(0.749, abs=5e-4)
+    assert np.isnan(summary.loc["classic", "difference"])
+
+
+def test_experiment_has_what_it_takes_to_run_again(compared):
+    record = json.loads((compared / "experiment.json").read_text())
+    assert record["settings"]["methods"] == USUAL
+    assert record["settings"]["survival"] == 0.6
+    assert record["settings"]["seeds"] == [0, 1]
+    assert record["settings"]["iterations"] == 4
+    assert record["settings"]["batch_size"] == 40
+    assert record["environment"]["tensorflow"]
+    assert int(record["environment"]["threads"]) >= 1
+
+
+def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--how-scale", "cubic"]
+    methods = ["--methods", "classic,freezeout", "--equal-time"]
+    assert main(["compare", *options, *methods, "--out", str(out)]) == 0
+    record = json.loads((out / "experiment.json").read_text())
+    assert record["iterations"]["classic"] == 20
+    assert 22 <= record["iterations"]["freezeout"] <= 28
+    assert record["predicted_ratio"]["freezeout"] == pytest.approx(1, abs=0.05)
+    rows = pd.read_csv(out / "results.csv").groupby("method").iteration.count()
+    assert rows.to_dict() == record["iterations"]
+    capsys.readouterr()
+
+
+@pytest.mark.usefixtures("settled_first_block")
+def test_rules_of_freezing_are_compared(tmp_path, capsys):
+    out = tmp_path / "out"
+    options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--freeze-every", "2"]
+    methods = ["--methods", "annealed,layerfreezing,autofreeze"]
+    assert main(["compare", *options, *methods, "--out", str(out)]) == 0
+    assert "autofreeze against annealed" in capsys.readouterr().out
+    summary = pd.read_csv(out / "summary.csv", index_col="method")
+    assert summary.baseline["layerfreezing"] == summary.baseline["autofreeze"] == "annealed"
+    runs = pd.read_csv(out / "results.csv").groupby("method")
+    frozen = {name: rows.frozen.max() for name, rows in runs}
+    assert frozen["annealed"] == 0
+    assert frozen["layerfreezing"] == 4
+    assert 0 < frozen["autofreeze"] < 5
+    assert summary.predicted_ratio["annealed"] == 1
+    assert summary.predicted_ratio["layerfreezing"] < 1
+    assert summary.predicted_ratio["autofreeze"] < 1  # told by what froze in the runs
+    settings = json.loads((out / "experiment.json").read_text())["settings"]
+    assert settings["freeze_every"] == 2
+    assert main(["train", "--method", "autofreeze", "--dry-run"]) == 0
+    assert "predicted saving: what freezes depends on the run" in capsys.readouterr().out

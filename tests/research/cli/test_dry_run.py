@@ -1,0 +1,31 @@
+from research.cli import main
+
+
+def test_a_dry_run_tells_what_a_run_will_take(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--model", "densenet", "--depth", "76", "--growth-rate", "12", "--epochs", "1"]
+    assert main(["train", *options, "--method", "freezeout", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "published estimate: 17.8 %" in lines
+    (saving,) = (line for line in lines if line.startswith("predicted saving: "))
+    assert 15 < float(saving.split()[2]) < 25
+    assert any(line.startswith("parameters: 486,298 in 39 blocks") for line in lines)  # grey images
+    blocks = [line.split() for line in lines if line.startswith(("stem", "dense", "transition"))]
+    assert [block[0] for block in blocks[:2]] == ["stem", "dense0"]
+    assert blocks[0][3] == "14"  # 27 iterations · 0.8³, rounded up
+    assert blocks[-1][3] == "–"
+    (memory,) = (line for line in lines if line.startswith("memory: about "))
+    assert 1.5 < float(memory.split()[2]) < 3
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_dry_run_of_other_methods_and_networks(colours, capsys):
+    arguments = ["train", "--data", colours, "--model", "vgg", "--depth", "a", "--iterations", "10"]
+    assert main([*arguments, "--method", "freezeout", "--dry-run", "--const-time"]) == 0
+    out = capsys.readouterr().out
+    assert "published estimate: none, it is for DenseNet-BC" in out
+    assert "run: freezeout, 11 iterations of 50" in out
+    assert main([*arguments, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "predicted saving: 0.0 %" in out
+    assert "published" not in out

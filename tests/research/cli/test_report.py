@@ -1,0 +1,55 @@
+import json
+
+import keras
+import pandas as pd
+
+from research.cli import main
+
+SMALL = ["--iterations", "4", "--batch-size", "40"]
+
+
+def test_the_report_stands_alone(compared):
+    page = (compared / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert "http" not in page
+    assert "freezeout against annealed:" in page
+    assert "95 % interval" in page
+    for word in ("tensorflow", "processor", "batch_size"):
+        assert word in page
+
+
+def test_report_draws_again_without_training(compared, capsys):
+    before = (compared / "results.csv").read_bytes()
+    for name in ("report.html", "loss.png"):
+        (compared / name).unlink()
+    assert main(["report", str(compared)]) == 0
+    assert (compared / "report.html").exists()
+    assert (compared / "loss.png").exists()
+    assert (compared / "results.csv").read_bytes() == before
+    assert "freezeout" in capsys.readouterr().out
+
+
+def test_train_and_a_report_of_several_runs(tmp_path, capsys):
+    folders = []
+    options = ["--survival", "0.5", "--seed", "3"]
+    for method in ("classic", "annealed", "stochastic"):
+        out = tmp_path / method
+        assert main(["train", *SMALL, *options, "--method", method, "--out", str(out)]) == 0
+        metrics = f"resnet_{method}_seed3_iterations4_digits_log.jsonl"
+        names = sorted(path.name for path in out.iterdir())
+        assert names == ["experiment.json", "model.keras", metrics, "results.csv"]
+        assert len(pd.read_csv(out / "results.csv")) == 4
+        folders.append(str(out))
+    network = keras.saving.load_model(tmp_path / "classic" / "model.keras")
+    assert network.output_shape == (None, 10)
+    assert main(["report", *folders, "--out", str(tmp_path / "all")]) == 0
+    table = pd.read_csv(tmp_path / "all" / "summary.csv")
+    assert table.method.tolist() == ["classic", "annealed", "stochastic"]
+    assert table.baseline.tolist()[1:] == ["classic", "classic"]
+    record = json.loads((tmp_path / "all" / "experiment.json").read_text())
+    assert record["settings"]["survival"] == 0.5
+    assert "survival" not in json.loads((tmp_path / "classic" / "experiment.json").read_text())
+    assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 1
+    assert "A folder is named twice" in capsys.readouterr().err
+    assert main(["report", folders[0]]) == 0
+    capsys.readouterr()
