@@ -1,3 +1,5 @@
+import concurrent.futures
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +33,21 @@ def test_inside_the_batch_counts_and_no_statistic_moves(kind, shape, axis, dtype
     np.testing.assert_array_equal(layer.moving_variance.numpy(), statistics[1])
     after = layer(inputs, training=False)
     np.testing.assert_array_equal(tf.cast(after, tf.float32), tf.cast(before, tf.float32))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_thread_has_a_flag_of_its_own(kind):
+    layer = kind()
+    inputs = np.random.default_rng(0).normal(3, 2, (16, 4)).astype(np.float32)
+    by_moving = layer(inputs, training=False).numpy()
+
+    def infer():
+        return layer(inputs, training=False).numpy()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as other, batch_statistics([layer]):
+        np.testing.assert_array_equal(other.submit(infer).result(), by_moving)
+        np.testing.assert_allclose(infer().mean(0), 0, atol=0.02)  # by those of the batch
+    np.testing.assert_array_equal(infer(), by_moving)
 
 
 def network(kind):

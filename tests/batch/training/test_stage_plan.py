@@ -2,16 +2,16 @@ import keras
 import numpy as np
 import pytest
 
-from batch import Constant, FreezeOut
+from batch import Constant, FreezeOut, LayerFreezing, MultiStep, machine
 from batch.flops import BlockCost
 from batch.networks.densenet import densenet
 from batch.networks.stochastic_depth import with_stochastic_depth
 from batch.networks.wide_resnet import wide_resnet
-from batch.schedules.stages import Stage, stages
+from batch.schedules.stages import HORIZON, Stage, stages
 from batch.training.losses import cross_entropy
 from batch.training.optimizers import FusedSGD
 from batch.training.preprocessing import Preprocessing
-from batch.training.stage_plan import plan_steps
+from batch.training.stage_plan import StagePlan, plan_steps
 from batch.training.trainer import Trainer
 
 BLOCKS = 20
@@ -138,3 +138,56 @@ def test_short_stages_of_many_blocks_share_steps(many, placed):
     assert trainer.blocks == 9
     assert trainer.frozen == 8
     assert len(trainer.steps) == len(trainer.plan.groups) < 8
+
+
+LONG = 10**7  # iterations
+
+
+class Counted:
+    """A schedule that counts how often it is called."""
+
+    def __init__(self, schedule):
+        self._schedule = schedule
+        self.calls = 0
+
+    def __getattr__(self, name):
+        return getattr(self._schedule, name)
+
+    def __call__(self, iteration):
+        self.calls += 1
+        return self._schedule(iteration)
+
+
+class Halving:
+    """A user's own schedule, which says how long it is and nothing else."""
+
+    iterations = LONG
+
+    def __call__(self, iteration):
+        return np.full(3, 0.1 * 0.5 ** (10 * iteration // LONG))
+
+
+@pytest.mark.parametrize("few", [8, 2])  # stages with a step of their own, and planned ones
+@pytest.mark.parametrize(
+    ("schedule", "most"),
+    [
+        (FreezeOut(3, LONG, 0.1), 20),
+        (FreezeOut(3, LONG, 0.1, finetune_rate=0.01), 20),
+        (LayerFreezing(3, LONG, 0.1, every=1000), 20),
+        (MultiStep(3, LONG, 0.1), 20),
+        (Constant(3, 0.1), 20),
+        (Halving(), HORIZON + 20),
+    ],
+)
+def test_planning_calls_a_long_schedule_a_few_times(blocks, monkeypatch, few, schedule, most):
+    monkeypatch.setattr(machine, "FEW_BLOCKS", few)
+    counted = Counted(schedule)
+    network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
+    stage_plan = StagePlan(counted, network, [True] * 4)
+    assert stage_plan.active(stage_plan.rates_at(0), batch_size=20) == (True,) * 4
+    end = stage_plan.stage_end(0)
+    assert 0 < counted.calls <= most
+    before = counted.calls
+    for iteration in range(1, 100):  # the end of the stage is known
+        assert stage_plan.stage_end(iteration) == end
+    assert counted.calls == before
