@@ -1,6 +1,7 @@
 """Plots that compare runs: they take arrays and return matplotlib axes.
 
-No function shows a figure or changes a global style. Without an `axis`, each makes a new figure.
+All of them draw on the matplotlib `axis` that they are given, or else on that of a new figure, and
+return it. None shows a figure or changes a global style.
 """
 
 from collections.abc import Mapping
@@ -55,11 +56,6 @@ def draw(
     bound : sequence of four floats, optional
         Limits of the axes: left, right, bottom, top.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     curves = [(first, first_label), (second, second_label)]
@@ -87,11 +83,6 @@ def ax_draw(freeze_loss, res_loss, params, axis=None):
     params : sequence or mapping
         degree, iteration, learning_rate and scaled, in this order or by these names.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     named = params if isinstance(params, Mapping) else dict(zip(PARAMETERS, params))
     missing = [name for name in PARAMETERS if name not in named]
@@ -112,11 +103,6 @@ def draw_rates(schedule, axis=None):
     ----------
     schedule : FreezeOut, Annealed, or a callable with `last_iterations`
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     iterations = np.arange(int(np.ceil(np.max(schedule.last_iterations))))
@@ -140,11 +126,6 @@ def compare_curves(curves, window=20, axis=None):
     window : int
         Span of the moving average, in iterations. Mean and deviation are those of the averages.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     for name, losses in curves.items():

@@ -163,7 +163,7 @@ def _from_keras(name):
             "(x_train, y_train, x_test, y_test) in a folder that RESBATCH_DATA names, or give its "
             "path."
         ) from error
-    return _checked(name, f"keras.datasets.{name}", (x_train, y_train), (x_test, y_test))
+    return _checked(name, f"keras.datasets.{name}", [(x_train, y_train), (x_test, y_test)])
 
 
 def _from_npz(path, name):
@@ -184,7 +184,7 @@ def _from_npz(path, name):
         raise DataError(
             f"{path} is no whole .npz of plain arrays: expected {', '.join(ARRAYS)} ({error})"
         ) from error
-    return _checked(name, path, arrays[:2], arrays[2:])
+    return _checked(name, path, [arrays[:2], arrays[2:]])
 
 
 def _from_folder(folder):
@@ -197,12 +197,12 @@ def _from_folder(folder):
     if images.ndim < 3 and images.size == len(labels) * 28 * 28:
         images = images.reshape(-1, 28, 28)
     train = len(labels) - len(labels) // 7
-    splits = (images[:train], labels[:train]), (images[train:], labels[train:])
+    pairs = (images[:train], labels[:train]), (images[train:], labels[train:])
     if len(images) != len(labels):
         raise DataError(
             f"{pictures[0]} holds {len(images)} images, but there are {len(labels)} labels"
         )
-    return _checked(name, folder, *splits)
+    return _checked(name, folder, pairs)
 
 
 def _read(path):
@@ -216,10 +216,10 @@ def _read(path):
         ) from error
 
 
-def _checked(name, where, train, test):
-    """Data from two pairs of images and labels, or a DataError that says where they came from."""
+def _checked(name, where, pairs):
+    """Data from images and labels for training and testing, or a DataError that says `where`."""
     splits = []
-    for kind, (images, labels) in (("train", train), ("test", test)):
+    for kind, (images, labels) in zip(("train", "test"), pairs):
         try:
             splits.append(Split(_pixels(images), class_numbers(labels)))
         except ValueError as error:
@@ -231,7 +231,7 @@ def _checked(name, where, train, test):
     shapes = [split.images.shape[1:] for split in splits]
     if shapes[0] != shapes[1]:
         raise DataError(f"{where}: train images are {shapes[0]}, test {shapes[1]}")
-    classes = max(count_classes(labels) for _, labels in (train, test))
+    classes = max(count_classes(labels) for _, labels in pairs)
     if classes < 2:
         raise DataError(f"{where}: expected at least 2 classes, found {classes}")
     return Data(name, classes, *splits)

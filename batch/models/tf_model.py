@@ -201,8 +201,7 @@ class TFModel(BaseModel):
 
         Returns
         -------
-        float or ndarray, or a list of them
-            In the order of `fetches`.
+        float or ndarray, or a list of them in the order of `fetches`
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 import keras
 
-from batch.networks.layers import batch_norm, convolution
+from batch.networks.layers import batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
@@ -75,8 +75,7 @@ class ConvolutionBlock(keras.layers.Layer):
             self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
 
     def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.normalization.build(self.convolution.compute_output_shape(input_shape))
+        build_in_order((self.convolution, self.normalization), input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
@@ -163,16 +162,12 @@ class ResidualBlock(keras.layers.Layer):
         return batch_norm(self.dtype_policy, self.config["epsilon"])
 
     def build(self, input_shape):
-        shape = input_shape
-        for conv, norm in zip(self.convolutions, self.normalizations):
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
-            norm.build(shape)
+        pairs = zip(self.convolutions, self.normalizations)
+        shape = build_in_order((layer for pair in pairs for layer in pair), input_shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
             self.projection = self._convolution(shape[-1], 1, self.config["strides"], number=3)
-            self.projection.build(input_shape)
             self.projection_normalization = self._normalization()
-            self.projection_normalization.build(shape)
+            build_in_order((self.projection, self.projection_normalization), input_shape)
 
     def branch(self, inputs, training=None):
         """The convolutions, whose output is added to the shortcut."""

@@ -3,7 +3,7 @@
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, convolution, make_seeds, sequence
+from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
 
 EPSILON = 1e-5
 
@@ -34,11 +34,8 @@ class DenseLayer(keras.layers.Layer):
         ]
 
     def build(self, input_shape):
-        shape = input_shape
-        for norm, conv in zip(self.normalizations, self.convolutions):
-            norm.build(shape)
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
+        pairs = zip(self.normalizations, self.convolutions)
+        build_in_order((layer for pair in pairs for layer in pair), input_shape)
 
     def call(self, inputs, training=None):
         outputs = inputs
@@ -70,8 +67,7 @@ class Transition(keras.layers.Layer):
         self.pool = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        self.normalization.build(input_shape)
-        self.convolution.build(input_shape)
+        build_in_order((self.normalization, self.convolution), input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(inputs, training=training))
@@ -88,10 +84,8 @@ def densenet(
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : int
         L: 6n + 4 with bottlenecks, 3n + 4 without; n layers a stage.
     growth_rate : int

@@ -40,13 +40,7 @@ def as_blocks(model, cuts):
         blocks = as_blocks(model, [*stages, "conv5_block3_out"])
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            "as_blocks takes a model with one input and one output. "
-            f"{model.name} has {len(model.inputs)} and {len(model.outputs)}"
-        )
+    _check_functional(model)
     cuts = [cuts] if isinstance(cuts, str) else list(cuts)
     possible = _bottlenecks(model)
     wrong = [name for name in cuts if name not in possible]
@@ -61,6 +55,16 @@ def as_blocks(model, cuts):
     blocks = [keras.Model(*part, name=name) for *part, name in zip(starts, ends, names)]
     _refuse_shared(blocks)
     return blocks
+
+
+def _check_functional(model):
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "as_blocks takes a model with one input and one output. "
+            f"{model.name} has {len(model.inputs)} and {len(model.outputs)}"
+        )
 
 
 def _refuse_shared(blocks):
@@ -135,15 +139,19 @@ def take_weights(network, model):
     theirs = {layer.name: layer for layer in model.layers}
     if "predictions" in theirs:
         pairs.append((classifier.dense, "predictions"))
+    _check_shapes(pairs, theirs, model.name)
+    for ours, name in pairs:
+        ours.set_weights(theirs[name].get_weights())
+
+
+def _check_shapes(pairs, theirs, model_name):
     for ours, name in pairs:
         given = [tuple(weight.shape) for weight in theirs[name].weights] if name in theirs else []
         expected = [tuple(weight.shape) for weight in ours.weights]
         if given != expected:
             raise ValueError(
-                f"{ours.path} has weights of shapes {expected}, but {name} of {model.name} {given}."
+                f"{ours.path} has weights of shapes {expected}, but {name} of {model_name} {given}."
             )
-    for ours, name in pairs:
-        ours.set_weights(theirs[name].get_weights())
 
 
 def _check_choices(blocks):

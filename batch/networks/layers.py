@@ -144,6 +144,14 @@ def batch_norm(dtype=None, epsilon=1e-3):
     return FusedBatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, dtype=dtype)
 
 
+def build_in_order(layers, shape):
+    """Build layers that follow each other; returns the shape of the last one's outputs."""
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape
+
+
 def make_seeds(seed, count):
     """Seeds for the parts of a network, made from a single seed."""
     return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]

@@ -48,12 +48,8 @@ def resnet(
     Parameters
     ----------
     depth : {18, 34, 50, 101, 152}
-    input_shape : tuple of ints
-        (H, W, C) of the images, of any size.
-    classes : int
-        Number of classes.
-    seed : int
-        Of the initial weights.
+    input_shape, classes, seed
+        As for `small_resnet`; images may have any size.
     use_bias : bool
         Give the convolutions biases, as `keras.applications` does.
     stride_first : bool

@@ -21,10 +21,8 @@ def vgg(input_shape, classes, depth="D", *, seed=0):
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : {'A', 'B', 'D', 'E', 11, 13, 16, 19}
         The paper's configuration, or its number of weight layers.
     seed : int

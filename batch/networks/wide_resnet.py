@@ -5,7 +5,7 @@ import re
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, convolution, make_seeds, sequence
+from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
 
 BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their convolutions
     f"B({','.join(map(str, sizes))})": sizes
@@ -77,11 +77,8 @@ class PreActivationBlock(keras.layers.Layer):
         self.projection = None
 
     def build(self, input_shape):
-        shape = input_shape
-        for norm, conv in zip(self.normalizations, self.convolutions):
-            norm.build(shape)
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
+        pairs = zip(self.normalizations, self.convolutions)
+        shape = build_in_order((layer for pair in pairs for layer in pair), input_shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
             filters, strides, seed = (self.config[key] for key in ("filters", "strides", "seed"))
             seed = None if seed is None else seed + len(self.convolutions)
@@ -127,10 +124,8 @@ def wide_resnet(
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : int
         6n + 4, with n blocks in a group. With blocks B(3,3) it is the number of convolutions, those
         of the stem and the shortcuts included.
@@ -146,7 +141,7 @@ def wide_resnet(
     Returns
     -------
     keras.Sequential
-        With the layers stem, block0 …, classifier.
+        With the layers stem, block0 …, group after group, and classifier.
 
     References
     ----------

@@ -3,11 +3,12 @@
 import numpy as np
 
 from batch.checks import not_negative
+from batch.schedules.config import Configured
 from batch.schedules.freezeout import Annealed
 from batch.schedules.layer_freezing import interval
 
 
-class AutoFreeze:
+class AutoFreeze(Configured):
     """Freezes leading blocks whose gradient norms have stopped changing.
 
     The norms of each block's gradient are summed over an interval: N_i. The relative change from
@@ -17,18 +18,12 @@ class AutoFreeze:
 
     Parameters
     ----------
-    blocks : int
-        Number of blocks n, without the classifier.
-    iterations : int
-        Length of the run T. The rate falls from `learning_rate` to zero in it.
-    learning_rate : float
-        The rate of every block at iteration 0.
+    blocks, iterations, learning_rate, finetune_rate
+        As for `LayerFreezing`.
     every : int
         Iterations in an interval; a tenth of the run by default.
     percentile : float
         Of the changes of the blocks that learn, 0 to 100.
-    finetune_rate : float, optional
-        From iteration T on, all blocks learn again, at this rate.
 
     Attributes
     ----------
@@ -60,6 +55,11 @@ class AutoFreeze:
     >>> schedule.frozen
     1
     """
+
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("every", "percentile", "finetune_rate"),
+    )
 
     def __init__(
         self, blocks, iterations, learning_rate, every=None, percentile=50.0, finetune_rate=None
@@ -117,8 +117,3 @@ class AutoFreeze:
         """Go on from what `get_state` returned."""
         self.frozen, self._sums = int(state["frozen"]), np.asarray(state["sums"], dtype=np.float64)
         self._before = None if state["before"] is None else np.asarray(state["before"])
-
-    def get_config(self):
-        """The arguments that make this schedule again, in its initial state."""
-        names = ("blocks", "iterations", "learning_rate", "every", "percentile", "finetune_rate")
-        return {name: getattr(self, name) for name in names}

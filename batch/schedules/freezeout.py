@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from batch.checks import positive, positive_whole, share
+from batch.schedules.config import Configured
 
 DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
 
 
-class FreezeOut:
+class FreezeOut(Configured):
     """FreezeOut: each block's rate falls to zero on a cosine of its own, early blocks first.
 
     Block i of n (i = 0 … n − 1) learns at the rate α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)) until
@@ -54,15 +55,13 @@ class FreezeOut:
     array([180., 210., 240., 270., 300.])
     """
 
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("t_0", "degree", "scaled", "finetune_rate"),
+    )
+
     def __init__(
-        self,
-        blocks,
-        iterations,
-        learning_rate,
-        t_0=0.8,
-        degree=3,
-        scaled=True,
-        finetune_rate=None,
+        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
     ):
         self.blocks = positive_whole("blocks", blocks)
         self.iterations = positive_whole("iterations", iterations)
@@ -129,11 +128,6 @@ class FreezeOut:
         cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self.last_iterations))
         return np.where(iteration < self.last_iterations, cosine, 0.0)
 
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "iterations", "learning_rate", "t_0", "degree", "scaled")
-        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
-
 
 class Annealed:
     """FreezeOut's matched baseline: one cosine from the learning rate to zero for all blocks.
@@ -153,14 +147,7 @@ class Annealed:
     """
 
     def __init__(
-        self,
-        blocks,
-        iterations,
-        learning_rate,
-        t_0=0.8,
-        degree=3,
-        scaled=True,
-        finetune_rate=None,
+        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
     ):
         self._freezeout = FreezeOut(
             blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate

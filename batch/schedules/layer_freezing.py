@@ -5,10 +5,11 @@ import math
 import numpy as np
 
 from batch.checks import positive_whole, share
+from batch.schedules.config import Configured
 from batch.schedules.freezeout import Annealed, snapped
 
 
-class LayerFreezing:
+class LayerFreezing(Configured):
     """Freezes more and more leading blocks at the ends of epochs, as Composer does it.
 
     Nothing is frozen until a share of the run is over. From then on the share of frozen blocks
@@ -20,9 +21,9 @@ class LayerFreezing:
     blocks : int
         Number of blocks n, without the classifier.
     iterations : int
-        Length of the run T. The rate falls from `learning_rate` to zero in it.
+        Length of the run T.
     learning_rate : float
-        The rate of every block at iteration 0.
+        Of every block at first. It falls to zero at T, on one cosine.
     every : int
         Iterations in an epoch, after which blocks may freeze; a tenth of the run by default.
     freeze_start : float
@@ -41,7 +42,7 @@ class LayerFreezing:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range; `freeze_start` must be below 1.
 
     References
     ----------
@@ -52,6 +53,11 @@ class LayerFreezing:
     >>> LayerFreezing(4, 100, 0.1, every=10, freeze_start=0.5).last_iterations
     array([ 70.,  80.,  90., 100.])
     """
+
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("every", "freeze_start", "freeze_level", "finetune_rate"),
+    )
 
     def __init__(
         self,
@@ -85,11 +91,6 @@ class LayerFreezing:
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
         frozen = (iteration >= self.last_iterations) & (iteration < self.iterations)
         return np.where(frozen, 0.0, self._annealed(iteration))
-
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "iterations", "learning_rate", "every", "freeze_start", "freeze_level")
-        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
 
 
 def interval(every, iterations):
