@@ -1,4 +1,4 @@
-"""Checks of what users give: the value itself, or an error that names it."""
+"""Checks of values that users give: each returns the value, or raises an error that names it."""
 
 import numbers
 
@@ -55,7 +55,7 @@ def one_of(name, value, allowed):
 
 
 def as_dict(config):
-    """A config of either kind, keys with slashes nested, as a plain dict of its own."""
+    """A new plain dict of a dict or a BatchFlow config; keys with slashes become nested dicts."""
     from batchflow import Config  # slow to import, and only models have configs
 
     if config is None:
@@ -66,12 +66,12 @@ def as_dict(config):
 
 
 def check_keys(config, allowed, where):
-    """Refuse keys that nobody reads.
+    """Refuse keys that are not allowed.
 
     Raises
     ------
     ValueError
-        Names the unknown keys and lists the known ones.
+        If there are some; it names them and lists the known ones.
     """
     unknown = sorted(set(config) - set(allowed), key=str)
     if unknown:
@@ -82,22 +82,22 @@ def check_keys(config, allowed, where):
 
 
 def read_config(config, allowed, where):
-    """A config of a model as nested dicts of its own, checked.
+    """A checked copy of a model's config, as nested dicts.
 
     Parameters
     ----------
     config : dict or batchflow.Config, or None
     allowed : dict
-        Its keys, and what the dict under each may have in turn: None where any value may stand, a
-        collection of keys, or `{'*': keys}` for a dict of such dicts.
+        The keys that it may have. Each has as its value the keys that a dict under it may have, or
+        `{'*': keys}` for a dict of such dicts, or None where any value may stand.
     where : str
-        What it is the config of, for messages.
+        Whose config it is, for messages.
 
     Raises
     ------
     ValueError
-        If a key is not known, or a value is a named expression (`B`, `C`, `V`, `F` …) that nobody
-        has evaluated.
+        If a key is not known, or a value is a named expression (`B`, `C`, `V`, `F` …) that was not
+        evaluated.
     """
     config = {key: _plain(value, f"config/{key}") for key, value in as_dict(config).items()}
     check_keys(config, allowed, where)
@@ -112,12 +112,12 @@ def read_config(config, allowed, where):
 
 
 def _check_inner(value, allowed, where):
-    if isinstance(value, dict):  # what else it may be is for its reader to say
+    if isinstance(value, dict):  # values of other kinds are checked where they are read
         check_keys(value, allowed, where)
 
 
 def _plain(value, where):
-    """A value of a config with the dicts in it as plain ones."""
+    """A value of a config, with all dicts in it as plain dicts."""
     from batchflow import Config
     from batchflow.named_expr import NamedExpression
 

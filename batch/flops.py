@@ -1,9 +1,8 @@
-"""What the blocks of a network cost, and the time that a schedule should save.
+"""What the blocks of a network cost, and the share of time that a schedule should save.
 
-Costs are multiply-adds of convolutions and matrix products for one image, counted in the graph that
-TensorFlow makes of each block's forward and backward pass. Everything else (normalization, ReLU,
-pooling, additions, the optimizer) is left out: it grows with the same activations, and takes little
-arithmetic.
+Costs are multiply-adds of convolutions and matrix products for one image. They are counted in the
+graph that TensorFlow makes of each block's forward and backward pass. Everything else is left out
+(normalization, ReLU, pooling, additions, the optimizer): it takes little arithmetic.
 """
 
 import dataclasses
@@ -17,7 +16,7 @@ from batch.schedules.stages import stages
 
 tf = import_tensorflow()
 
-# In the names of operations that give something else each time.
+# Parts of the names of operations whose output changes from call to call.
 CHANGING = ("Random", "Multinomial", "TruncatedNormal", "Assign")
 
 
@@ -29,23 +28,22 @@ class BlockCost:
     ----------
     forward : float
     weight_gradient : float
-        Of the gradients of its weights, where its input needs no gradient.
+        For the gradients of its weights.
     inner_gradient : float
-        What it takes, apart from the gradients of its weights, to carry gradients within the block
-        where its input needs none.
+        For the gradients that flow within the block, if its input needs no gradient.
     input_gradient : float
-        What it takes more to have the gradient of its input too.
+        More, if its input needs a gradient too.
     products : int
         Convolutions and matrix products of its forward pass.
     parameters : int
         Its trainable weights.
     held : int
-        Bytes that it keeps from its forward pass for its backward pass, its output included.
+        Bytes that its backward pass needs of its forward pass, its output included.
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
-        With stochastic depth, the share of training steps in which the branch is computed, once a
-        warm-up is over.
+        With stochastic depth, the share of training steps in which the branch is computed, after
+        the warm-up.
     """
 
     forward: float
@@ -82,9 +80,9 @@ class Forward:
     cost : int
         Multiply-adds.
     outputs : TensorSpec
-        Shape `(1, …)` and type of what it gives.
+        Their shape `(1, …)` and type.
     random : bool
-        Whether it has random operations all the same, or assigns variables.
+        Whether it has random operations even so, or assigns variables.
     """
 
     cost: int
@@ -93,7 +91,7 @@ class Forward:
 
 
 def forward(layer, inputs):
-    """What a block does in inference mode with inputs of a shape `(1, …)` and type."""
+    """The `Forward` of a block for inputs of a shape `(1, …)` and type, a TensorSpec."""
 
     def infer(features):
         return run(layer, tf.cast(features, layer.input.dtype), False)
@@ -152,7 +150,7 @@ def predicted_ratio(costs, schedule, iterations):
     ----------
     costs : list of BlockCost
     schedule : callable
-        From the iteration to the rates of the blocks; see `batch.schedules.freezeout`.
+        From the iteration to the rates of the blocks; see `batch.schedules`.
     iterations : int
         Length of the run.
     """
@@ -184,21 +182,24 @@ def _traced(forward, variables, entry):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([*variables, inputs])
             outputs = forward(inputs)
-        *weights, own = tape.gradient(outputs, [*variables, inputs])
-        counted.append(_counted(outputs, [one for one in weights if one is not None], own))
+        *weights, of_input = tape.gradient(outputs, [*variables, inputs])
+        counted.append(
+            _counted(outputs, [gradient for gradient in weights if gradient is not None], of_input)
+        )
 
     tf.function(both_passes, autograph=False).get_concrete_function(entry)
     parameters = sum(variable.shape.num_elements() for variable in variables)
     return dataclasses.replace(counted[0], parameters=parameters)
 
 
-def _counted(outputs, weights, own):
-    """The cost of a block, from its outputs and the gradients of its weights and its input."""
+def _counted(outputs, weights, of_input):
+    """The cost of a block, from its outputs and the gradients of its weights and of its input."""
     ahead = _needed([outputs])
     without = _needed([outputs, *weights])
-    whole = _needed([outputs, *weights, *([] if own is None else [own])])
+    whole = _needed([outputs, *weights, *([] if of_input is None else [of_input])])
     forward, to_weights, everything = (sum(_products(ops)) for ops in (ahead, without, whole))
-    own_weights = forward if weights else 0  # each weight's gradient costs what its product costs
+    # The gradient of a weight costs as much as the product that it is used in.
+    weight_gradient = forward if weights else 0
     read = {
         tensor.ref(): tensor for op in whole - ahead for tensor in op.inputs if tensor.op in ahead
     }
@@ -206,8 +207,8 @@ def _counted(outputs, weights, own):
     held = [tensor for tensor in read.values() if not _is_given(tensor.op)]
     return BlockCost(
         forward=forward,
-        weight_gradient=own_weights,
-        inner_gradient=to_weights - forward - own_weights,
+        weight_gradient=weight_gradient,
+        inner_gradient=to_weights - forward - weight_gradient,
         input_gradient=everything - to_weights,
         products=len(_products(ahead)),
         held=sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in held),
@@ -215,13 +216,13 @@ def _counted(outputs, weights, own):
 
 
 def _is_given(op):
-    """Whether what it gives is an input, which others hold, or a weight, in whatever precision."""
+    """Whether an operation gives an input or a weight, which take no memory of their own here."""
     op = op.inputs[0].op if op.type == "Cast" else op
     return op.type in ("Placeholder", "ReadVariableOp", "Const")
 
 
 def _needed(tensors):
-    """Operations that some tensors need."""
+    """All operations that some tensors are computed by."""
     needed, waiting = set(), [tensor.op for tensor in tensors]
     while waiting:
         op = waiting.pop()

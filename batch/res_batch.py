@@ -10,7 +10,8 @@ from batch.data.data import load_data
 from batch.data.labels import count_classes
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
-from batch.models.pipelines import accept_name, keep_lists
+from batch.models.pipelines import keep_lists
+from batch.runtime import set_globals
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -30,31 +31,31 @@ ACTIONS = ("train_res", "train_freez", "train_stochastic", "test", "add_loss_wei
 FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")
 
 
-accept_name()
-_making = threading.Lock()  # batches that are prefetched must not make a model twice
+set_globals(batchflow=True)
+_making = threading.Lock()  # prefetched batches must not make a model twice
 
 
 class ResBatch(Batch):
     """A batch whose actions train and test residual networks.
 
-    Each action may stand in a pipeline any number of times, alone or with others. With arrays, it
-    gathers their rows by `batch.indices`; without, it takes the batch's own components. Each
-    appends one number a batch to the list it was given, or stores it in `save_to`, as in
+    A pipeline may have any of the actions any number of times. An action with arrays gathers their
+    rows by `batch.indices`; an action without arrays takes the batch's own components. For each
+    batch it appends one number to the list that it was given, or stores it in `save_to`, as in
     `save_to=V('loss', mode='a')`.
 
     The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
-    or the `name` of the action, and are made at the first batch from the pipeline's config under
-    `resnet`, `freeznet` and `stochastic` (or the name of the action, which has the last word). All
-    keys are optional:
+    or have the `name` of the action. They are made at the first batch, from the pipeline's config
+    under `resnet`, `freeznet` or `stochastic`. Keys under the name of the action replace
+    these. All keys are optional:
 
-    - all: those of `TFModel` but `inputs`; `model` ('resnet', the small one, or the name of another
-      in `batch.models.named.MODELS`, with its network's options); `classes` where the labels don't
-      tell
+    - all three: those of `TFModel` except `inputs`; `model`, the name of a model in
+      `batch.models.named.MODELS` ('resnet', the small ResNet), with the options of its network;
+      `classes`, if the labels do not show all classes
     - `freeznet`: `iteration` (300), `learning_rate` (0.06), `degree` (1), `scaled` (False), `t_0`
-      (0.6), `finetune_rate` (0.01; None for none). `scaled` here divides the learning rate by each
-      block's last iteration.
-    - `stochastic`: `survival` (0.6), and with it, for any of the three, `rule`, `mode`, `scale` and
-      `warm_up`. With a schedule that freezes, a frozen block is not dropped.
+      (0.6), `finetune_rate` (0.01; None for none). `scaled` divides the learning rate by each
+      block's last iteration here.
+    - `stochastic`: `survival` (0.6). Any of the three may have `survival`, and with it `rule`,
+      `mode`, `scale` and `warm_up`. A frozen block is never dropped.
     """
 
     components = "images", "labels"
@@ -88,7 +89,7 @@ class ResBatch(Batch):
         loss : list, optional
             Gets the loss of this batch appended.
         images : array, shape (N, H, W) or (N, H, W, C), optional
-            `uint8` is divided by 255, anything else taken as it is.
+            `uint8` is divided by 255, anything else is taken as it is.
         labels : array, shape (N,) or (N, classes), optional
             Class numbers, or one-hot rows.
         name : str
@@ -97,9 +98,10 @@ class ResBatch(Batch):
             Where to store the loss.
         loss_weights : array, shape (N,), optional
             How much each example counts, 0 or more: the loss of a batch is Σ wᵢ·lᵢ / Σ wᵢ. By
-            default those that `add_loss_weights` gave the batch, or all alike.
+            default, the weights are those from `add_loss_weights`, or all alike.
         """
-        return self._train("resnet", name, loss, (images, labels, loss_weights), save_to)
+        examples = images, labels, loss_weights
+        return self._train("resnet", name, loss, examples=examples, save_to=save_to)
 
     @action(no_eval="save_to")
     def train_freez(
@@ -112,7 +114,8 @@ class ResBatch(Batch):
         loss_weights=None,
     ):
         """Train a ResNet with FreezeOut on this batch; the arguments are those of `train_res`."""
-        return self._train("freeznet", name, loss, (images, labels, loss_weights), save_to)
+        examples = images, labels, loss_weights
+        return self._train("freeznet", name, loss, examples=examples, save_to=save_to)
 
     @action(no_eval="save_to")
     def train_stochastic(
@@ -128,15 +131,16 @@ class ResBatch(Batch):
 
         The arguments are those of `train_res`.
         """
-        return self._train("stochastic", name, loss, (images, labels, loss_weights), save_to)
+        examples = images, labels, loss_weights
+        return self._train("stochastic", name, loss, examples=examples, save_to=save_to)
 
     @action(no_eval="save_to")
     def test(
         self, name, accuracies=None, images=None, labels=None, save_to=None, loss_weights=None
     ):
-        """The accuracy of a model on this batch; `accuracies` gets it appended.
+        """Append the accuracy of a model on this batch to `accuracies`.
 
-        The other arguments are those of `train_res`; with weights, it is the weighted share.
+        The other arguments are those of `train_res`. With weights, it is a weighted mean.
         """
         *examples, rows, weights = self._examples(images, labels, loss_weights)
         model = self.pipeline.m(name, batch=self)
@@ -149,12 +153,12 @@ class ResBatch(Batch):
     def add_loss_weights(self, weights=None, id_to_mask=None):
         """Give each example of the batch a weight in the loss, as the component `loss_weights`.
 
-        Weights that it had are replaced.
+        They replace earlier weights.
 
         Parameters
         ----------
         weights : array, shape (N,), optional
-            Of all examples of the dataset, 0 or more; 1 by default.
+            For all examples of the dataset, 0 or more; 1 by default.
         id_to_mask : int, optional
             Examples of this class get weight 0.
         """
@@ -170,22 +174,24 @@ class ResBatch(Batch):
             self.add_components("loss_weights", chosen)
         return self
 
-    def _train(self, kind, name, losses, examples, save_to):
+    def _train(self, kind, name, losses, *, examples, save_to):
         images, labels, rows, weights = self._examples(*examples)
         models = self.pipeline.models
         with _making:
             if models.get(name) is None:
-                model = self._new_model(kind, name, images, labels, rows is None)
+                model = self._new_model(
+                    kind, name, images, labels=labels, from_components=rows is None
+                )
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        # An action may have made more images than the batch has indices.
-        numbered = rows is None and len(self.indices) == len(images)
-        numbers = self.indices if numbered else None
-        loss = model.train(images, labels, numbers, rows=rows, loss_weights=weights)
+        # Another action may have made more images than the batch has indices.
+        with_ids = rows is None and len(self.indices) == len(images)
+        ids = self.indices if with_ids else None
+        loss = model.train(images, labels, ids, rows=rows, loss_weights=weights)
         return self._deliver(loss, losses, save_to)
 
     def _examples(self, images, labels, loss_weights):
-        """Images, labels, the rows of them that are meant, and the weights of these rows."""
+        """Images, labels, the batch's rows in them (None: all), and the weights of its examples."""
         if (images is None) != (labels is None):
             raise ValueError("Give both images and labels, or neither.")
         if loss_weights is None:
@@ -202,7 +208,7 @@ class ResBatch(Batch):
         return self.images, self.labels, None, weights
 
     def _chosen(self, weights, count=None):
-        """Those of the batch's examples, of weights for `count` examples, or for all there are."""
+        """The weights of the batch's examples, from weights of all, `count` examples if given."""
         weights = np.asarray(weights)
         enough = len(weights) == count if count else len(weights) > max(self.indices)
         if weights.ndim != 1 or not enough:
@@ -212,7 +218,7 @@ class ResBatch(Batch):
             )
         return weights[self.indices]
 
-    def _new_model(self, kind, name, images, labels, from_components):
+    def _new_model(self, kind, name, images, *, labels, from_components):
         config = dict(DEFAULTS[kind])
         for key in dict.fromkeys((kind, name)):
             config.update(as_dict(self.pipeline.config.get(key)))
@@ -230,7 +236,7 @@ class ResBatch(Batch):
         return MODELS[model]({**config, "inputs": inputs})
 
     def _count_classes(self, labels, from_components):
-        """Classes of all labels; those of one batch may lack some."""
+        """How many classes all labels have; a batch may not have all of them."""
         data = self.dataset.data if from_components and self.dataset is not None else None
         if data is not None:
             labels = data.labels
@@ -250,10 +256,10 @@ class ResBatch(Batch):
 
 
 def with_freezing(config):
-    """The config of a FreezeOut model with its freezing keys turned into a schedule.
+    """The config of a `freeznet` with a schedule in place of its keys of freezing.
 
-    Keeps the notebook's meaning of `scaled`: α_i(0) = learning_rate/t_i, t_i in iterations, which
-    is the paper's scaling of learning_rate/iteration.
+    `scaled` means what it means in the reference notebook: α_i(0) = learning_rate/t_i with t_i in
+    iterations. That is the paper's scaling of the rate learning_rate/iteration.
     """
     freezing = {key: config[key] for key in FREEZING}
     rest = {key: value for key, value in config.items() if key not in FREEZING}
@@ -269,7 +275,7 @@ def with_freezing(config):
 
 
 def openset(source="digits"):
-    """A dataset as two BatchFlow datasets of `ResBatch`.
+    """Load a dataset as two BatchFlow datasets of `ResBatch`, for training and testing.
 
     Parameters
     ----------
@@ -285,7 +291,7 @@ def openset(source="digits"):
 
 
 class Opened:
-    """What `openset` gives: `train` and `test`, and the `data` they were made from."""
+    """The result of `openset`: `train` and `test`, and the `data` that they were made from."""
 
     def __init__(self, data):
         self.data = data

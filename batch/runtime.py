@@ -1,4 +1,8 @@
-"""TensorFlow's start: with oneDNN, without its chatter, and with a stated number of threads."""
+"""What is global to the process: TensorFlow's start, its threads, and all that we change for all.
+
+`set_globals` makes every change that lasts. `deterministic_on_gpus` makes the one that lasts for a
+training step only.
+"""
 
 import contextlib
 import functools
@@ -6,27 +10,52 @@ import importlib
 import os
 import pathlib
 
-LIMITS = {  # files of control groups with their limit and what is used, by version
-    "": ("memory.max", "memory.current"),
-    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
-}
+from batch.machine import processors
 
 
-def prefer_onednn():
-    """Have TensorFlow use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set; before it is imported.
+def set_globals(*, tensorflow=False, batchflow=False):
+    """Change what can only be changed for the whole process; all such changes are made here.
 
-    Left to itself, TensorFlow leaves it off where a processor has no AVX-512, and takes a third
-    longer there. The last bits of what a block computes then depend on an image's place in its
-    batch.
+    - On `import batch`: TensorFlow is to use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set. By
+      itself it leaves oneDNN off where a processor has no AVX-512, and takes a third longer there.
+      Without oneDNN, the last bits of what a block computes for an image can depend on the place of
+      the image in its batch.
+    - Before we import TensorFlow (`tensorflow`): it does not log to standard error, unless
+      `TF_CPP_MIN_LOG_LEVEL` is set. What goes wrong is an exception all the same.
+    - Before a pipeline uses our actions (`batchflow`): actions of BatchFlow may have an argument
+      called `name`, as in `.train_res(losses, name='wide')`. Such a call was a TypeError. All other
+      calls work as before.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if tensorflow:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if batchflow:
+        _accept_name(importlib.import_module("batchflow").Pipeline)
+
+
+def _accept_name(pipeline_class):
+    """Pass an action's argument `name` by a function whose own parameter is called `name`."""
+    add_action = pipeline_class._add_action  # noqa: SLF001
+    if getattr(add_action, "accepts_name", False):
+        return
+
+    @functools.wraps(add_action)
+    def add(self, action, /, *args, **kwargs):
+        named = {"name": kwargs.pop("name")} if "name" in kwargs else {}
+        pipeline = add_action(self, action, *args, **kwargs)
+        pipeline._actions[-1]["kwargs"].update(named)  # noqa: SLF001
+        return pipeline
+
+    add.accepts_name = True
+    pipeline_class._add_action = add  # noqa: SLF001
 
 
 @contextlib.contextmanager
 def deterministic_on_gpus():
-    """Inside, operations on a GPU give the same bits every time; the user's switch comes back.
+    """Within this context, operations on a GPU give the same bits every time.
 
-    On processors they do so by themselves, and nothing is switched.
+    Afterwards TensorFlow's switch is as it was before. On processors operations give the same bits
+    anyway, so nothing is switched there.
     """
     if not _has_gpu():
         yield
@@ -48,12 +77,12 @@ def _has_gpu():
 
 
 def import_utils():
-    """Our package `utils`, whose common name another file may have taken.
+    """Our package `utils`, unless another file of this common name comes first.
 
     Raises
     ------
     ImportError
-        If Python found another `utils` first; names it.
+        If Python found another `utils` first; the message names it.
     """
     utils = importlib.import_module("utils")
     ours = pathlib.Path(__file__).resolve().parent.parent / "utils" / "__init__.py"
@@ -66,11 +95,12 @@ def import_utils():
 
 
 def import_tensorflow():
-    """Import TensorFlow without the lines it writes to standard error on every start.
+    """Import TensorFlow without the lines that it writes to standard error on every start.
 
-    What goes wrong is an exception all the same. `TF_CPP_MIN_LOG_LEVEL=0` brings the lines back.
+    `TF_CPP_MIN_LOG_LEVEL=0` brings the lines back.
     """
-    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "0":
+    set_globals(tensorflow=True)
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
         return importlib.import_module("tensorflow")
     with _silent_stderr():
         return importlib.import_module("tensorflow")
@@ -84,7 +114,8 @@ def set_threads(threads=None):
     Parameters
     ----------
     threads : int, optional
-        By default, and when TensorFlow was told nothing, as many as there are processors to run on.
+        By default the number that TensorFlow was given before, or else the number of processors
+        that the process may run on.
 
     Returns
     -------
@@ -103,50 +134,6 @@ def set_threads(threads=None):
         threading.set_inter_op_parallelism_threads(threads)
         return threads
     return in_force
-
-
-def processors():
-    """How many processors this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def free_memory():
-    """Bytes of memory that are free or could be; half of all there are where nothing tells.
-
-    At most what the limits of the process's control groups leave, as in a container.
-    """
-    try:
-        with open("/proc/meminfo") as lines:
-            told = dict(line.split(":") for line in lines)
-        free = 1024 * int(told["MemAvailable"].split()[0])
-    except (OSError, KeyError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    return min([free, *_left_by_limits()])
-
-
-def _left_by_limits(told="/proc/self/cgroup", root="/sys/fs/cgroup"):
-    """Bytes that each limit of the process's control groups leaves, of version 2 or 1."""
-    left = []
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path(told).read_text().splitlines():
-            _, kinds, group = line.split(":", 2)
-            if kinds not in ("", "memory"):
-                continue
-            top = pathlib.Path(root, kinds)
-            group = top / group.strip("/")
-            for folder in (group, *group.parents):
-                if folder.is_relative_to(top):
-                    left += _left_in(folder, *LIMITS[kinds])
-    return left
-
-
-def _left_in(folder, limit, used):
-    with contextlib.suppress(OSError, ValueError):  # no limit, or no such file
-        limit, used = (int((folder / name).read_text()) for name in (limit, used))
-        return [max(limit - used, 0)]
-    return []
 
 
 @contextlib.contextmanager

@@ -97,7 +97,7 @@ class Run:
                 self._iterate()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
-            self.history.cache = self.model.trainer.cache.told()
+            self.history.cache = self.model.trainer.cache.stats()
 
     def settle(self):
         """Wait for this run's other threads, and count that as time of the run."""

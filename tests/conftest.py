@@ -42,7 +42,7 @@ def blocks():
 
 @pytest.fixture
 def real_data():
-    """The folder with mnist.npz and cifar10.npz, where there is one."""
+    """The folder with mnist.npz and cifar10.npz, if there is such a folder."""
     folder = os.environ.get("RESBATCH_DATA")
     if not folder or not pathlib.Path(folder, "mnist.npz").is_file():
         pytest.skip("RESBATCH_DATA names no folder with mnist.npz")
@@ -51,9 +51,9 @@ def real_data():
 
 @pytest.fixture
 def bits_in_any_place():
-    """For tests of equal bits from other batches; without oneDNN and AVX-512 there are none.
+    """For tests that need equal bits for an image in any place of its batch.
 
-    What a block computes for an image then depends on its place in the batch, in the last bits.
+    Without oneDNN and AVX-512, the last bits depend on the place.
     """
     without = os.environ["TF_ENABLE_ONEDNN_OPTS"].lower() in ("0", "false")
     if without and "avx512bw" not in environment.processor_flags():
@@ -62,7 +62,7 @@ def bits_in_any_place():
 
 @pytest.fixture
 def settled_first_block(monkeypatch):
-    """AutoFreeze freezes the first block whatever the rounding: others' gradients seem to grow."""
+    """AutoFreeze freezes just the first block: the gradients of all others are made to grow."""
     observe = AutoFreeze.observe
 
     def observe_growth(self, iteration, norms):

@@ -1,6 +1,6 @@
 """What every experiment shares: plots, and the names of data and histories.
 
-The names stand in `__init__.pyi`; each is imported when it is asked for.
+The names stand in `__init__.pyi`; each is imported when it is first used.
 """
 
 import importlib

@@ -1,7 +1,7 @@
-"""Comparison plots: arrays in, axes out.
+"""Plots that compare runs: they take arrays and return matplotlib axes.
 
-No function shows a figure or changes a global style; without an `axis` each makes a figure of its
-own.
+All of them draw on the matplotlib `axis` that they are given, or else on that of a new figure, and
+return it. None shows a figure or changes a global style.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def draw(
     bound=None,
     axis=None,
 ):
-    """Draw one or two curves: the values faintly, their moving average on top.
+    """Draw one or two curves: the values in faint colour, their moving average over them.
 
     Parameters
     ----------
@@ -50,17 +50,12 @@ def draw(
     first_label, second_label : str
         Their names.
     type_data : str
-        What the values are, for the axis and the legend.
+        What the values are, for the axis label and the legend.
     window : int
         Span of the moving average, in iterations.
     bound : sequence of four floats, optional
         Limits of the axes: left, right, bottom, top.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     curves = [(first, first_label), (second, second_label)]
@@ -88,11 +83,6 @@ def ax_draw(freeze_loss, res_loss, params, axis=None):
     params : sequence or mapping
         degree, iteration, learning_rate and scaled, in this order or by these names.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     named = params if isinstance(params, Mapping) else dict(zip(PARAMETERS, params))
     missing = [name for name in PARAMETERS if name not in named]
@@ -107,17 +97,12 @@ def ax_draw(freeze_loss, res_loss, params, axis=None):
 
 
 def draw_rates(schedule, axis=None):
-    """Draw the learning rate of every block over the iterations, up to where the last one stops.
+    """Draw the learning rate of every block over the iterations, until the last block stops.
 
     Parameters
     ----------
     schedule : FreezeOut, Annealed, or a callable with `last_iterations`
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     iterations = np.arange(int(np.ceil(np.max(schedule.last_iterations))))
@@ -139,13 +124,8 @@ def compare_curves(curves, window=20, axis=None):
     curves : mapping from str to array_like, shape (iterations,) or (seeds, iterations)
         Losses of each method.
     window : int
-        Span of the moving average, in iterations; averaged before mean and deviation are taken.
+        Span of the moving average, in iterations. Mean and deviation are those of the averages.
     axis : matplotlib.axes.Axes, optional
-        Where to draw.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
     """
     axis = _axis(axis)
     for name, losses in curves.items():

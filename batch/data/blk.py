@@ -1,8 +1,8 @@
-"""Arrays in `.blk` files: what `blosc.pack_array` writes, read without running anything.
+"""Arrays in `.blk` files, as `blosc.pack_array` writes them, read without running any code.
 
-`blosc.pack_array` compresses a pickle, and a pickle can call whatever it names. The reader here
-looks at the declared size first and then unpickles with exactly the functions that a plain numeric
-array needs, each checked again.
+`blosc.pack_array` compresses a pickle, and a pickle can call any function that it names. The reader
+here checks the declared size first. Then it unpickles with only those functions that a plain
+numeric array needs, and each of them checks its arguments.
 """
 
 import io
@@ -16,7 +16,7 @@ LARGEST = 8 * 2**30  # bytes that a file may declare to hold
 
 
 class BlkError(ValueError):
-    """A file that holds something else than one plain numeric array."""
+    """A file that does not hold one plain numeric array."""
 
 
 def write_blk(path, array):
@@ -76,10 +76,10 @@ class _Reader(pickle.Unpickler):
 def _dtype(code, *_):
     if not isinstance(code, str) or not _is_plain(np.dtype(code)):
         raise BlkError(f"it holds values of type {code!r}")
-    return np.dtype(code, copy=True)  # what follows in the pickle may set the copy's byte order
+    return np.dtype(code, copy=True)  # a copy, since the pickle may set its byte order
 
 
-def _from_buffer(buffer, dtype, shape, order):
+def _from_buffer(buffer, dtype, shape, order):  # by position, as the pickle calls it
     if not _is_plain(dtype):
         raise BlkError(f"it holds values of type {dtype}")
     return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)

@@ -18,7 +18,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class DataError(ValueError):
-    """Data that can't be had, or that is not what it should be."""
+    """Data that cannot be loaded, or that are not as they should be."""
 
 
 class UnknownDataError(DataError):
@@ -64,7 +64,7 @@ def load_data(source="digits"):
     Raises
     ------
     DataError
-        If there is no such data, or it is not as described; names the file and what was expected.
+        If there are no such data, or not as described; it names the file and what was expected.
     """
     name = os.fspath(source)
     if name == "digits":
@@ -84,7 +84,7 @@ def load_data(source="digits"):
 
 
 def is_local(name):
-    """Whether a named data set can be loaded without the network."""
+    """Whether a data set can be loaded by its name without the network."""
     cached = pathlib.Path.home() / ".keras" / "datasets" / f"{name}.npz"
     return name == "digits" or _local(name) is not None or cached.exists()
 
@@ -138,7 +138,7 @@ def _digits():
 
 
 def _like_mnist(image, ndimage):
-    """An 8×8 digit of 0 … 16 as in MNIST: 20 pixels tall or wide, centre of mass in the middle."""
+    """An 8×8 digit of 0 … 16 in MNIST's form: its longer side 20 pixels, its mass centred."""
     rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
     digit = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     digit = np.clip(ndimage.zoom(digit, 20 / max(digit.shape), order=1), 0, 16)
@@ -163,7 +163,7 @@ def _from_keras(name):
             "(x_train, y_train, x_test, y_test) in a folder that RESBATCH_DATA names, or give its "
             "path."
         ) from error
-    return _checked(name, f"keras.datasets.{name}", x_train, y_train, x_test, y_test)
+    return _checked(name, f"keras.datasets.{name}", [(x_train, y_train), (x_test, y_test)])
 
 
 def _from_npz(path, name):
@@ -184,7 +184,7 @@ def _from_npz(path, name):
         raise DataError(
             f"{path} is no whole .npz of plain arrays: expected {', '.join(ARRAYS)} ({error})"
         ) from error
-    return _checked(name, path, *arrays)
+    return _checked(name, path, [arrays[:2], arrays[2:]])
 
 
 def _from_folder(folder):
@@ -197,12 +197,12 @@ def _from_folder(folder):
     if images.ndim < 3 and images.size == len(labels) * 28 * 28:
         images = images.reshape(-1, 28, 28)
     train = len(labels) - len(labels) // 7
-    parts = (images[:train], labels[:train], images[train:], labels[train:])
+    pairs = (images[:train], labels[:train]), (images[train:], labels[train:])
     if len(images) != len(labels):
         raise DataError(
             f"{pictures[0]} holds {len(images)} images, but there are {len(labels)} labels"
         )
-    return _checked(name, folder, *parts)
+    return _checked(name, folder, pairs)
 
 
 def _read(path):
@@ -216,10 +216,10 @@ def _read(path):
         ) from error
 
 
-def _checked(name, where, x_train, y_train, x_test, y_test):
-    """Data from four arrays, or a DataError that names `where` they came from."""
+def _checked(name, where, pairs):
+    """Data from images and labels for training and testing, or a DataError that says `where`."""
     splits = []
-    for kind, images, labels in (("train", x_train, y_train), ("test", x_test, y_test)):
+    for kind, (images, labels) in zip(("train", "test"), pairs):
         try:
             splits.append(Split(_pixels(images), class_numbers(labels)))
         except ValueError as error:
@@ -228,15 +228,13 @@ def _checked(name, where, x_train, y_train, x_test, y_test):
             raise DataError(
                 f"{where}, {kind} split: {len(images)} images, but {len(labels)} labels"
             )
-    train, test = splits
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{where}: train images are {train.images.shape[1:]}, test {test.images.shape[1:]}"
-        )
-    classes = max(count_classes(y_train), count_classes(y_test))
+    shapes = [split.images.shape[1:] for split in splits]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"{where}: train images are {shapes[0]}, test {shapes[1]}")
+    classes = max(count_classes(labels) for _, labels in pairs)
     if classes < 2:
         raise DataError(f"{where}: expected at least 2 classes, found {classes}")
-    return Data(name, classes, train, test)
+    return Data(name, classes, *splits)
 
 
 def _pixels(images):

@@ -1,4 +1,4 @@
-"""The examples of one call: made where the call enters, and passed on as they are."""
+"""The examples of one call: made where the call begins, and passed on unchanged."""
 
 import dataclasses
 from typing import Any
@@ -16,8 +16,8 @@ class Examples:
     rows : ndarray, shape (n,), int64
         The positions, in images and labels, of the examples that are meant.
     ids : ndarray, shape (n,), optional
-        What tells each of these examples from all others of the dataset. Without ids, the rows do,
-        as long as the very same images come again.
+        What tells each of these examples from all others of the dataset. Without ids, the rows do
+        that, while the images are the very same array.
     weights : ndarray, shape (n,), float32, optional
         How much each of these examples counts, 0 or more; all alike by default.
     """

@@ -1,4 +1,4 @@
-"""One run's record: a row an iteration."""
+"""The history of a run: a row for each iteration."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
 
 @dataclasses.dataclass
 class History:
-    """What a run recorded, and what came out.
+    """What a run recorded in each iteration, and its results.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class History:
     accuracy : float or None
         Share of the test (or held-out) images whose class is right after the last iteration.
     cache : dict or None
-        What keeping the work of frozen blocks came to, as `PrefixCache.told` gives it.
+        Statistics of the cache of frozen blocks, as from `PrefixCache.stats`.
     """
 
     method: str = ""
@@ -52,7 +52,7 @@ class History:
 
 
 def by_method(histories):
-    """The histories of each method, as lists in a dict, in the order in which they come."""
+    """A dict from each method to the list of its histories, in their order."""
     methods = {}
     for history in histories:
         methods.setdefault(history.method, []).append(history)
@@ -60,13 +60,13 @@ def by_method(histories):
 
 
 def compiling_seconds(history):
-    """Seconds that compiling steps took in a run, told from the rows of its history.
+    """Seconds that compiling steps took in a run, estimated from its history.
 
-    A step is compiled in the first iteration, or where the number of frozen blocks changes. If that
-    iteration took much longer than the median of the others in its stage (of its neighbours,
-    where the stage is too short to tell), what it took beyond that was compilation. So it was in
-    another that took more than twice the median: there, a run of a comparison ended its turn, and
-    waited until the next stage's step was compiled.
+    A step is compiled in the first iteration, and where the number of frozen blocks changes. If
+    that iteration took more than 1.25 times the median of the others in its stage, the time beyond
+    the median was compilation. In a stage of fewer than four iterations, the median is that of
+    neighbours in other stages. Any other iteration that took more than twice the median counts
+    likewise: there, a run of a comparison ended its turn and waited for the next stage's step.
 
     Parameters
     ----------
@@ -83,8 +83,8 @@ def compiling_seconds(history):
     for start, stop in zip(starts, [*starts[1:], len(seconds)]):
         others = seconds[start + 1 : stop]
         if len(others) < 3:
-            place = start - np.searchsorted(starts, start)
-            others = usual[max(place - 3, 0) : place + 3]
+            row = start - np.searchsorted(starts, start)
+            others = usual[max(row - 3, 0) : row + 3]
         if len(others):
             beyond = seconds[start:stop] - np.median(others)
             first = beyond[0] * (beyond[0] > 0.2 * seconds[start])  # less is noise
@@ -93,12 +93,12 @@ def compiling_seconds(history):
 
 
 def write_histories(histories, path):
-    """Write histories to one CSV, from which `read_histories` makes them again, bit for bit."""
+    """Write histories to one CSV file; `read_histories` reads them back bit for bit."""
     pd.concat([history.to_frame() for history in histories]).to_csv(path, index=False)
 
 
 def read_histories(path):
-    """The histories in a `results.csv`, in the order in which they stand there.
+    """The histories in a `results.csv`, in its order.
 
     Raises
     ------

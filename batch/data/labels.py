@@ -1,4 +1,4 @@
-"""Labels as class numbers, whether they came as numbers or as one-hot rows. NumPy only."""
+"""Labels as class numbers, from numbers or one-hot rows. NumPy only."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ def class_numbers(labels, classes=None):
     Raises
     ------
     ValueError
-        If labels are empty, of another shape or type, out of range, or no one-hot rows.
+        If labels are empty, of another shape or type, out of range, or not one-hot.
     """
     labels = np.asarray(labels)
     if labels.size == 0 or labels.dtype.kind not in "biuf":
@@ -35,7 +35,7 @@ def class_numbers(labels, classes=None):
 
 
 def count_classes(labels):
-    """How many classes a whole set of labels has: its width if one-hot, else the largest + 1."""
+    """How many classes labels have: their width if one-hot, otherwise the largest + 1."""
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] > 1:
         return labels.shape[1]

@@ -1,4 +1,4 @@
-"""Which example is which: each gets a slot, by its id or its row, when it is first seen."""
+"""Which example is which: each one gets a slot of the cache when it is first seen."""
 
 import zlib
 
@@ -11,7 +11,7 @@ class SlotError(Exception):
 
 
 class Slots:
-    """Slots of examples, and checksums of the images of those that have ids."""
+    """Slots of examples by their ids or rows, and checksums of the images that have ids."""
 
     def __init__(self):
         self._slots = {}
@@ -20,8 +20,8 @@ class Slots:
     def __len__(self):
         return len(self._slots)
 
-    def of(self, examples, limit):
-        """The slot of each example.
+    def assign(self, examples, limit):
+        """The slot of each example; an example that was never seen gets the next free one.
 
         Parameters
         ----------
@@ -36,10 +36,10 @@ class Slots:
         Raises
         ------
         SlotError
-            If there are more examples, or if the same ids come with other images.
+            If there are more examples than slots, or if an id comes with another image than before.
         """
         ids = examples.rows if examples.ids is None else examples.ids
-        slots = [self._slots.setdefault(own, len(self._slots)) for own in ids.tolist()]
+        slots = [self._slots.setdefault(key, len(self._slots)) for key in ids.tolist()]
         if max(slots) >= limit:
             raise SlotError("there are more examples than there is room for")
         if examples.ids is not None:
@@ -53,11 +53,11 @@ class Slots:
                 raise SlotError("the images of an example differ from one step to the next")
 
 
-def counted_in(examples):
-    """What the rows of examples are positions in: their images, or None if they have ids."""
+def source_of(examples):
+    """The images that the rows of examples are positions in; None if the examples have ids."""
     return examples.images if examples.ids is None else None
 
 
-def count(examples):
-    """How many examples there are in all; None if they have ids, for then nothing tells."""
+def count_examples(examples):
+    """How many examples there are in all; None if they have ids, since ids do not say."""
     return len(examples.images) if examples.ids is None else None

@@ -1,7 +1,8 @@
-"""Whether to keep what a frozen prefix computes: estimated, never measured.
+"""Whether to cache the features after a frozen prefix, and where.
 
-A cache gives the same losses as none, to the last bit, so the choice decides nothing but time. It
-follows from multiply-adds, bytes and iterations left.
+The choice follows from multiply-adds, bytes and the iterations left, with the machine's speeds as
+constants. It is never measured. A cache gives the same losses as none, to the last bit, so the
+choice decides about time only.
 """
 
 import dataclasses
@@ -10,17 +11,14 @@ import tempfile
 
 import numpy as np
 
+from batch import machine
 from batch.feature_cache.stores import STORES, unwritten
-from batch.runtime import free_memory
-
-SPEED = 1e11  # multiply-adds a second, forward only, of a small network on two cores of a Xeon
-SHARE = 0.5  # of the free memory, and of the free space for temporary files, that 'auto' takes
-MANY = 1000  # visits of an example, where nothing says how long training goes on
+from batch.machine import free_memory
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """Where features could be kept.
+class Placement:
+    """Where features can be kept.
 
     Attributes
     ----------
@@ -35,8 +33,20 @@ class Place:
 
 
 @dataclasses.dataclass(frozen=True)
-class Kept:
-    """What is kept already: features after the first blocks, `row_bytes` an example in a store."""
+class CacheState:
+    """What the cache holds already: features after the first `depth` blocks.
+
+    Attributes
+    ----------
+    depth : int
+        0 if it holds nothing.
+    row_bytes : int
+        Of the features of one example.
+    bytes : int
+        Of all features.
+    store : type
+        One of `batch.feature_cache.stores.STORES`.
+    """
 
     depth: int = 0
     row_bytes: int = 0
@@ -44,8 +54,8 @@ class Kept:
     store: type = STORES["memory"]
 
 
-def choose(costs, row_bytes, visits, kept, room, must=False):
-    """What a stage begins with: what is kept already, or a store of its own, and how it is filled.
+def choose(costs, row_bytes, visits, *, state, find_placement, must=False):
+    """What a stage begins with: the features cached already, or new ones in a store of their own.
 
     Parameters
     ----------
@@ -55,47 +65,48 @@ def choose(costs, row_bytes, visits, kept, room, must=False):
         Bytes of an example's features after the prefix.
     visits : float
         How often an example will be needed while these blocks are the frozen ones.
-    kept : Kept
-    room : callable
-        From the bytes of a row, and the bytes that stay taken beside it, to a `Place` or None.
+    state : CacheState
+    find_placement : callable
+        From the bytes of a row, and the bytes that stay taken beside them, to a `Placement`, or
+        None where there is no room.
     must : bool
-        Keep it, whether or not it pays.
+        Choose a new store even if it does not pay.
 
     Returns
     -------
-    place : Place or None
-        None to begin with what is kept and compute the rest in every step.
+    placement : Placement or None
+        None to begin with the features cached already and compute the rest in every step.
     carried : bool
-        Whether what is kept is carried forward, or all is computed from the images.
+        Whether the new features are computed from the cached ones, or else from the images.
     """
-    reading = kept.row_bytes / kept.store.reading
-    rest = sum(costs[kept.depth :]) / SPEED
+    reading = state.row_bytes / state.store.reading
+    rest = sum(costs[state.depth :]) / machine.FORWARD_SPEED
     best = np.inf if must else visits * (reading + rest), None, False
-    ways = [(sum(costs) / SPEED, 0, False)]
-    if kept.depth:
-        ways.insert(0, (reading + rest, kept.bytes, True))
+    ways = [(sum(costs) / machine.FORWARD_SPEED, 0, False)]
+    if state.depth:
+        ways.insert(0, (reading + rest, state.bytes, True))
     for filling, beside, carried in ways:
-        place = room(row_bytes, beside)
-        if place is None:
+        placement = find_placement(row_bytes, beside)
+        if placement is None:
             continue
-        once = filling + row_bytes / place.store.writing
-        seconds = once + visits * row_bytes / place.store.reading
+        once = filling + row_bytes / placement.store.writing
+        seconds = once + visits * row_bytes / placement.store.reading
         if seconds < best[0]:
-            best = seconds, place, carried
+            best = seconds, placement, carried
     return best[1:]
 
 
-class Room:
-    """Where there is room, under the rules of a `PrefixCache`.
+class Budget:
+    """How much room features may take, by the rules of a `PrefixCache`.
 
     Parameters
     ----------
     storage : str or float
         As for `PrefixCache`.
     examples : int or None
-        How many there are, if that is known; otherwise room is for as many as memory holds.
+        How many there are. If that is not known, there is room for as many as memory holds.
     seen : int
-        How many were seen already, for which there must be room.
+        How many were seen already. There must be room for these.
     """
 
     def __init__(self, storage, examples, seen=0):
@@ -103,29 +114,30 @@ class Room:
         self._examples = examples
         self._seen = seen
 
-    def __call__(self, row_bytes, beside):
-        """A `Place` for features of so many bytes an example beside others, or None."""
+    def placement(self, row_bytes, beside):
+        """A `Placement` for features of so many bytes an example beside others, or None."""
         if self._storage in ("memory", "compressed"):  # the user knows
-            return self._place(self._storage, row_bytes, self._memory(0), np.inf)
-        place = None
+            return self._fit(self._storage, row_bytes, self._memory(0))
+        placement = None
         if self._storage != "mapped":
             memory = self._memory(beside)
-            place = self._place("memory", row_bytes, memory, memory)
-        if not place and self._examples:  # else, how large would the file have to be?
-            place = self._place("mapped", row_bytes, 0, SHARE * _free_space())
-        return place
+            placement = self._fit("memory", row_bytes, memory, most=memory)
+        if not placement and self._examples:  # a file's size must be known beforehand
+            space = machine.CACHE_SHARE * _free_space()
+            placement = self._fit("mapped", row_bytes, 0, most=space)
+        return placement
 
-    def _place(self, kind, row_bytes, room, most):
-        """For all examples, or as many as there is room for, in so many bytes at most."""
+    def _fit(self, kind, row_bytes, room, *, most=np.inf):
+        """Room for all examples, or for as many as fit; None if it takes more than `most` bytes."""
         rows = self._examples or int(room // row_bytes)
         enough = rows >= max(self._seen, 1) and rows * row_bytes <= most
-        return Place(STORES[kind], rows) if enough else None
+        return Placement(STORES[kind], rows) if enough else None
 
     def _memory(self, beside):
-        """Bytes that may be taken beside others that are; free memory does not hold those."""
+        """Bytes of memory that new features may take beside old ones, which are not free."""
         if not isinstance(self._storage, str):
             return self._storage - beside
-        return SHARE * (free_memory() - unwritten())
+        return machine.CACHE_SHARE * (free_memory() - unwritten())
 
 
 def count_visits(left, batch_size, examples):
@@ -134,13 +146,13 @@ def count_visits(left, batch_size, examples):
     Parameters
     ----------
     left : float
-        Iterations; infinite where nobody knows.
+        Iterations; infinite where that is not known.
     batch_size : int
     examples : int or None
-        How many there are, if that is known; otherwise each is taken to come every time.
+        How many there are. If that is not known, each example counts as needed in every iteration.
     """
     share = batch_size / examples if examples else 1
-    return float(np.clip(left * share, 0, MANY))
+    return float(np.clip(left * share, 0, machine.MOST_VISITS))
 
 
 def _free_space():

@@ -1,9 +1,9 @@
-"""What a frozen prefix computed, kept for each example: once frozen, it gives the same ever after.
+"""A cache of what frozen leading blocks compute, for each example: it does not change any more.
 
-An example is computed when a batch first needs it, by the blocks' own compiled functions, in chunks
-of the size of a batch, and read from then on. When more blocks freeze, what is kept is carried
-forward through them, again when a batch needs it, or left as it is while the steps compute the
-rest (`batch.feature_cache.placement`).
+An example's features are computed when a batch first needs them, by the blocks' own compiled
+functions, in chunks of the size of a batch. Later batches read them. When more blocks freeze, the
+cached features are carried forward: the newly frozen blocks compute from them, again when a batch
+needs it. Or they stay as they are, and every step computes the rest (`placement` decides which).
 """
 
 import functools
@@ -14,14 +14,14 @@ import weakref
 import numpy as np
 import tensorflow as tf
 
-from batch.feature_cache.identity import SlotError, Slots, count, counted_in
-from batch.feature_cache.placement import Kept, Room, choose, count_visits
+from batch.feature_cache.identity import SlotError, Slots, count_examples, source_of
+from batch.feature_cache.placement import Budget, CacheState, choose, count_visits
 from batch.feature_cache.stores import STORES, Features, as_features, row_bytes, stored_as
 from batch.flops import forward
 
 
 class PrefixCache:
-    """Features of examples after some leading frozen blocks.
+    """Caches the features of examples after the leading frozen blocks.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ class PrefixCache:
     preprocessing : Preprocessing
     storage : {'auto', 'memory', 'mapped', 'compressed', 'off'} or float
         Where features are kept: in memory, in a temporary file, in memory compressed by blosc, or
-        not at all. A number is the bytes of memory they may take where that pays; if they would
-        take more, they go to a file, where it is known how many there will be. 'auto' makes the
-        number half of the memory that is free when blocks freeze. Where the file would take more
-        than half of the free space, nothing is kept.
+        not at all. A number is the bytes of memory that they may take, and they are kept only where
+        that pays. If they would take more, they go to a file, provided that the number of examples
+        is known. 'auto' makes the number half of the memory that is free when blocks freeze. Where
+        the file would take more than half of the free disk space, nothing is kept.
 
     Attributes
     ----------
-    asked : int
-        Examples that steps with a kept prefix had.
+    requests : int
+        Examples for which steps asked the cache, once it had a prefix.
     hits : int
         Those among them whose features were there.
     peak_bytes : int
@@ -63,17 +63,18 @@ class PrefixCache:
         self._scaled = tf.function(
             lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
         )
-        self._forward = []  # of the blocks, as far as they were asked for
-        self.asked = self.hits = self.peak_bytes = 0
+        self._forward = []  # Forward of each block, as far as they were needed
+        self.requests = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
         self._computing = 0.0  # seconds
-        self._source = None  # of the last step
+        self._source = None  # weak reference to the images of the last step
         self.clear()
 
     def clear(self):
         """Forget all features, as after frozen weights were changed by hand."""
-        self._depth = 0  # of the prefix last seen
-        self._now = self._before = None  # features after now.depth blocks, and what becomes of them
+        self._depth = 0  # frozen leading blocks in the last step
+        self._current = None  # Features that steps read
+        self._previous = None  # Features of fewer blocks, which are being carried forward
         self._slots = Slots()
         self._chunk = 0  # examples that are computed at a time
 
@@ -82,12 +83,12 @@ class PrefixCache:
         """What the hits would have taken to compute, at the speed of what was computed."""
         return self._avoided * self._computing / self._computed if self._computed else 0.0
 
-    def told(self):
-        """Its statistics as plain values; None if it was never asked."""
-        if not self.asked:
+    def stats(self):
+        """Its statistics as plain values; None if there were no requests."""
+        if not self.requests:
             return None
         return {
-            "asked": self.asked,
+            "asked": self.requests,  # the key's name in files
             "hits": int(self.hits),
             "bytes": int(self.peak_bytes),
             "seconds_saved": self.seconds_saved,
@@ -102,71 +103,74 @@ class PrefixCache:
         depth : int
             Leading blocks that are frozen.
         left : float
-            Iterations until other blocks are frozen; infinite if nobody knows.
+            Iterations until other blocks are frozen; infinite if that is not known.
 
         Returns
         -------
         start : int
-            Blocks whose work is done. 0 where nothing is kept: the features are the images.
+            Blocks that need not be computed. 0 where nothing is cached: the features are the
+            images.
         features : tensor, shape (N, …)
             As they are stored; `as_features` makes them what the next block takes.
-        places : ndarray, shape (n,)
-            Where in them the examples are.
+        rows : ndarray, shape (n,)
+            Positions of the examples in them.
         """
-        depth = self._lasting(depth, examples)
-        known = self._follows(examples)
+        depth = self._cacheable_depth(depth, examples)
+        known = self._has_same_source(examples)
         size = len(examples.rows)
         if depth < self._depth or not known or size > self._chunk > 0:
             self.clear()  # blocks learn again, or these are other examples, or too many at a time
         # In batches of another size, the last bits could be others.
-        if depth and self._serves(examples, known) and size >= self._chunk:
+        if depth and self._can_identify(examples, known) and size >= self._chunk:
             if depth > self._depth:
-                self._enter(depth, examples, left)
-            if self._now:
+                self._begin_stage(depth, examples, left)
+            if self._current:
                 return self._read(examples)
         return 0, examples.images, examples.rows
 
-    def _follows(self, examples):
-        """Whether examples are counted in what those of the last batch were; remembers it.
+    def _has_same_source(self, examples):
+        """Whether rows or ids of examples mean the same as in the last batch.
 
-        Of the first images' rows, the others will come.
+        Remembers the images of this batch. In the first batch, that is True if its rows are only
+        some of its images, since then the other rows will follow.
         """
         first = self._source is None and len(examples.rows) < len(examples.images)
         before = self._source and self._source()
-        source = counted_in(examples)
+        source = source_of(examples)
         self._source = (lambda: None) if source is None else weakref.ref(source)
         return first or before is source
 
-    def _lasting(self, depth, examples):
-        """Leading blocks, of these, that give an example the same every time."""
+    def _cacheable_depth(self, depth, examples):
+        """How many of these leading blocks give the same for an example every time."""
         if depth and self._preprocessing.augments and self._storage != "off":
-            self._give_up("augmentation makes other images of an example every time")
+            self._disable("augmentation makes other images of an example every time")
         if self._storage == "off":
             return 0
         outputs = tf.TensorSpec((1, *examples.images.shape[1:]), tf.float32)
         for number, block in enumerate(self._blocks[:depth]):
             if number == len(self._forward):
                 self._forward.append(forward(block.layer, outputs))
-            found = self._forward[number]
-            outputs = found.outputs
-            if block.varies or found.random or not outputs.shape.is_fully_defined():
+            block_forward = self._forward[number]
+            outputs = block_forward.outputs
+            known_shape = outputs.shape.is_fully_defined()
+            if block.varies or block_forward.random or not known_shape:
                 return number
         return depth
 
-    def _serves(self, examples, known):
-        """Whether what is computed for an example can serve for it again."""
+    def _can_identify(self, examples, known):
+        """Whether these examples can be recognized in later batches."""
         again = known or examples.ids is not None
         if not again and len(examples.rows) >= len(examples.images):
-            _say("nothing tells which example is which; give rows of an array, or indices")
+            _warn("nothing tells which example is which; give rows of an array, or indices")
         return again
 
-    def ahead(self, examples, depth, left):
-        """What a step will begin with in the next stage.
+    def preview(self, examples, depth, left):
+        """What steps of the next stage will begin with, for compiling them ahead.
 
         Parameters
         ----------
-        batch, left
-            As for `features`; the iterations are those of that stage.
+        examples, left
+            As for `features`; the iterations are those of the next stage.
         depth : int
             Leading blocks that will be frozen.
 
@@ -174,131 +178,152 @@ class PrefixCache:
         -------
         start : int
         features : tensor or TensorSpec
-            Of the type and, but for the first axis, the shape that they will have.
+            Of the type that they will have and, but for the first axis, of the shape.
         """
-        depth = self._lasting(depth, examples)
-        if not depth or not self._serves(examples, True):
+        depth = self._cacheable_depth(depth, examples)
+        if not depth or not self._can_identify(examples, True):
             return 0, examples.images
-        place, _ = self._choice(depth, examples, left)
-        start = depth if place else (self._now.depth if self._now else 0)
+        placement, _ = self._choose(depth, examples, left)
+        current_depth = self._current.depth if self._current else 0
+        start = depth if placement else current_depth
         if not start:
             return 0, examples.images
         shape, dtype = stored_as(self._forward[start - 1].outputs)
         return start, tf.TensorSpec((None, *shape), dtype)
 
     def prepare(self, depth, examples):
-        """Run the blocks once that features will come from."""
+        """Run the blocks that features will come from once, so that they are compiled."""
         features = self._scaled(examples.images, tf.constant(examples.rows)) if depth else None
         for block in self._blocks[:depth]:
             features = block.infer(features)
 
     def settle(self):
         """Wait until all features are written."""
-        if self._now:
-            self._now.settle()
+        if self._current:
+            self._current.settle()
 
-    def _enter(self, depth, examples, left):
-        """Decide what the steps begin with, now that so many blocks are frozen."""
+    def _begin_stage(self, depth, examples, left):
+        """Choose what the steps begin with, now that so many blocks are frozen."""
         self._depth = depth
-        place, carried = self._choice(depth, examples, left)
-        if place:
-            if self._now:
-                self._now.leave()
-            self._before = self._now if carried else None
-            self._now = None  # makes room
+        placement, carried = self._choose(depth, examples, left)
+        if placement:
+            if self._current:
+                self._current.close()
+            self._previous = self._current if carried else None
+            self._current = None  # frees its memory, if nothing is carried
             self._chunk = len(examples.rows)
-            stored = stored_as(self._forward[depth - 1].outputs)
+            shape, dtype = stored_as(self._forward[depth - 1].outputs)
             try:
-                self._now = Features(depth, place.store, place.rows, *stored)
+                self._current = Features(
+                    depth, placement.store, placement.rows, shape=shape, dtype=dtype
+                )
             except OSError as error:
-                self._give_up(error)
+                self._disable(error)
         elif self._storage in STORES:
-            _say("there is no room for it")
+            _warn("there is no room for it")
 
-    def _choice(self, depth, examples, left):
+    def _choose(self, depth, examples, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
+        total = count_examples(examples)
         return choose(
-            [one.cost for one in self._forward[:depth]],
+            [block_forward.cost for block_forward in self._forward[:depth]],
             row_bytes(*stored_as(self._forward[depth - 1].outputs)),
-            count_visits(left, len(examples.rows), count(examples)),
-            self._kept(),
-            Room(self._storage, count(examples), len(self._slots)),
+            count_visits(left, len(examples.rows), total),
+            state=self._state(),
+            find_placement=Budget(self._storage, total, len(self._slots)).placement,
             must=self._storage in STORES,
         )
 
-    def _kept(self):
-        """What is kept already, for `choose`."""
-        now = self._now
-        return Kept(now.depth, now.row_bytes, now.bytes, type(now.store)) if now else Kept()
+    def _state(self):
+        """What is cached already."""
+        held = self._current
+        if not held:
+            return CacheState()
+        return CacheState(held.depth, held.row_bytes, bytes=held.bytes, store=type(held.store))
 
     def _read(self, examples):
-        """What `features` returns where features are kept; from now on none, without slots."""
+        """What `features` returns where features are kept."""
         try:
-            slots = self._slots.of(examples, len(self._now.there))
+            slots = self._slots.assign(examples, len(self._current.present))
         except SlotError as reason:
-            self._give_up(reason)
+            self._disable(reason)
             return 0, examples.images, examples.rows
-        return self._now.depth, *self._filled(slots, examples)
+        return self._current.depth, *self._read_slots(slots, examples)
 
-    def _give_up(self, reason):
+    def _disable(self, reason):
         """Keep nothing from now on."""
-        _say(str(reason))
+        _warn(str(reason))
         self._storage = "off"
         self.clear()
 
-    def _filled(self, slots, examples):
-        """Features of a batch and places in them, once those that are missing are computed."""
-        fresh = ~self._now.there[slots]
-        self.asked += len(slots)
+    def _read_slots(self, slots, examples):
+        """Features of a batch, and the rows of its examples in them; computes missing ones."""
+        fresh = ~self._current.present[slots]
+        self.requests += len(slots)
         self.hits += len(slots) - np.count_nonzero(fresh)
-        self._avoided += len(slots) * self._cost(0, self._now.depth)
+        self._avoided += len(slots) * self._cost(0, self._current.depth)
         missing, first = np.unique(slots[fresh], return_index=True)
-        rows = examples.rows[fresh][first]
-        older = self._before.holds(missing) if self._before else np.zeros(len(missing), bool)
-        made = []
-        for begin, chosen in ((self._carry, older), (self._begin, ~older)):
-            for at in range(0, np.count_nonzero(chosen), self._chunk):
-                part = slice(at, at + self._chunk)
-                features = self._compute(
-                    begin, examples.images, rows[chosen][part], missing[chosen][part]
-                )
-                made.append(features)
-        if self._before and not self._before.left(np.count_nonzero(older)):
-            self._before = None
-        kept = [one.bytes for one in (self._now, self._before) if one]
-        self.peak_bytes = max(self.peak_bytes, sum(kept))
+        made = self._compute_missing(missing, examples.images, examples.rows[fresh][first])
         if len(made) == 1 and fresh.all():  # no need to wait until it is written
             return made[0], np.searchsorted(missing, slots)
-        return self._now.read(slots)
+        return self._current.read(slots)
 
-    def _begin(self, images, rows, slots):
+    def _compute_missing(self, slots, images, rows):
+        """Compute and store features of examples, from the previous ones where there are some.
+
+        Parameters
+        ----------
+        slots, rows : ndarray, shape (n,)
+            Of these examples, and their positions in the images.
+        images : tensor, shape (N, H, W, C)
+
+        Returns
+        -------
+        list of tensor
+            The features chunk by chunk.
+        """
+        carried = self._previous.holds(slots) if self._previous else np.zeros(len(slots), bool)
+        made = []
+        for begin, chosen in ((self._from_previous, carried), (self._from_images, ~carried)):
+            for at in range(0, np.count_nonzero(chosen), self._chunk):
+                part = slice(at, at + self._chunk)
+                made.append(
+                    self._compute(begin, images, rows=rows[chosen][part], slots=slots[chosen][part])
+                )
+        if self._previous and not self._previous.count_carried(np.count_nonzero(carried)):
+            self._previous = None
+        held = [features.bytes for features in (self._current, self._previous) if features]
+        self.peak_bytes = max(self.peak_bytes, sum(held))
+        return made
+
+    def _from_images(self, images, rows, slots):
         return 0, self._scaled(images, tf.constant(rows))
 
-    def _carry(self, images, rows, slots):
-        tensor, places = self._before.read(slots)
-        return self._before.depth, as_features(tf.gather(tensor, places))
+    def _from_previous(self, images, rows, slots):
+        tensor, positions = self._previous.read(slots)
+        return self._previous.depth, as_features(tf.gather(tensor, positions))
 
-    def _compute(self, begin, images, rows, slots):
-        """Features of a chunk, filled up by repeating an example, as they are stored."""
+    def _compute(self, begin, images, *, rows, slots):
+        """Compute and store the features of a chunk, filled up by repeating its last example."""
         started = time.perf_counter()
         fill = 0, self._chunk - len(slots)
         depth, features = begin(images, np.pad(rows, fill, "edge"), np.pad(slots, fill, "edge"))
-        for block in self._blocks[depth : self._now.depth]:
+        for block in self._blocks[depth : self._current.depth]:
             features = block.infer(features)
         if features.dtype == tf.bfloat16:
             features = tf.bitcast(features, tf.uint16)
-        self._now.write(slots, features.numpy()[: len(slots)])
-        cost = len(slots) * self._cost(depth, self._now.depth)
+        self._current.write(slots, features.numpy()[: len(slots)])
+        cost = len(slots) * self._cost(depth, self._current.depth)
         self._computed += cost
         self._avoided -= cost
         self._computing += time.perf_counter() - started
         return features
 
     def _cost(self, first, last):
-        return sum(one.cost for one in self._forward[first:last])
+        return sum(block_forward.cost for block_forward in self._forward[first:last])
 
 
 @functools.cache
-def _say(reason):
-    """Say once why nothing is kept."""
+def _warn(reason):
+    """Log once why nothing is cached."""
     logging.getLogger(__name__).warning("No cache of what frozen blocks compute: %s.", reason)

@@ -11,11 +11,11 @@ import blosc
 import numpy as np
 import tensorflow as tf
 
-BACKLOG = 2  # batches that may wait to be written
+from batch import machine
 
 
 class MemoryStore:
-    """Features in memory, a row for each example, which a step gathers from without a copy.
+    """Features in memory, a row for each example; a step gathers from them without a copy.
 
     Parameters
     ----------
@@ -29,18 +29,18 @@ class MemoryStore:
     Attributes
     ----------
     reading, writing : float
-        Bytes a second, measured on two cores of a Xeon.
+        Bytes a second (`batch.machine`).
     bytes : int
         What its rows take.
     """
 
-    reading, writing = 7e9, 5e8  # a virtual machine gets memory slowly that it never had
+    reading, writing = machine.MEMORY_READING, machine.MEMORY_WRITING
 
     def __init__(self, rows, shape, dtype):
         self.bytes = 0
         self._size = rows * row_bytes(shape, dtype)
         self._features = self._reserved(rows, shape, dtype)
-        # A tensor of the same memory: what is written shows in it.
+        # A tensor of the same memory: it shows what is written later.
         self._tensor = tf.experimental.dlpack.from_dlpack(self._features.__dlpack__())
 
     @property
@@ -51,25 +51,25 @@ class MemoryStore:
     def _reserved(self, rows, shape, dtype):
         private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
         memory = mmap.mmap(-1, self._size, flags=private)
-        with contextlib.suppress(AttributeError, OSError):  # where there are none
+        with contextlib.suppress(AttributeError, OSError):  # where there are no huge pages
             memory.madvise(mmap.MADV_HUGEPAGE)  # first writes are twice as fast
         _in_memory.add(self)
         return np.frombuffer(memory, dtype).reshape(rows, *shape)
 
     def write(self, rows, features):
-        """Keep features, shape `(n, …)`, in rows that were empty."""
+        """Write features, shape `(n, …)`, to rows that were empty."""
         self._features[rows] = features
         self.bytes += features.nbytes
 
     def read(self, rows):
-        """Features of some rows: a tensor, and their places in it."""
+        """A tensor of features, and the positions of some rows in it."""
         return self._tensor, rows
 
 
 class MappedStore(MemoryStore):
-    """The same in a temporary file that is mapped to memory, and gone when the process is."""
+    """Features in a temporary file that is mapped to memory; it is gone when the process ends."""
 
-    reading, writing = 1e9, 3e8
+    reading, writing = machine.FILE_READING, machine.FILE_WRITING
 
     def _reserved(self, rows, shape, dtype):
         with tempfile.TemporaryFile() as file:
@@ -80,9 +80,9 @@ class MappedStore(MemoryStore):
 
 
 class CompressedStore:
-    """The same in memory, every row compressed with blosc."""
+    """Features in memory, every row compressed with blosc."""
 
-    reading, writing = 1e9, 5e8
+    reading, writing = machine.BLOSC_READING, machine.BLOSC_WRITING
 
     def __init__(self, rows, shape, dtype):
         self._shape, self._dtype = shape, dtype
@@ -90,16 +90,17 @@ class CompressedStore:
         self.bytes = 0
 
     def write(self, rows, features):
-        """Keep features, shape `(n, …)`, in rows that were empty."""
-        for row, one in zip(rows, features):
-            self._packed[row] = blosc.compress(one.tobytes(), self._dtype.itemsize, cname="lz4")
-            self.bytes += len(self._packed[row])
+        """Write features, shape `(n, …)`, to rows that were empty."""
+        for row, values in zip(rows, features):
+            packed = blosc.compress(values.tobytes(), self._dtype.itemsize, cname="lz4")
+            self._packed[row] = packed
+            self.bytes += len(packed)
 
     def read(self, rows):
-        """Features of some rows: a tensor, and their places in it."""
+        """A tensor of features, and the positions of some rows in it."""
         features = np.empty((len(rows), *self._shape), self._dtype)
-        for row, one in zip(rows, features):
-            blosc.decompress_ptr(self._packed[row], one.ctypes.data)
+        for row, values in zip(rows, features):
+            blosc.decompress_ptr(self._packed[row], values.ctypes.data)
         return tf.constant(features), np.arange(len(rows))
 
 
@@ -109,12 +110,12 @@ def row_bytes(shape, dtype):
 
 
 def as_features(stored):
-    """Features as a block takes them, of features as they are stored."""
+    """Stored features as a block takes them: bfloat16 is stored as uint16."""
     return tf.bitcast(stored, tf.bfloat16) if stored.dtype == tf.uint16 else stored
 
 
 def stored_as(outputs):
-    """Shape, of one example, and type of what is stored of a block's outputs, a TensorSpec."""
+    """How a block's outputs, a TensorSpec, are stored: shape of one example, and NumPy type."""
     dtype = tf.uint16 if outputs.dtype == tf.bfloat16 else outputs.dtype
     return tuple(outputs.shape[1:]), np.dtype(dtype.as_numpy_dtype)
 
@@ -129,12 +130,12 @@ STORES = {"memory": MemoryStore, "mapped": MappedStore, "compressed": Compressed
 
 
 class Features:
-    """Features after so many blocks, in a store, which another thread writes to.
+    """Features after some blocks, in a store that another thread writes to.
 
     Parameters
     ----------
     depth : int
-        Blocks that they are those after.
+        How many blocks.
     store : type
         One of `STORES`.
     rows, shape, dtype
@@ -142,55 +143,61 @@ class Features:
 
     Attributes
     ----------
-    there : ndarray of bool, shape (rows,)
-        Which are there, or about to be written.
+    present : ndarray of bool, shape (rows,)
+        Which rows are written, or about to be.
     """
 
     _writer = concurrent.futures.ThreadPoolExecutor(1)
 
-    def __init__(self, depth, store, rows, shape, dtype):
+    def __init__(self, depth, store, rows, *, shape, dtype):
         self.depth = depth
         self.store = store(rows, shape, dtype)
-        self.there = np.zeros(rows, bool)
+        self.present = np.zeros(rows, bool)
         self.row_bytes = row_bytes(shape, dtype)
         self._writing = []
-        self._waiting = 0
+        self._to_carry = 0
 
     @property
     def bytes(self):
-        """What they take."""
+        """Bytes that they take."""
         return self.store.bytes
 
-    def leave(self):
-        """Nothing more will be written: what is there waits to be carried forward."""
+    def close(self):
+        """End writing; from now on the features wait to be carried forward through more blocks."""
         self.settle()
-        self._waiting = np.count_nonzero(self.there)
+        self._to_carry = np.count_nonzero(self.present)
 
-    def left(self, carried):
-        """How many examples are still to be carried forward, now that so many more were."""
-        self._waiting -= carried
-        return self._waiting
+    def count_carried(self, carried):
+        """Note that so many more examples were carried forward.
+
+        Returns
+        -------
+        int
+            How many still wait.
+        """
+        self._to_carry -= carried
+        return self._to_carry
 
     def holds(self, slots):
         """Whether there are features in these slots."""
-        inside = slots < len(self.there)
-        return inside & self.there[np.where(inside, slots, 0)]
+        inside = slots < len(self.present)
+        return inside & self.present[np.where(inside, slots, 0)]
 
     def write(self, slots, features):
-        """Have features written to slots that were empty."""
+        """Have the other thread write features to slots that were empty."""
         self._writing.append(self._writer.submit(self.store.write, slots, features))
-        self.there[slots] = True
-        if len(self._writing) > BACKLOG:
+        self.present[slots] = True
+        if len(self._writing) > machine.WRITE_BACKLOG:
             self._writing[0].result()
             del self._writing[0]
 
     def read(self, slots):
-        """Features, and the places of these slots in them."""
+        """A tensor of features, and the positions of these slots in it."""
         self.settle()
         return self.store.read(slots)
 
     def settle(self):
         """Wait until all is written."""
-        for one in self._writing:
-            one.result()
+        for writing in self._writing:
+            writing.result()
         self._writing = []

@@ -1,4 +1,4 @@
-"""BatchFlow models: a network of blocks, its trainer, and what a call is given and gives back."""
+"""BatchFlow models: a network of blocks, its trainer, the inputs and the outputs of calls."""
 
 from batch.runtime import import_tensorflow
 

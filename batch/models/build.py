@@ -1,4 +1,4 @@
-"""From a model's config to what it stands for: network, optimizer, loss, schedule. Read once."""
+"""From a model's config to its parts: network, optimizer, loss, schedule. It is read only here."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
 from batch.training.preprocessing import Preprocessing, make_preprocessing
 
-KEYS = {  # of a model's config: what each may have in turn; None for what is no dict
+KEYS = {  # of a model's config, as `read_config` takes them
     "inputs": {"*": INPUT_KEYS},
     "input_block": ("inputs",),
     "normalize": ("mean", "std"),
@@ -27,17 +27,17 @@ KEYS = {  # of a model's config: what each may have in turn; None for what is no
     **dict.fromkeys(("optimizer", "learning_rate", "schedule", "weight_decay", "loss")),
     **dict.fromkeys(("frozen_batch_norm", "seed", "precision", *STOCHASTIC)),
 }
-NETWORK = ("precision", *STOCHASTIC)  # keys that say how a network is made
+NETWORK = ("precision", *STOCHASTIC)  # keys that decide how a network is made
 
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a config stands for.
+    """The parts of a model, as its config describes them.
 
     Attributes
     ----------
     config : dict
-        Checked, its own network as layers that are nobody else's.
+        Checked; a network in it is a list of layers that only this model has.
     inputs : Inputs
     fetches : dict
         As from `make_fetches`.
@@ -49,7 +49,7 @@ class Parts:
     preprocessing : Preprocessing
     schedule : callable
     inference_mode : set of str
-        Names of the blocks that run in inference mode while they learn.
+        Names of the blocks that run in inference mode even while they learn.
     """
 
     config: dict
@@ -64,16 +64,16 @@ class Parts:
 
 
 def build(model, config, network=None):
-    """The parts of a model, in their initial state.
+    """Make the parts of a model, in their initial state.
 
     Parameters
     ----------
     model : TFModel
-        Which makes a network where the config has none.
+        It makes the network if the config has none.
     config : dict
         From `read_config`.
     network : keras.Sequential, optional
-        Of a file, in place of a new one.
+        From a file, in place of a new network.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def build(model, config, network=None):
     unused = [key for key in model.options() if key in config and "network" in config]
     if unused:
         raise ValueError(f"Give 'network' or {', '.join(unused)}, not both.")
-    network = make_network(model, config, inputs, network)
+    network = make_network(model, config, inputs, network=network)
     if config.get("freeze") is not None:
         freeze_layers(network, config["freeze"])
     inference_mode = inference_names(network, config.get("inference_mode"))
@@ -95,17 +95,26 @@ def build(model, config, network=None):
     loss = make_loss(config.get("loss", "softmax_cross_entropy"), inputs.one_hot)
     preprocessing = make_preprocessing(config, inputs.shape)
     schedule = choose_schedule(config, rate, len(network.layers) - 1)
-    parts = config, inputs, fetches, network, optimizer, loss, preprocessing, schedule
-    return Parts(*parts, inference_mode)
+    return Parts(
+        config=config,
+        inputs=inputs,
+        fetches=fetches,
+        network=network,
+        optimizer=optimizer,
+        loss=loss,
+        preprocessing=preprocessing,
+        schedule=schedule,
+        inference_mode=inference_mode,
+    )
 
 
 def reopen(model, path, config):
-    """The parts of a model that a file holds, as `TFModel.save` wrote it.
+    """The parts of a model from a file that `TFModel.save` wrote.
 
     Parameters
     ----------
     model, config
-        As for `build`; the config changes that of the file.
+        As for `build`. Entries of the config replace those in the file.
     path : path
 
     Returns
@@ -117,7 +126,7 @@ def reopen(model, path, config):
     Raises
     ------
     ValueError
-        If the file is none of ours, or the config would change its network.
+        If the file is not one of ours, or the config would change its network.
     """
     network, saved, left_out, state = read_model(path)
     missing = [key for key in left_out if key not in config]
@@ -133,9 +142,9 @@ def reopen(model, path, config):
             f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
             f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
         )
-    if "network" in saved:  # what it is reset to
+    if "network" in saved:  # `TFModel.reset` begins from it
         saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
-    if saved.get("freeze") is not None:  # a file of a network tells it of whole blocks only
+    if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
@@ -146,5 +155,5 @@ def reopen(model, path, config):
 
 
 def _is_source(key, value):
-    """Whether it says where a network once came from, which a file of the model need not know."""
+    """Whether an entry only says where the network came from; the model's file has the network."""
     return key == "base" or (key == "network" and isinstance(value, (str, os.PathLike)))

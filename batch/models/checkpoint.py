@@ -1,11 +1,11 @@
-"""Checkpoints of a run: written whole or not at all, verified when read, the newest few kept.
+"""Checkpoints of a run: written whole or not at all, verified when read; only the newest stay.
 
 A checkpoint is a folder, named after the iteration, with
 
 - `model`: what `TFModel.save` writes: weights, slots of the optimizers, iteration, states of random
   generators, config;
 - `history.csv`: the rows of the run so far;
-- `checkpoint.json`: what the run is, the iteration, and the SHA-256 of the other two.
+- `checkpoint.json`: the settings of the run, the iteration, and the SHA-256 of the other two.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ RECORD = "checkpoint.json"
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that is not whole, or that belongs to another run."""
+    """A checkpoint that is not whole, or is of another run."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint on the disk, whole.
+    """A whole checkpoint on the disk.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Checkpoint:
         Training steps made.
     history : History
     run : dict
-        What the run is, as it was given to `Checkpoints.save`.
+        Settings of the run, as they were given to `Checkpoints.save`.
     """
 
     folder: pathlib.Path
@@ -57,7 +57,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : path
-        Made when the first is saved.
+        Made when the first checkpoint is saved.
     keep : int
         How many of the newest are kept, 1 or more.
     """
@@ -74,12 +74,12 @@ class Checkpoints:
         model : TFModel
         history : History
         run : dict
-            What the run is, in plain values.
+            Settings of the run, in plain values.
         """
         whole = self.folder / f"{model.iteration:08}"
         partial = whole.with_suffix(".partial")
-        for left in self.folder.glob("*.partial"):  # by an interrupted save
-            shutil.rmtree(left)
+        for abandoned in self.folder.glob("*.partial"):  # from an interrupted save
+            shutil.rmtree(abandoned)
         partial.mkdir(parents=True)
         model.save(partial / "model")
         write_histories([history], partial / "history.csv")
@@ -96,15 +96,15 @@ class Checkpoints:
         _to_disk(self.folder)
         later = [path for path in self._folders() if int(path.name) > model.iteration]
         for old in (*later, *self._folders()[len(later) + self.keep :]):
-            shutil.rmtree(old)  # later ones are of a future that was given up
+            shutil.rmtree(old)  # later ones: the run went back to before them
 
     def newest(self):
-        """The newest checkpoint that is whole, or None if there are none at all.
+        """The newest checkpoint that is whole, or None if there is none.
 
         Raises
         ------
         CheckpointError
-            If there are some, and none is whole.
+            If there are checkpoints, but none is whole.
         """
         troubles = []
         for folder in self._folders():
@@ -117,7 +117,7 @@ class Checkpoints:
         return None
 
     def _folders(self):
-        """The newest first; what was not renamed is not one."""
+        """Folders of checkpoints, the newest first; partial ones have other names."""
         return sorted(
             (path for path in self.folder.glob("*") if path.name.isdecimal()),
             key=lambda path: int(path.name),
@@ -131,7 +131,7 @@ def read_checkpoint(folder):
     Raises
     ------
     CheckpointError
-        If something is missing in it or damaged.
+        If a file in it is missing or damaged.
     """
     folder = pathlib.Path(folder)
     try:

@@ -1,4 +1,4 @@
-"""What a call of a model is given → `Examples`: named, checked, each array placed once."""
+"""From the arguments of a model's call to `Examples`; each array moves to the device only once."""
 
 import weakref
 
@@ -17,16 +17,16 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     Parameters
     ----------
     inputs : Inputs
-        What the model takes.
+        Inputs of the model.
     rows : array_like of int, optional
-        The positions of the examples that are meant; all by default.
+        Positions of the examples; all by default.
     feed_dict, **given
         As for `read_feed`. Without labels, those of the examples are None.
 
     Raises
     ------
     ValueError
-        If something is missing, or does not fit the network or the rest.
+        If something is missing, or does not fit the network or the other arguments.
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
@@ -45,26 +45,26 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
 
 
 def read_feed(inputs, feed_dict=None, **given):
-    """What a model is fed, by a dict or by arguments.
+    """Images, labels, indices and loss_weights of a call, from a dict or from arguments.
 
     Parameters
     ----------
     inputs : Inputs
-        What the model takes.
+        Inputs of the model.
     feed_dict : dict, optional
         By the names in the config's `inputs`, `indices` and `loss_weights`.
     **given
-        images, labels, indices and loss_weights, instead.
+        images, labels, indices and loss_weights, in place of the dict.
 
     Returns
     -------
     dict
-        With these four; None for what was not given.
+        With these four keys; the value is None for what was not given.
 
     Raises
     ------
     ValueError
-        If there are no images, something comes twice, or by a name that the model does not know.
+        If there are no images, something is given twice, or a name is not known.
     """
     if feed_dict is None:
         feed_dict = {name: value for name, value in given.items() if value is not None}
@@ -108,20 +108,20 @@ def _weights(weights, count):
     return weights
 
 
-EXACT = 2**24  # float32 holds every whole number up to here, as an embedding needs them
+EXACT = 2**24  # up to here float32 holds every whole number, as an embedding needs it
 
 
-_placed = {}  # what was made of an array: (id of the array, …) → (weak reference to it, result)
+_placed = {}  # (id of an array, …) → (weak reference to the array, what was made of it)
 
 
 def place(images, labels, classes):
-    """Images and labels as tensors, the same ones when the same arrays come again.
+    """Images and labels as tensors; for the same arrays, the same tensors as before.
 
     Parameters
     ----------
     images : array_like, shape (N, H, W), (N, H, W, C) or (N, L)
-        `uint8`, or any other finite numbers. An array that is changed in place afterwards is not
-        looked at again.
+        `uint8`, or any other finite numbers. If an array is changed in place afterwards, that is
+        not noticed.
     labels : array_like, shape (N,) or (N, classes), or None
         Class numbers, or one-hot rows.
     classes : int
@@ -135,8 +135,8 @@ def place(images, labels, classes):
     Raises
     ------
     ValueError
-        If one of them is empty, of a wrong shape or type, holds NaN, infinity or a class out of
-        range, or if there are not as many labels as images.
+        If one of them is empty, of a wrong shape or type, or holds NaN, infinity or a class out of
+        range; or if there are not as many labels as images.
     """
     if labels is None:
         return _once(images, _image_tensor), None
@@ -152,7 +152,7 @@ def place(images, labels, classes):
 
 
 def row_numbers(rows, count):
-    """Numbers of rows, int64, checked against how many there are; None stands for all."""
+    """Positions of rows, int64, checked to be below `count`; None stands for all rows."""
     rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
     if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
         raise ValueError(
@@ -186,7 +186,7 @@ def _image_tensor(images):
 
 
 def _once(array, make, *key):
-    """What `make` gives for an array: made when it is first seen, kept as long as it lives."""
+    """What `make` gives for an array: made once, and kept as long as the array lives."""
     if not isinstance(array, np.ndarray):
         return make(np.asarray(array))
     slot = (id(array), *key)

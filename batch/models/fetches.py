@@ -1,4 +1,4 @@
-"""What a model can be asked for: logits, loss, and what is made of them."""
+"""Fetches of a model: logits, loss, and values that are computed from them."""
 
 import re
 
@@ -14,19 +14,19 @@ OPERATIONS = {
         _numbers(tf.argmax(logits, axis=-1) == labels_of(examples)), examples
     ),
 }
-TOP = re.compile(r"output_top_([1-9]\d*)")  # the share whose class is among the k likeliest
+TOP = re.compile(r"output_top_([1-9]\d*)")  # share of images with their class among the top k
 NEED_LABELS = re.compile(rf"output_accuracy|loss|{TOP.pattern}")
 
 
 def make_fetches(output=None):
-    """What a fetch gives, by its name: functions of logits and examples, as for `fetch`.
+    """All fetches but the loss, by name: functions of logits and examples.
 
     Parameters
     ----------
     output : dict, str, callable, or a list of them, optional
-        The `output` of a model's config: `{'ops': […]}` or the list itself. The names accuracy,
-        labels, prob and proba are there in any case, as `output_accuracy` and so on; a callable
-        from logits to an array becomes `output_` with its name.
+        The `output` of a model's config: `{'ops': […]}` or the list itself. A callable from logits
+        to an array becomes `output_` with its name. The names accuracy, labels, prob and proba may
+        stand there, but `output_accuracy` and so on exist in any case.
 
     Raises
     ------
@@ -57,20 +57,20 @@ def make_fetches(output=None):
     return {"predictions": lambda logits, examples: logits.numpy(), **named}
 
 
-def fetch(names, fetches, logits, examples, loss):
-    """The value of one fetch, or a list of several.
+def fetch(names, fetches, logits, *, examples, loss):
+    """The value of a fetch, or a list of values.
 
     Parameters
     ----------
     names : str or sequence of str
-        Checked before by `check_fetches`.
+        Already checked by `check_fetches`.
     fetches : dict
         From `make_fetches`.
     logits : tensor, shape (n, classes)
     examples : Examples
         Their labels and weights.
     loss : callable
-        Without arguments, to the mean loss; called where it is fetched.
+        Takes no arguments and returns the mean loss; called only if it is fetched.
     """
 
     def value(name):
@@ -87,7 +87,7 @@ def fetch(names, fetches, logits, examples, loss):
 
 
 def check_fetches(names, fetches, with_labels=True):
-    """Refuse fetches that there are not, or that need labels where there are none."""
+    """Refuse fetches that do not exist, or that need labels where there are none."""
     known = {"loss", *fetches}
     names = _as_list(names)
     unknown = [str(name) for name in names if name not in known and not TOP.fullmatch(str(name))]
@@ -103,7 +103,7 @@ def check_fetches(names, fetches, with_labels=True):
 
 
 def labels_of(examples):
-    """Labels of the rows that are meant, shape (n,)."""
+    """Labels of the examples, shape (n,)."""
     return tf.gather(examples.labels, examples.rows)
 
 

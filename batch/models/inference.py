@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-CHUNK = 500  # images at a time, which bounds the memory it takes
+CHUNK = 500  # images at a time, to bound the memory that is taken
 
 
 class Inference:
-    """From rows of images to logits.
+    """Computes logits of examples, in chunks.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The `inputs` of a model's config: what images and labels are, and what a feed calls them."""
+"""The `inputs` of a model's config: shape, classes, and the names of images and labels."""
 
 import dataclasses
 import numbers
@@ -10,7 +10,7 @@ KEYS = ("shape", "classes", "transform", "dtype", "name")
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What a model takes.
+    """Shape, classes and names of what a model takes.
 
     Attributes
     ----------
@@ -19,9 +19,9 @@ class Inputs:
     classes : int
         Number of classes.
     one_hot : bool
-        Whether a loss of the user's own gets one-hot rows, instead of class numbers.
+        Whether a loss of the user's own gets one-hot rows in place of class numbers.
     images, labels : tuple of str
-        Names under which a feed may give them; the first is the one to tell users.
+        Names by which a feed may give them. Messages use the first.
     """
 
     shape: tuple
@@ -32,16 +32,15 @@ class Inputs:
 
 
 def read_inputs(inputs, input_block=None):
-    """What the `inputs` of a config say, `{name: {'shape': …}, name: {'classes': …}}`.
+    """Read the `inputs` of a config, `{name: {'shape': …}, name: {'classes': …}}`.
 
     Parameters
     ----------
     inputs : dict
         As in BatchFlow's TensorFlow models: `classes` is a number or a list of names, `transform`
-        'ohe' or nothing, `dtype` that of a placeholder, of which there are none any more, `name`
-        another name for a feed.
+        is 'ohe' or absent, `name` is another name for feeds. `dtype` is only checked.
     input_block : dict, optional
-        `{'inputs': name}` tells which of several inputs are the images.
+        `{'inputs': name}` says which of several inputs are the images.
 
     Raises
     ------

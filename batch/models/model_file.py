@@ -1,4 +1,4 @@
-"""A model in one file: its network, the slots of its optimizers, its iteration, its config."""
+"""A model in a file: its network, the slots of its optimizers, its iteration, its config."""
 
 import json
 import os
@@ -11,18 +11,18 @@ import numpy as np
 from batch.schedules import observes
 
 
-def write_model(path, network, trainer, config, optimizer):
-    """Write a model; the file appears whole or not at all.
+def write_model(path, trainer, *, config, optimizer):
+    """Write a model to a file, whole or not at all.
 
     Parameters
     ----------
     path : path
-    network : keras.Sequential
     trainer : Trainer
+        With the network.
     config : dict
-        Entries that JSON can't hold are left out, and their keys noted.
+        Entries that JSON cannot hold are left out; the file has their keys.
     optimizer : keras.optimizers.Optimizer
-        The one that the blocks' optimizers are copies of.
+        The blocks' optimizers are copies of it.
     """
     target = os.path.abspath(path)
     os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -37,7 +37,7 @@ def write_model(path, network, trainer, config, optimizer):
         saved, state, whole = (
             os.path.join(folder, name) for name in ("network.keras", "state.npz", "whole")
         )
-        network.save(saved)
+        trainer.network.save(saved)
         np.savez(state, **_state(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
             archive.write(saved, "network.keras")
@@ -47,13 +47,13 @@ def write_model(path, network, trainer, config, optimizer):
 
 
 def read_model(path):
-    """What `write_model` wrote.
+    """Read a file that `write_model` wrote.
 
     Returns
     -------
     network : keras.Sequential
     config : dict
-        With the optimizer made again, and the network's layers if they were the user's own.
+        With the optimizer, and with the network's layers if they were the user's own.
     left_out : list of str
         Keys of the config whose values could not be saved.
     state : dict of ndarray
@@ -79,7 +79,7 @@ def read_model(path):
 
 
 def restore(trainer, state, changed=()):
-    """Give a trainer the slots and the iteration of a file; its network has the weights already.
+    """Set the slots and the iteration of a trainer from a file; the weights are there already.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def restore(trainer, state, changed=()):
     state : dict of ndarray
         From `read_model`.
     changed : collection of int
-        Blocks that are frozen otherwise than they were: their slots begin anew.
+        Blocks in which other layers are frozen now: their slots stay in their initial state.
 
     Raises
     ------
@@ -96,17 +96,17 @@ def restore(trainer, state, changed=()):
     """
     if "run" not in state:
         raise ValueError("The file was written by an earlier version of this package.")
-    anew = tuple(f"{block}/" for block in changed)
-    variables, kept = (
-        {name: value for name, value in values.items() if not name.startswith(anew)}
+    left_out = tuple(f"{block}/" for block in changed)
+    variables, saved = (
+        {name: value for name, value in values.items() if not name.startswith(left_out)}
         for values in (_variables(trainer), state)
     )
-    if set(variables) | {"run"} != set(kept):
+    if set(variables) | {"run"} != set(saved):
         raise ValueError(
             f"The file holds slots of another optimizer than {type(trainer.optimizers[0]).__name__}"
         )
     for name, variable in variables.items():
-        variable.assign(kept[name])
+        variable.assign(saved[name])
     run = json.loads(str(state["run"]))
     trainer.iteration, trainer.frozen = run["iteration"], run["frozen"]
     if observes(trainer.schedule) and type(trainer.schedule).__name__ == run["rule"]:
@@ -114,7 +114,7 @@ def restore(trainer, state, changed=()):
 
 
 def _state(trainer):
-    """What `restore` takes: arrays, and the rest as JSON."""
+    """The state for `restore`: arrays, and the rest as JSON."""
     run = {"iteration": trainer.iteration, "frozen": trainer.frozen, "rule": None}
     if observes(trainer.schedule):
         run["rule"], run["state"] = type(trainer.schedule).__name__, trainer.schedule.get_state()
@@ -123,7 +123,7 @@ def _state(trainer):
 
 
 def _variables(trainer):
-    """What is not in the file of the network: optimizers' slots, and states of Keras' dropout."""
+    """Variables that Keras' file of the network lacks: slots, and states of random generators."""
     network = trainer.network
     saved = {id(variable) for variable in network.weights}
     random = [variable for variable in network.variables if id(variable) not in saved]
@@ -132,7 +132,7 @@ def _variables(trainer):
         for block, optimizer in enumerate(trainer.optimizers)
         for slot, variable in enumerate(optimizer.variables)
     }
-    return {**slots, **{f"random/{place}": variable for place, variable in enumerate(random)}}
+    return {**slots, **{f"random/{number}": variable for number, variable in enumerate(random)}}
 
 
 def _is_plain(value):
@@ -144,7 +144,7 @@ def _is_plain(value):
 
 
 def _to_json(value):
-    """JSON, with NumPy's numbers and types as plain ones."""
+    """JSON, with NumPy's numbers as plain ones and its types as their names."""
 
     def plain(other):
         if isinstance(other, np.generic):

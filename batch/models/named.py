@@ -1,4 +1,4 @@
-"""TFModels by name: each brings its network."""
+"""TFModels that bring their own networks, by name."""
 
 from typing import ClassVar
 
@@ -27,9 +27,9 @@ class PublishedResNet(TFModel):
     DEFAULTS: ClassVar = {"use_bias": False, "stride_first": False, "epsilon": 1e-5}
     depth = 50
 
-    def make_network(self, shape, classes, seed, depth=None, **options):
+    def make_network(self, shape, classes, seed, *, depth=None, **options):
         """The stem, the residual blocks and the classifier."""
-        return resnet(depth or self.depth, shape, classes, seed, **options)
+        return resnet(depth or self.depth, shape, classes, seed=seed, **options)
 
 
 class ResNet18(PublishedResNet):
@@ -63,7 +63,7 @@ class ResNet152(PublishedResNet):
 
 
 class StochasticResNet(PublishedResNet):
-    """A ResNet50 with stochastic depth: survival falls linearly, from 1 to 0.6 in the last block.
+    """A ResNet50 with stochastic depth: survival falls linearly from 1 to 0.6 in the last block.
 
     The config may also have the `depth` of another ResNet; the other keys of stochastic depth are
     those of `TFModel`.

@@ -1,4 +1,4 @@
-"""From a model's config to its network: the model's own, the user's layers, or those of a file."""
+"""From a model's config to its network: the model's own, the user's layers, or from a file."""
 
 import os
 import zipfile
@@ -13,7 +13,7 @@ STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
 
 
 def with_own_layers(config, inputs):
-    """The config with its own network as layers that are nobody else's: its `network` or `base`.
+    """The config with the layers of its `network` or `base` read, and copied if others use them.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def with_own_layers(config, inputs):
     Raises
     ------
     ValueError
-        If there are both, or one of them is no network.
+        If there are both, or it is not a network.
     """
     given = [key for key in ("network", "base") if config.get(key) is not None]
     if len(given) > 1:
@@ -36,25 +36,25 @@ def with_own_layers(config, inputs):
         layers = copied(layers, inputs.shape, trainable=True).layers
         layers = with_new_classifier(layers, inputs.classes, config.get("seed", 0))
     elif isinstance(config["network"], keras.Sequential):
-        layers = copied(layers, inputs.shape).layers  # somebody may go on training them
+        layers = copied(layers, inputs.shape).layers  # the user may go on training it
     _refuse_softmax(layers[-1])
     rest = {key: value for key, value in config.items() if key != "base"}
     return {**rest, "network": layers}
 
 
-def make_network(model, config, inputs, network=None):
-    """The network of a model, in its initial state, or as a file has it.
+def make_network(model, config, inputs, *, network=None):
+    """The network of a model, in its initial state or as it is in a file.
 
     Parameters
     ----------
     model : TFModel
-        Which makes a network where the config has none.
+        It makes the network if the config has none.
     config : dict
-        Its `network`, `precision`, `seed` and keys of stochastic depth count, and the model's
-        options.
+        These keys are read: `network`, `precision`, `seed`, those of stochastic depth, and the
+        model's options.
     inputs : Inputs
     network : keras.Sequential, optional
-        Of a file, which is checked only.
+        From a file; it is only checked.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def make_network(model, config, inputs, network=None):
     Raises
     ------
     ValueError
-        If a value of the config, or the network, does not fit.
+        If a value of the config or the network does not fit.
     """
     new = network is None
     config = {**model.DEFAULTS, **config}
@@ -73,14 +73,14 @@ def make_network(model, config, inputs, network=None):
 
 
 def _with_depth(network, config, inputs):
-    """The network with stochastic depth, if the config says so."""
+    """The network with stochastic depth, if the config has it."""
     depth = {key: config[key] for key in STOCHASTIC if key in config}
     if depth and "survival" not in depth:
         raise ValueError(f"{', '.join(depth)}: without 'survival' no branch is ever dropped.")
     if not depth:
         return network
     layers = with_stochastic_depth(network.layers, **depth, seed=config.get("seed", 0))
-    if depth["survival"] == 1:  # checked, but nothing is ever dropped
+    if depth["survival"] == 1:  # the options were checked, but nothing is ever dropped
         return network
     return keras.Sequential([keras.Input(inputs.shape), *layers], name=network.name)
 
@@ -100,7 +100,7 @@ def _whole_network(model, config, inputs):
 
 
 def _published(model, config, inputs):
-    """The network that the model brings."""
+    """The network that the model brings itself."""
     if len(inputs.shape) != 3:
         raise ValueError(
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
@@ -111,7 +111,7 @@ def _published(model, config, inputs):
 
 
 def _check_network(network, inputs):
-    """Refuse a network that does not fit the inputs, or whose blocks pass masks on."""
+    """Refuse a network that does not fit the inputs, or whose blocks give masks."""
     masking = [block.name for block in network.layers[:-1] if _mask(block) is not None]
     if masking:
         raise ValueError(
@@ -161,7 +161,7 @@ def read_layers(source):
     Raises
     ------
     ValueError
-        If it is nothing of that.
+        If it is none of these.
     """
     if isinstance(source, (str, os.PathLike)):
         source = _read_network(source)

@@ -1,15 +1,13 @@
-"""What BatchFlow's pipelines lack for our actions: lists that stay, and `name=`."""
+"""What BatchFlow's pipelines lack for our actions: lists that are filled in place."""
 
-import functools
-
-from batchflow import Pipeline, W
+from batchflow import W
 from batchflow.named_expr import NamedExpression
 
 
 class AsGiven(W):
-    """Delivers a list, or the list that a named expression stands for, itself.
+    """Gives an action the user's list itself, or the list that a named expression stands for.
 
-    BatchFlow would deliver a copy, rebuilt for every batch, and what is appended to that is lost.
+    BatchFlow would give it a new copy for every batch, and what is appended to a copy is lost.
     """
 
     def get(self, **kwargs):
@@ -31,34 +29,13 @@ def keep_lists(entries, actions):
         if "pipeline" in entry:
             keep_lists(entry["pipeline"]._actions, actions)  # noqa: SLF001
         elif entry["name"] in actions:
-            entry["args"] = tuple(_kept(value) for value in entry["args"])
+            entry["args"] = tuple(_as_given(value) for value in entry["args"])
             entry["kwargs"] = {
-                key: value if key == "save_to" else _kept(value)
+                key: value if key == "save_to" else _as_given(value)
                 for key, value in entry["kwargs"].items()
             }
 
 
-def accept_name():
-    """Let actions have an argument called `name`, as in `.train_res(loss, name='wide')`.
-
-    BatchFlow passes the arguments of an action through a function whose own parameter is called
-    `name`, so that this would be a TypeError. Calls that worked before work as before.
-    """
-    add_action = Pipeline._add_action  # noqa: SLF001
-    if getattr(add_action, "accepts_name", False):
-        return
-
-    @functools.wraps(add_action)
-    def add(self, action, /, *args, **kwargs):
-        named = {"name": kwargs.pop("name")} if "name" in kwargs else {}
-        pipeline = add_action(self, action, *args, **kwargs)
-        pipeline._actions[-1]["kwargs"].update(named)  # noqa: SLF001
-        return pipeline
-
-    add.accepts_name = True
-    Pipeline._add_action = add  # noqa: SLF001
-
-
-def _kept(value):
+def _as_given(value):
     rebuilt = isinstance(value, (list, NamedExpression)) and not isinstance(value, W)
     return AsGiven(value) if rebuilt else value

@@ -1,4 +1,4 @@
-"""TFModel: the interface that BatchFlow expects of a model, around a `Trainer`."""
+"""TFModel: a `Trainer` with the interface that BatchFlow expects of a model."""
 
 import functools
 import threading
@@ -16,7 +16,7 @@ from batch.training.trainer import Trainer
 
 
 def exclusive(method):
-    """A method that one thread at a time may be in: training must not meet itself or a save."""
+    """Let only one thread at a time into a method: steps and saves must not overlap."""
 
     @functools.wraps(method)
     def alone(self, *args, **kwargs):
@@ -27,54 +27,57 @@ def exclusive(method):
 
 
 class TFModel(BaseModel):
-    """A network of blocks that is trained block by block; BatchFlow's interface of a model.
+    """A BatchFlow model: a network of blocks that is trained block by block.
 
     Parameters
     ----------
     config : dict
         - `inputs`: the shape of the images and the classes,
-          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`; the only one required.
-          Labels may have a `transform` of 'ohe', each a `dtype` and a `name` for the feeds.
+          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only this key is
+          required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
+          for feeds.
         - `input_block/inputs`: which of several inputs are the images.
         - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. The
           model trains copies of them; `reset` copies them again, as they are then. Or a
-          `keras.Sequential`, or the file of a trained network. Not needed by the subclasses that
-          bring a network.
-        - `base`: the same, to be fine-tuned: all but its last layer, in whose place comes a new
-          classifier for these classes.
+          `keras.Sequential`, or the file of a trained network. Subclasses that bring a network do
+          not need it.
+        - `base`: the same, to be fine-tuned: a new classifier for these classes replaces its last
+          layer.
         - `freeze`: patterns of the names of blocks, or of layers in them, that never learn, as
           `['stem', 'block[0-3]']` (`batch.networks.freeze_by_name.freeze_layers`).
-        - `frozen_batch_norm`: 'inference' (the default) or 'batch': whether the normalizations of
-          what is frozen, for good or by a schedule, use their moving statistics in training, which
-          is what the network does when it predicts, or those of the batch. Neither moves them.
+        - `frozen_batch_norm`: which statistics frozen normalizations use in training, whether they
+          are frozen for good or by a schedule. 'inference' (the default): their moving statistics,
+          as in prediction. 'batch': those of the batch. Neither updates the moving statistics.
           Blocks of `inference_mode` always use the moving ones.
-        - `inference_mode`: patterns of the names of blocks that run in inference mode while they
-          learn, as Keras' `base(inputs, training=False)`: their weights move, their moving
-          statistics don't, and nothing in them is dropped.
+        - `inference_mode`: patterns of the names of blocks that run in inference mode even while
+          they learn, as Keras' `base(inputs, training=False)`: their weights change, their moving
+          statistics do not, and nothing in them is dropped.
         - `cache`: where to keep what leading frozen blocks compute for each example, so that it is
-          computed once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or bytes of
-          memory (`batch.feature_cache.prefix_cache.PrefixCache`).
+          computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
+          bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule;
-          `global_clipnorm` is the norm over all active blocks.
-        - `learning_rate`: constant, in place of the optimizer's own.
+          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule. Its
+          `global_clipnorm` bounds the norm over all active blocks.
+        - `learning_rate`: a constant rate, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
           a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
           classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
-        - `weight_decay`: λ of an L2 penalty whose gradient λ·w goes into that of the active blocks'
-          weights; 0 by default. An optimizer's own `weight_decay` is Keras' decoupled one.
+        - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
+          the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
+          one.
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
-          `batch.training.preprocessing.channel_statistics` gives them.
+          from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
-        - `output/ops`: callables from logits to arrays, to be fetched as `output_` and their name;
-          the names accuracy, labels, prob and proba, which are always there, may stand there too.
+        - `output/ops`: callables from logits to arrays; their fetches are `output_` and their name.
+          The names accuracy, labels, prob and proba may stand there too; their fetches always
+          exist.
         - `survival`: trains with stochastic depth; the probability that the last residual block's
           branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
           `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
-        - `seed`: of the initial weights, of what is augmented and of what is dropped; 0 by default.
+        - `seed`: of the initial weights, the augmentation and the stochastic depth; 0 by default.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
         - and the options of the subclass's network.
 
@@ -83,7 +86,7 @@ class TFModel(BaseModel):
     network : keras.Sequential
         The blocks.
     trainer : Trainer
-        What trains them.
+        It trains them.
 
     Raises
     ------
@@ -92,8 +95,8 @@ class TFModel(BaseModel):
 
     Notes
     -----
-    Several threads may use a model, as prefetching pipelines do: each step, prediction and save
-    has it for itself.
+    Several threads may use a model, as prefetching pipelines do: steps, predictions and saves wait
+    for each other.
     """
 
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
@@ -113,7 +116,7 @@ class TFModel(BaseModel):
             restore(self.trainer, state, changed)
 
     def _begin(self, parts):
-        """Begin training anew, with these parts."""
+        """Begin training from these parts, at iteration 0."""
         vars(self).update(vars(parts))
         self.trainer = Trainer(
             self.network,
@@ -135,13 +138,13 @@ class TFModel(BaseModel):
 
     @classmethod
     def options(cls):
-        """Those of them that are options of the network that the model brings."""
+        """Keys of a config that are options of the network that the model brings."""
         return tuple(key for key in cls.DEFAULTS if key not in KEYS)
 
     def make_network(self, shape, classes, seed):
         """The blocks, for images of `shape` (H, W, C); subclasses bring their own.
 
-        A subclass's options are passed by name.
+        The options of a subclass are passed by name.
         """
         raise ValueError(
             f"{type(self).__name__} needs a 'network': a list of Keras layers, the last of which "
@@ -179,27 +182,26 @@ class TFModel(BaseModel):
         Parameters
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
-            `uint8` is divided by 255, anything else taken as it is. An array that comes again is
-            not moved to the device again; do not change it in place.
+            `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
+            only once, so do not change it in place.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int, shape (N,), optional
-            Which example of the dataset each image is, for what the model keeps of each (`cache`),
-            where images are other arrays in every step.
+            Ids: which example of the dataset each image is. The cache needs them if images are
+            other arrays in every step.
         fetches : str or sequence of str
-            What to return, as in `predict`; of the network in training mode, before the update.
+            What to return, as in `predict`, but of the network in training mode, before the update.
         feed_dict : dict, optional
-            Images and labels by their names in the config's `inputs`, indices and loss_weights,
-            instead.
+            In place of images, labels, indices and loss_weights: a dict of these, images and labels
+            by their names in the config's `inputs`.
         rows : array_like of int, shape (n,), optional
-            The rows to train on; all by default.
+            Positions of the examples to train on; all by default.
         loss_weights : array_like, shape (n,), optional
             How much each of these rows counts, 0 or more: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
 
         Returns
         -------
-        float or ndarray, or a list of them
-            In the order of `fetches`.
+        float or ndarray, or a list of them in the order of `fetches`
 
         Raises
         ------
@@ -214,7 +216,7 @@ class TFModel(BaseModel):
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
         loss, logits = self.trainer.step(examples)
-        return fetch(fetches, self.fetches, logits, examples, lambda: loss)
+        return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
 
     @exclusive
     def predict(
@@ -227,24 +229,24 @@ class TFModel(BaseModel):
         rows=None,
         loss_weights=None,
     ):
-        """What the network says in inference mode.
+        """Predictions of the network, in inference mode.
 
         Parameters
         ----------
         images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
-            As in `train`; only shares and `loss` need them.
+            As in `train`; only accuracies and `loss` need them.
         loss_weights : array_like, optional
-            As in `train`; shares and `loss` are weighted by them.
+            As in `train`; accuracies and `loss` are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
-            - `output_accuracy`: share of the images whose class is right
+            - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
             - `loss`: mean loss
-            - `output_` and the name of a callable of the config's `output/ops`
+            - `output_` and the name of a callable in the config's `output/ops`
 
         Returns
         -------
@@ -259,33 +261,32 @@ class TFModel(BaseModel):
             fetches,
             self.fetches,
             logits,
-            examples,
-            lambda: mean(self.loss(labels_of(examples), logits), examples),
+            examples=examples,
+            loss=lambda: mean(self.loss(labels_of(examples), logits), examples),
         )
 
     @exclusive
     def save(self, path):
-        """Write weights, slots of the optimizers, iteration and config to one file.
+        """Write weights, slots of the optimizers, iteration and config to a file.
 
-        The file appears whole or not at all. A schedule, loss or output operation that is a
-        callable of the user's own is not saved: give it again in the config of the model that
-        loads.
+        The file is written whole or not at all. Callables of the user's own (schedule, loss, output
+        operations) are not saved: the config of the model that loads must have them again.
         """
-        write_model(path, self.network, self.trainer, self.config, self.optimizer)
+        write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
     @exclusive
     def load(self, path):
-        """Read what `save` wrote; training goes on from there.
+        """Read a file that `save` wrote, and go on from there.
 
-        If the file is refused, the model stays as it is.
+        If the file is refused, the model does not change.
         """
         loaded = type(self)({**self.config, "load": {"path": path}})
         vars(self).update({**vars(loaded), "_lock": self._lock})
 
     @exclusive
     def reset(self):
-        """Initial weights, empty slots, iteration 0.
+        """Go back to the initial weights and slots and to iteration 0.
 
-        The initial weights of a network that came from a file alone are those of the file.
+        If the network came from a file alone, the initial weights are those in the file.
         """
         self._begin(build(self, self.config))

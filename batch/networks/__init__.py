@@ -1,4 +1,4 @@
-"""Networks as sequences of blocks; Keras only."""
+"""Networks as sequences of blocks, made of Keras layers."""
 
 from batch.runtime import import_tensorflow
 

@@ -1,6 +1,6 @@
-"""Batch normalization by the statistics of the batch that leaves the moving ones alone.
+"""Batch normalization that uses the statistics of the batch and does not update the moving ones.
 
-Which layers do so is a flag that each of them reads when it is called. Every thread has its own.
+Which layers do so is a flag. Each layer reads it when it is called, and every thread has its own.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ def normalizations(layer):
 
 
 def by_batch(layer):
-    """Whether a normalization is to use the batch's statistics, and leave the moving ones alone."""
+    """Whether this thread has flagged a normalization to use the batch's statistics."""
     return any(layer is flagged for flagged in getattr(_flag, "layers", ()))
 
 
 @contextlib.contextmanager
 def batch_statistics(layers):
-    """Inside, these normalizations use the batch's mean and variance, whatever mode they are in.
+    """Within this context, normalizations use the batch's mean and variance in every mode.
 
-    Their moving statistics neither count nor move.
+    Their moving statistics are neither used nor updated. Other threads are not affected.
     """
     before = getattr(_flag, "layers", ())
     for layer in layers:
-        _let_it_read(layer)
+        _make_it_read(layer)
     _flag.layers = (*before, *layers)
     try:
         yield
@@ -40,7 +40,7 @@ def batch_statistics(layers):
 
 
 def normalize_by_batch(layer, inputs):
-    """What Keras' batch normalization gives in training, without its update of the statistics."""
+    """Batch normalization as Keras does it in training, but without updating the statistics."""
     axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
     wide = keras.ops.cast(inputs, layer.variable_dtype)
     mean, variance = keras.ops.moments(wide, axes)
@@ -50,14 +50,14 @@ def normalize_by_batch(layer, inputs):
     return keras.ops.cast(outputs, inputs.dtype)
 
 
-def _let_it_read(layer):
-    """Have a normalization of another library read the flag, once and for all."""
+def _make_it_read(layer):
+    """Make a normalization that is not ours read the flag; needed once for each layer."""
     if not getattr(layer, "reads_batch_flag", False):
         layer.call = functools.partial(_call, layer, layer.call)
         layer.reads_batch_flag = True
 
 
-def _call(layer, call, inputs, training=None, mask=None):
+def _call(layer, call, inputs, training=None, mask=None):  # arguments as Keras passes them
     if by_batch(layer):
         return normalize_by_batch(layer, inputs)
     return call(inputs, training=training, mask=mask)

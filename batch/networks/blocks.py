@@ -1,8 +1,8 @@
-"""What networks are made of: convolution block, residual block, classifier."""
+"""Blocks that networks are made of: convolution block, residual block, classifier."""
 
 import keras
 
-from batch.networks.layers import batch_norm, convolution
+from batch.networks.layers import batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
@@ -20,7 +20,7 @@ class ConvolutionBlock(keras.layers.Layer):
     pool_size : int
         Window of the max-pooling, whose stride is 2; 1 for none.
     pool_padding : {'valid', 'same'}
-        Of the max-pooling: 'same' pools what is left at the edge of an odd image too.
+        Of the max-pooling: 'same' also pools the last row and column of an odd image.
     symmetric : bool
         Pad the convolution on both sides alike.
     use_bias : bool
@@ -58,10 +58,16 @@ class ConvolutionBlock(keras.layers.Layer):
         }
         dtype = self.dtype_policy
         self.convolution = convolution(
-            filters, kernel_size, strides, seed, dtype, use_bias, symmetric
+            filters,
+            kernel_size,
+            strides,
+            seed=seed,
+            dtype=dtype,
+            use_bias=use_bias,
+            symmetric=symmetric,
         )
         self.normalization = batch_norm(dtype, epsilon)
-        # After ReLU, padding with zeros is as good as with minus infinity.
+        # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
         self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
         self.pool = None
@@ -69,8 +75,7 @@ class ConvolutionBlock(keras.layers.Layer):
             self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
 
     def build(self, input_shape):
-        self.convolution.build(input_shape)
-        self.normalization.build(self.convolution.compute_output_shape(input_shape))
+        build_in_order((self.convolution, self.normalization), input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
@@ -84,10 +89,11 @@ class ConvolutionBlock(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class ResidualBlock(keras.layers.Layer):
-    """A branch of convolutions, added to its input: a basic or a bottleneck block.
+    """A basic or a bottleneck block: a branch of convolutions, added to its input.
 
-    Two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure 5), each with
-    batch normalization, and with ReLU between them and after the addition.
+    The branch has two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure
+    5). Batch normalization follows each of them, and ReLU stands between them and after the
+    addition.
 
     Parameters
     ----------
@@ -134,36 +140,37 @@ class ResidualBlock(keras.layers.Layer):
         kernel_sizes = KERNEL_SIZES[len(filters)]
         strided = 0 if stride_first else kernel_sizes.index(3)
         self.convolutions = [
-            self._convolution(channels, size, strides if place == strided else 1, place)
-            for place, (channels, size) in enumerate(zip(filters, kernel_sizes))
+            self._convolution(channels, size, strides if number == strided else 1, number=number)
+            for number, (channels, size) in enumerate(zip(filters, kernel_sizes))
         ]
         self.normalizations = [self._normalization() for _ in filters]
         self.projection = self.projection_normalization = None
 
-    def _convolution(self, filters, kernel_size, strides, place):
-        seed, use_bias, symmetric = (self.config[key] for key in ("seed", "use_bias", "symmetric"))
-        seed = None if seed is None else seed + place
+    def _convolution(self, filters, kernel_size, strides, *, number):
+        """Convolution number 0, 1, … of the block; each has a seed of its own."""
+        seed = self.config["seed"]
         return convolution(
-            filters, kernel_size, strides, seed, self.dtype_policy, use_bias, symmetric
+            filters,
+            kernel_size,
+            strides,
+            seed=None if seed is None else seed + number,
+            dtype=self.dtype_policy,
+            **{key: self.config[key] for key in ("use_bias", "symmetric")},
         )
 
     def _normalization(self):
         return batch_norm(self.dtype_policy, self.config["epsilon"])
 
     def build(self, input_shape):
-        shape = input_shape
-        for conv, norm in zip(self.convolutions, self.normalizations):
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
-            norm.build(shape)
+        pairs = zip(self.convolutions, self.normalizations)
+        shape = build_in_order((layer for pair in pairs for layer in pair), input_shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
-            self.projection = self._convolution(shape[-1], 1, self.config["strides"], 3)
-            self.projection.build(input_shape)
+            self.projection = self._convolution(shape[-1], 1, self.config["strides"], number=3)
             self.projection_normalization = self._normalization()
-            self.projection_normalization.build(shape)
+            build_in_order((self.projection, self.projection_normalization), input_shape)
 
     def branch(self, inputs, training=None):
-        """What is added to the shortcut."""
+        """The convolutions, whose output is added to the shortcut."""
         outputs = inputs
         for conv, norm in zip(self.convolutions[:-1], self.normalizations[:-1]):
             outputs = keras.ops.relu(norm(conv(outputs), training=training))
@@ -176,7 +183,7 @@ class ResidualBlock(keras.layers.Layer):
         return self.projection_normalization(self.projection(inputs), training=training)
 
     def activation(self, outputs):
-        """What the sum of branch and shortcut goes through."""
+        """The activation after the addition."""
         return keras.ops.relu(outputs)
 
     def call(self, inputs, training=None):
@@ -197,7 +204,7 @@ class Classifier(keras.layers.Layer):
     seed : int, optional
         Makes the initial weights reproducible.
     normalize : bool
-        Batch normalization (ε 1e-5) and ReLU first, which networks of pre-activation blocks need.
+        Batch normalization (ε 1e-5) and ReLU come first; networks of pre-activation blocks need it.
     """
 
     def __init__(self, classes, seed=None, normalize=False, **kwargs):

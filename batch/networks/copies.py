@@ -1,4 +1,4 @@
-"""Layers made anew: copies of a network's blocks, in another precision, with a new classifier."""
+"""Copies of a network's blocks: in another precision, or with a new classifier."""
 
 import keras
 
@@ -6,7 +6,7 @@ from batch.networks.blocks import Classifier
 from batch.networks.stochastic_depth import StochasticDepth
 
 MIXED = "mixed_bfloat16"
-INPUTS = ("InputLayer", "__keras_tensor__")  # their dtype is that of what comes in
+INPUTS = ("InputLayer", "__keras_tensor__")  # their dtype is that of the inputs
 
 
 def with_new_classifier(layers, classes, seed=0):
@@ -15,8 +15,8 @@ def with_new_classifier(layers, classes, seed=0):
     Parameters
     ----------
     layers : sequence of keras.layers.Layer
-        The last is a `Classifier` or a dense layer, or ends in one as a Keras model of one layer;
-        the new one is like it but for the classes, and without an activation.
+        The last is a `Classifier`, a dense layer, or a Keras model of just one of these. The new
+        classifier is like it, but with other classes and without an activation.
     classes : int
         Number of classes.
     seed : int
@@ -50,10 +50,10 @@ def with_new_classifier(layers, classes, seed=0):
 def copied(layers, shape, *, precision="float32", trainable=False, name=None):
     """A network of new layers like those given, with their weights where they have some.
 
-    So one list can serve for several models, and none of them changes the user's layers. Blocks
-    with stochastic depth have made no steps yet. In precision 'bfloat16' they compute in mixed
-    precision (weights, statistics and logits stay float32); in 'float32', as those given do. What
-    is not trainable in those given stays so, unless `trainable`.
+    So several models can use one list, and none of them changes the user's layers. Blocks with
+    stochastic depth begin at step 0. In precision 'bfloat16' the copies compute in mixed precision
+    (weights, statistics and logits stay float32). In 'float32' they compute as the given layers do.
+    Untrainable layers stay untrainable, unless `trainable`.
     """
     if precision == "bfloat16":
         twins = _in_bfloat16(layers)
@@ -63,7 +63,7 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None):
     if precision == "bfloat16":
         _check_bfloat16(network.layers[:-1])
     for layer, twin in zip(layers, twins):
-        parts = (own._flatten_layers() for own in (layer, twin))  # noqa: SLF001 all within, too
+        parts = (whole._flatten_layers() for whole in (layer, twin))  # noqa: SLF001 all within, too
         for part, twin_part in zip(*parts):
             twin_part.trainable = trainable or part.trainable
         if layer.built:
@@ -83,14 +83,14 @@ def _copy_weights(layer, twin, shape):
 
 
 def _in_bfloat16(layers):
-    """The layers, not built, as their configs make them in mixed precision; the last as it is."""
+    """New layers, not built, in mixed precision; the classifier stays in its own."""
     *blocks, classifier = layers
     made = [type(block).from_config(_mixed(block.get_config())) for block in blocks]
     return [*made, type(classifier).from_config(classifier.get_config())]
 
 
 def _check_bfloat16(blocks):
-    """Refuse blocks, built, that compute in float32 whatever their configs say."""
+    """Refuse built blocks that compute in float32 although their configs say otherwise."""
     for block in blocks:
         inner = block._flatten_layers()  # noqa: SLF001 itself and all within
         if block.weights and all(part.compute_dtype != "bfloat16" for part in inner):
@@ -101,9 +101,9 @@ def _check_bfloat16(blocks):
 
 
 def _mixed(config):
-    """A layer's config with float32 replaced wherever a layer says it computes in it.
+    """A layer's config with mixed precision in place of float32, in all layers within it.
 
-    Operations, as a cast, have a type too, which is what they are for: they stay.
+    Operations that are no layers, as a cast to a type, stay as they are.
     """
     if isinstance(config, (list, tuple)):
         return type(config)(_mixed(part) for part in config)

@@ -1,16 +1,16 @@
-"""Densely connected networks: every layer sees the outputs of all layers before it."""
+"""Densely connected networks: each layer takes the outputs of all layers before it."""
 
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, convolution, make_seeds, sequence
+from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
 
 EPSILON = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class DenseLayer(keras.layers.Layer):
-    """Batch normalization, ReLU and a 3×3 convolution, whose output is joined to the input.
+    """Batch normalization, ReLU and a 3×3 convolution; its output is joined to the input.
 
     Parameters
     ----------
@@ -29,16 +29,13 @@ class DenseLayer(keras.layers.Layer):
         shapes = [(4 * growth_rate, 1), (growth_rate, 3)][not bottleneck :]
         self.normalizations = [batch_norm(dtype, EPSILON) for _ in shapes]
         self.convolutions = [
-            convolution(filters, size, seed=None if seed is None else seed + place, dtype=dtype)
-            for place, (filters, size) in enumerate(shapes)
+            convolution(filters, size, seed=None if seed is None else seed + number, dtype=dtype)
+            for number, (filters, size) in enumerate(shapes)
         ]
 
     def build(self, input_shape):
-        shape = input_shape
-        for norm, conv in zip(self.normalizations, self.convolutions):
-            norm.build(shape)
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
+        pairs = zip(self.normalizations, self.convolutions)
+        build_in_order((layer for pair in pairs for layer in pair), input_shape)
 
     def call(self, inputs, training=None):
         outputs = inputs
@@ -70,8 +67,7 @@ class Transition(keras.layers.Layer):
         self.pool = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
 
     def build(self, input_shape):
-        self.normalization.build(input_shape)
-        self.convolution.build(input_shape)
+        build_in_order((self.normalization, self.convolution), input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(inputs, training=training))
@@ -82,16 +78,14 @@ class Transition(keras.layers.Layer):
 
 
 def densenet(
-    input_shape, classes, depth=76, growth_rate=12, bottleneck=True, compression=0.5, seed=0
+    input_shape, classes, depth=76, growth_rate=12, *, bottleneck=True, compression=0.5, seed=0
 ):
     """A DenseNet of three stages: DenseNet-BC, or a plain one without bottleneck and compression.
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : int
         L: 6n + 4 with bottlenecks, 3n + 4 without; n layers a stage.
     growth_rate : int
@@ -128,8 +122,8 @@ def densenet(
     channels = 2 * growth_rate if bottleneck or compression < 1 else 16
     layers = [convolution(channels, 3, seed=next(seeds), name="stem")]
     for stage in range(3):
-        for place in range(count):
-            name = f"dense{stage * count + place}"
+        for number in range(count):
+            name = f"dense{stage * count + number}"
             layers.append(DenseLayer(growth_rate, bottleneck, next(seeds), name=name))
         channels += count * growth_rate
         if stage < 2:

@@ -1,4 +1,4 @@
-"""Fading in: a new block takes over from an old path little by little."""
+"""Fading in: a new block replaces an old path little by little."""
 
 import keras
 import tensorflow as tf
@@ -11,9 +11,9 @@ from batch.networks.layers import run
 class FadeIn(keras.layers.Layer):
     """A new block beside an old path: (1 − α)·old + α·new, α rising linearly from 0 to 1.
 
-    α is 0 in the first training step and grows by 1/`iterations` in each, so that the network
-    starts as the very function that the old path makes it, and ends as that of the new block, in
-    whose place `faded_in` then puts it.
+    α is 0 in the first training step and grows by 1/`iterations` in each step. So the network first
+    computes the same as with the old path alone, and in the end the same as with the new block
+    alone. Then `faded_in` puts the new block in the place of this layer.
 
     Parameters
     ----------
@@ -22,13 +22,13 @@ class FadeIn(keras.layers.Layer):
     iterations : int
         Training steps over which α rises.
     old : keras.layers.Layer, optional
-        What takes the same inputs to outputs of the same shape; by default the inputs themselves.
+        It takes the same inputs and gives the same shape. By default it is the identity.
 
     Attributes
     ----------
     steps : variable, int64
-        Training steps made, which is saved with the weights. In inference mode, which a frozen
-        block is always in, none is counted: α stays where it is.
+        Training steps made; saved with the weights. In inference mode, and so in a frozen block,
+        no step is counted: α stays as it is.
 
     Raises
     ------
@@ -37,7 +37,7 @@ class FadeIn(keras.layers.Layer):
 
     Notes
     -----
-    Both paths are computed, whatever α is. While α is 0 the new block gets no gradient; its
+    Both paths are always computed. While α is 0 the new block gets no gradient; its
     batch normalizations, if any, learn their statistics from the first step on.
 
     References
@@ -109,7 +109,7 @@ class FadeIn(keras.layers.Layer):
 
 
 def faded_in(layers):
-    """Blocks without what fading in took: the new blocks alone, which compute the same.
+    """The layers with each `FadeIn` replaced by its new block, which computes the same.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def faded_in(layers):
     Raises
     ------
     ValueError
-        If α of one of them is not 1 yet.
+        If α of a layer is not 1 yet.
     """
     for layer in layers:
         if isinstance(layer, FadeIn) and float(layer.alpha) < 1:

@@ -1,4 +1,4 @@
-"""What a user freezes for good: blocks, and layers inside them, by patterns of their names."""
+"""Freezing for good: blocks, and layers inside them, by patterns of their names."""
 
 import re
 
@@ -9,7 +9,7 @@ from batch.networks.stochastic_depth import StochasticDepth
 
 
 def freeze_layers(network, patterns):
-    """Make the blocks and layers that some patterns match untrainable, and all others trainable.
+    """Freeze the blocks and layers whose names match some patterns; make all others trainable.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def freeze_layers(network, patterns):
 
 
 def inference_names(network, patterns):
-    """Names of the blocks that run in inference mode while they learn, too.
+    """Names of the blocks that run in inference mode even while they learn.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def inference_names(network, patterns):
     Raises
     ------
     ValueError
-        As by `matching`, or if one of the blocks is to fade in, which it does in training mode.
+        As from `matching`, or if a block fades in, since it does so in training mode only.
     """
     named = {block.name: block for block in network.layers}
     names = matching([] if patterns is None else patterns, named, "inference_mode")
@@ -57,13 +57,14 @@ def inference_names(network, patterns):
 
 def unfreeze(layer):
     """Make a layer and all within it trainable."""
-    for one in layer._flatten_layers():  # noqa: SLF001 set one by one: where it is True already,
-        one.trainable = True  # Keras does not pass it on to the layers within
+    # Each by itself: a layer that is trainable already does not pass it on to the layers within.
+    for part in layer._flatten_layers():  # noqa: SLF001
+        part.trainable = True
 
 
 def can_learn(block):
-    """Whether a block is not frozen for good: something in it may be trained, or nothing ever."""
-    frozen = not all(one.trainable for one in block._flatten_layers())  # noqa: SLF001
+    """Whether a block is not frozen for good; one that has nothing to train is not, either."""
+    frozen = not all(part.trainable for part in block._flatten_layers())  # noqa: SLF001
     return bool(block.trainable_variables) or not block.weights or not frozen
 
 
@@ -85,18 +86,18 @@ def layer_names(block):
     dict from str to keras.layers.Layer
         The name of the block, a slash, and the attributes that lead to the layer, as in
         'block0/convolutions/1'; or, in a Keras model, the layer's own name, as in
-        'conv2_block3_out/conv2_block1_1_conv'. Nothing for a block that is one layer.
+        'conv2_block3_out/conv2_block1_1_conv'. Empty for a block that is a single layer.
     """
     return {f"{block.name}/{path}": layer for path, layer in _inner(block) if layer.weights}
 
 
 def matching(patterns, names, where="freeze"):
-    """The names that some regular expressions match as a whole.
+    """The names that match some regular expressions, each as a whole.
 
     Raises
     ------
     ValueError
-        If one is no regular expression, or matches none of the names.
+        If a pattern is no regular expression, or matches no name.
     """
     patterns = [patterns] if isinstance(patterns, str) else patterns
     if not isinstance(patterns, (list, tuple)):
@@ -104,18 +105,18 @@ def matching(patterns, names, where="freeze"):
     matched = set()
     for pattern in patterns:
         try:
-            found = {name for name in names if re.fullmatch(pattern, name)}
+            by_pattern = {name for name in names if re.fullmatch(pattern, name)}
         except (re.error, TypeError) as error:
             raise ValueError(
                 f"{where} must be regular expressions. Received: {pattern!r} ({error})"
             ) from error
-        if not found:
+        if not by_pattern:
             blocks = [name for name in names if "/" not in name]
             inner = next((f", or a layer in them, as {name}" for name in names if "/" in name), "")
             raise ValueError(
                 f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}"
             )
-        matched |= found
+        matched |= by_pattern
     return matched
 
 
@@ -127,17 +128,17 @@ def _inner(layer):
     else:
         parts = [part for item in vars(layer).items() for part in _parts(*item)]
     for name, part in parts:
-        inner = [(f"{name}/{path}", one) for path, one in _inner(part)]
+        inner = [(f"{name}/{path}", innermost) for path, innermost in _inner(part)]
         yield from inner or [(name, part)]
 
 
 def _parts(name, value):
-    """Layers that an attribute holds, itself or in a list."""
+    """Layers in an attribute: its value, or the items of a list."""
     if name.startswith("_"):
         return
     if isinstance(value, keras.layers.Layer):
         yield name, value
     elif isinstance(value, (list, tuple)):
-        for place, one in enumerate(value):
-            if isinstance(one, keras.layers.Layer):
-                yield f"{name}/{place}", one
+        for number, part in enumerate(value):
+            if isinstance(part, keras.layers.Layer):
+                yield f"{name}/{number}", part

@@ -1,4 +1,4 @@
-"""Keras' own models: any functional one as blocks, and the weights of `keras.applications`."""
+"""Keras' own models: cutting a functional model into blocks, weights of `keras.applications`."""
 
 from collections import Counter
 
@@ -6,10 +6,10 @@ import keras
 
 
 def as_blocks(model, cuts):
-    """Cut a functional model into blocks, which compute together what it computes.
+    """Cut a functional model into blocks; in a row, they compute what the model computes.
 
-    The blocks are Keras models named after the layers that they end with; they share the layers of
-    the model, and their weights.
+    The blocks are Keras models named after their last layers. They share layers and weights with
+    the model.
 
     Parameters
     ----------
@@ -17,7 +17,7 @@ def as_blocks(model, cuts):
         With one input and one output, as `keras.applications.ResNet50(weights=None)`. To train it,
         its output must be logits: `classifier_activation=None`.
     cuts : sequence of str
-        Names of the layers that the blocks but the last end with, in their order. The last block is
+        Names of the layers after which to cut, in their order. What comes after the last of them is
         the classifier.
 
     Returns
@@ -28,8 +28,8 @@ def as_blocks(model, cuts):
     Raises
     ------
     ValueError
-        If a name is not that of a layer, or what a layer gives is not all that the rest needs, as
-        within a residual block; the layers after which the model can be cut are then named.
+        If a name is not that of a layer, or the rest needs more than the output of that layer, as
+        within a residual block. The message names the layers after which the model can be cut.
 
     Examples
     --------
@@ -40,13 +40,7 @@ def as_blocks(model, cuts):
         blocks = as_blocks(model, [*stages, "conv5_block3_out"])
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
-    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            "as_blocks takes a model with one input and one output. "
-            f"{model.name} has {len(model.inputs)} and {len(model.outputs)}"
-        )
+    _check_functional(model)
     cuts = [cuts] if isinstance(cuts, str) else list(cuts)
     possible = _bottlenecks(model)
     wrong = [name for name in cuts if name not in possible]
@@ -63,8 +57,18 @@ def as_blocks(model, cuts):
     return blocks
 
 
+def _check_functional(model):
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "as_blocks takes a model with one input and one output. "
+            f"{model.name} has {len(model.inputs)} and {len(model.outputs)}"
+        )
+
+
 def _refuse_shared(blocks):
-    """Refuse blocks that have a layer in common: their weights would go different ways."""
+    """Refuse blocks that have a layer in common: each would train its weights."""
     uses = Counter(id(weight) for block in blocks for weight in block.weights)
     for block in blocks:
         for layer in block.layers:
@@ -76,40 +80,40 @@ def _refuse_shared(blocks):
 
 
 def _bottlenecks(model):
-    """Outputs through which all that follows goes, by the names of their layers, in their order."""
+    """Outputs that alone lead to the rest of the model, by their layers' names, in their order."""
     by_depth = model._nodes_by_depth  # noqa: SLF001
     nodes = [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
     uses = Counter(id(tensor) for node in nodes for tensor in node.arguments.keras_tensors)
-    waiting, found = set(), {}
+    waiting, bottlenecks = set(), {}  # waiting: outputs that later nodes still use
     for node in nodes:
         uses.subtract(id(tensor) for tensor in node.arguments.keras_tensors)
         waiting = {tensor for tensor in waiting if uses[tensor]}
         waiting |= {id(tensor) for tensor in node.outputs}
         if len(waiting) == 1 and node.arguments.keras_tensors:
-            found[node.operation.name] = node.outputs[0]
-    return {name: tensor for name, tensor in found.items() if tensor is not model.outputs[0]}
+            bottlenecks[node.operation.name] = node.outputs[0]
+    return {name: tensor for name, tensor in bottlenecks.items() if tensor is not model.outputs[0]}
 
 
 CHOICES = {"use_bias": True, "stride_first": True, "epsilon": 1.001e-5}
 
 
 def take_weights(network, model):
-    """Give a ResNet of ours the weights and statistics of one of `keras.applications`.
+    """Give a ResNet of ours the weights and statistics of a ResNet of `keras.applications`.
 
-    The network must have been made with the choices of `keras.applications`, which are `CHOICES`:
-    convolutions with biases, the stride in the first 1×1 convolution of a block, and its epsilon.
-    Then it computes the same.
+    Then it computes the same. It must have been made with `CHOICES`, as `keras.applications` makes
+    its own: convolutions with biases, the stride in the first 1×1 convolution of a block, and the
+    same epsilon.
 
     Parameters
     ----------
     network : keras.Sequential
         As from `batch.networks.resnet.resnet` of depth 50, 101 or 152.
     model : keras.Model
-        As from `keras.applications.ResNet50(weights=…)`. Without its top, our classifier keeps its
-        own weights. With its top, its outputs are the softmax of our logits, unless it was made
-        with `classifier_activation=None`. It expects images that went through
-        `keras.applications.resnet.preprocess_input`, and so will the network: as float32, for it
-        divides `uint8` by 255 instead.
+        As from `keras.applications.ResNet50(weights=…)`. If it has no top, our classifier keeps its
+        own weights. If it has one, its outputs are the softmax of our logits, unless it was made
+        with `classifier_activation=None`. From then on the network expects images as the model
+        does, from `keras.applications.resnet.preprocess_input`. Give them as float32, since the
+        network divides `uint8` by 255.
 
     Raises
     ------
@@ -135,15 +139,19 @@ def take_weights(network, model):
     theirs = {layer.name: layer for layer in model.layers}
     if "predictions" in theirs:
         pairs.append((classifier.dense, "predictions"))
+    _check_shapes(pairs, theirs, model.name)
+    for ours, name in pairs:
+        ours.set_weights(theirs[name].get_weights())
+
+
+def _check_shapes(pairs, theirs, model_name):
     for ours, name in pairs:
         given = [tuple(weight.shape) for weight in theirs[name].weights] if name in theirs else []
         expected = [tuple(weight.shape) for weight in ours.weights]
         if given != expected:
             raise ValueError(
-                f"{ours.path} has weights of shapes {expected}, but {name} of {model.name} {given}."
+                f"{ours.path} has weights of shapes {expected}, but {name} of {model_name} {given}."
             )
-    for ours, name in pairs:
-        ours.set_weights(theirs[name].get_weights())
 
 
 def _check_choices(blocks):
@@ -154,7 +162,7 @@ def _check_choices(blocks):
 
 
 def _block_name(layer):
-    """`conv2_block1` of the layers of a residual block; nothing of others."""
+    """The name of a layer's residual block, as `conv2_block1`; empty if it is in none."""
     parts = layer.name.split("_")
     return "_".join(parts[:2]) if len(parts) > 2 and parts[1].startswith("block") else ""
 

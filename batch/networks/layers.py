@@ -1,4 +1,4 @@
-"""What every network here is made of: convolution, fused batch normalization, their sequence."""
+"""Layers that our networks are made of: convolution and fused batch normalization."""
 
 import inspect
 
@@ -16,8 +16,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalization in one fused TensorFlow operation.
 
     A drop-in for `keras.layers.BatchNormalization`, with the same arguments and weights. Keras
-    normalizes with a dozen elementwise operations, which doubles the time of a training step of a
-    small ResNet on a CPU.
+    normalizes with a dozen elementwise operations. On a CPU, that doubles the time of a training
+    step of a small ResNet.
 
     Notes
     -----
@@ -50,7 +50,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return super().call(inputs, training=training, mask=mask)
 
     def _is_fusible(self, inputs, mask):
-        """Whether the fused operation can do it."""
+        """Whether the fused operation can normalize these inputs."""
         axis = self.axis if isinstance(self.axis, int) else -2
         return (
             isinstance(inputs, tf.Tensor)
@@ -61,7 +61,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
 
     def _normalize(self, inputs, by_batch, update):
-        """Normalize by the batch's statistics or the moving ones, and update these if told to."""
+        """Normalize by the batch's statistics or the moving ones; `update` the moving ones."""
         channels = inputs.shape[-1]
         images = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (-1, 1, 1, channels))
         outputs = self._fused(images, by_batch, update)
@@ -96,8 +96,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 class SymmetricConv2D(keras.layers.Conv2D):
     """A 'same' convolution that pads both sides alike, as the published networks do.
 
-    Keras pads an even image for a strided convolution more at its end, which shifts the outputs by
-    a pixel against networks trained elsewhere. Kernel sizes must be odd.
+    For a strided convolution of an even image, Keras pads more at the end. This shifts the outputs
+    by a pixel, compared with networks that were trained elsewhere. Kernel sizes must be odd.
     """
 
     def convolution_op(self, inputs, kernel):
@@ -112,13 +112,14 @@ def convolution(
     filters,
     kernel_size,
     strides=1,
+    *,
     seed=None,
     dtype=None,
     use_bias=False,
     symmetric=False,
     name=None,
 ):
-    """A 'same' convolution with He initialization, bias-free unless told otherwise.
+    """A 'same' convolution with He initialization, by default without bias.
 
     The variance is 2/(k²·filters), the backward case of He et al., 2015 (equation 14), as ResNets
     are usually initialized; in a bottleneck it learns faster than the forward case.
@@ -143,21 +144,29 @@ def batch_norm(dtype=None, epsilon=1e-3):
     return FusedBatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, dtype=dtype)
 
 
+def build_in_order(layers, shape):
+    """Build layers that follow each other; returns the shape of the last one's outputs."""
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    return shape
+
+
 def make_seeds(seed, count):
-    """Seeds for the parts of a network, all from one."""
+    """Seeds for the parts of a network, made from a single seed."""
     return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]
 
 
 def sequence(name, input_shape, layers):
-    """A network: its blocks in order, the classifier last."""
+    """A network of these blocks, the classifier last."""
     return keras.Sequential([keras.Input(input_shape), *layers], name=name)
 
 
-def takes_training(layer: keras.layers.Layer):
-    """Whether a layer behaves differently in training and can be told which it is."""
+def takes_training(layer):
+    """Whether a layer's call has the argument `training`."""
     return "training" in inspect.signature(layer.call).parameters
 
 
 def run(layer, inputs, training):
-    """What a layer gives in training or in inference mode, if it can be told which it is."""
+    """A layer's outputs in training or in inference mode, if it distinguishes the two."""
     return layer(inputs, training=training) if takes_training(layer) else layer(inputs)

@@ -32,31 +32,30 @@ def small_resnet(input_shape, classes, seed=0):
     filters = [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2
     seeds = make_seeds(seed, len(filters) + 2)
     blocks = [
-        ResidualBlock(channels, seed=own, name=f"block{i}")
-        for i, (channels, own) in enumerate(zip(filters, seeds[1:]))
+        ResidualBlock(channels, seed=block_seed, name=f"block{number}")
+        for number, (channels, block_seed) in enumerate(zip(filters, seeds[1:]))
     ]
     stem = ConvolutionBlock(32, 7, strides=2, pool_size=2, seed=seeds[0], name="stem")
     classifier = Classifier(classes, seed=seeds[-1], name="classifier")
     return sequence("small_resnet", input_shape, [stem, *blocks, classifier])
 
 
-def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=False, epsilon=1e-5):
+def resnet(
+    depth, input_shape, classes, *, seed=0, use_bias=False, stride_first=False, epsilon=1e-5
+):
     """A ResNet as published: 18, 34, 50, 101 or 152 layers.
 
     Parameters
     ----------
     depth : {18, 34, 50, 101, 152}
-    input_shape : tuple of ints
-        (H, W, C) of the images, of any size.
-    classes : int
-        Number of classes.
-    seed : int
-        Of the initial weights.
+    input_shape, classes, seed
+        As for `small_resnet`; images may have any size.
     use_bias : bool
         Give the convolutions biases, as `keras.applications` does.
     stride_first : bool
-        Where a bottleneck halves the image, its first 1×1 convolution has the stride, as in the
-        paper and in `keras.applications`; by default the 3×3 convolution, as in torchvision.
+        Where a bottleneck block halves the image, its first 1×1 convolution has the stride, as in
+        the paper and in `keras.applications`. By default its 3×3 convolution has it, as in
+        torchvision.
     epsilon : float
         Of the batch normalizations; `keras.applications` has 1.001e-5.
 
@@ -77,10 +76,10 @@ def resnet(depth, input_shape, classes, seed=0, use_bias=False, stride_first=Fal
     blocks = []
     for stage, count in enumerate(stages):
         width = 64 * 2**stage
-        for place in range(count):
+        for number in range(count):
             block = ResidualBlock(
                 [width, width, 4 * width][:convolutions],
-                strides=2 if stage and not place else 1,
+                strides=2 if stage and not number else 1,
                 stride_first=stride_first,
                 seed=seeds[len(blocks) + 1],
                 name=f"block{len(blocks)}",

@@ -1,4 +1,4 @@
-"""Stochastic depth: residual blocks whose branch is dropped at random while training."""
+"""Stochastic depth: in training, branches of residual blocks are dropped at random."""
 
 import keras
 import numpy as np
@@ -20,27 +20,27 @@ class StochasticDepth(keras.layers.Layer):
     Parameters
     ----------
     block : keras.layers.Layer
-        With the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
-        `activation(outputs)`, like `batch.networks.blocks.ResidualBlock`: what it computes is
-        activation(branch + shortcut). If it has `entry(inputs, training)` too, like
-        `PreActivationBlock`, branch and shortcut take what that gives.
+        It has the methods `branch(inputs, training)`, `shortcut(inputs, training)` and
+        `activation(outputs)`, like `batch.networks.blocks.ResidualBlock`, and computes
+        activation(branch + shortcut). If it also has `entry(inputs, training)`, like
+        `PreActivationBlock`, branch and shortcut take its output in place of the inputs.
     survival : float
-        Probability p that the branch is there, 0 to 1.
+        Probability p that the branch is computed in a training step, 0 to 1.
     mode : {'batch', 'sample'}
-        Draw once for a batch, and do not compute a dropped branch, forward or backward; or draw
-        for every example, and compute the branch for all.
+        'batch' draws once for a batch; a dropped branch is not computed, forward or backward.
+        'sample' draws for every example, and computes the branch for all.
     scale : {'inference', 'train'}
         Multiply the branch by p at inference, as the paper does, or divide it by p in training.
     warm_up : int
-        Training steps over which the probability falls from 1 to p, linearly; none by default.
+        Training steps in which the probability falls linearly from 1 to p; 0 by default.
     seed : int
-        Decides the draws, together with the number of training steps made.
+        The draws follow from the seed and the number of training steps made.
 
     Attributes
     ----------
     steps : variable, int64
-        Training steps made; it is saved with the weights, so that a loaded network goes on with
-        the draws that would have followed.
+        Training steps made; saved with the weights, so that a loaded network goes on with the draws
+        that would have followed.
 
     Raises
     ------
@@ -50,8 +50,8 @@ class StochasticDepth(keras.layers.Layer):
     Notes
     -----
     When a whole batch skips the branch, its batch-normalization statistics do not move, and the
-    gradients of its weights are zero. In inference mode, which a frozen block is always in, nothing
-    is drawn and no step counted.
+    gradients of its weights are zero. In inference mode, and so in a frozen block, nothing is drawn
+    and no step is counted.
 
     References
     ----------
@@ -88,7 +88,7 @@ class StochasticDepth(keras.layers.Layer):
         )
 
     def survives(self, steps):
-        """Whether the branch is there after some numbers of steps, in mode 'batch'.
+        """Whether the branch is computed after some numbers of steps, in mode 'batch'.
 
         Parameters
         ----------
@@ -118,8 +118,8 @@ class StochasticDepth(keras.layers.Layer):
         elif self.survival == 1:
             outputs = self._whole(inputs, True, 1.0)
         else:
-            # The shortcut is in both branches: outside, its inputs would get a second gradient
-            # from here, which is a tensor of zeros whenever the branch is dropped.
+            # Both sides of the conditional hold the shortcut. If it stood outside, its inputs would
+            # get a second gradient from the conditional: zeros, whenever the branch is dropped.
             outputs = tf.cond(
                 self._alive((), self.steps),
                 lambda: self._whole(inputs, True, factor),
@@ -129,7 +129,7 @@ class StochasticDepth(keras.layers.Layer):
         return outputs
 
     def entry(self, inputs, training=None):
-        """What the block's branch and shortcut take."""
+        """The input of the block's branch and shortcut."""
         entry = getattr(self.block, "entry", None)
         return inputs if entry is None else entry(inputs, training)
 
@@ -140,14 +140,14 @@ class StochasticDepth(keras.layers.Layer):
         return self.block.activation(branch + self.block.shortcut(inputs, training))
 
     def _survival(self, steps):
-        """The probability after a number of steps: a number, or a tensor where there is warm-up."""
+        """The probability after a number of steps: a number, or a tensor with a warm-up."""
         if not self.warm_up:
             return self.survival
         warmed_up = tf.minimum(tf.cast(steps, tf.float32) / self.warm_up, 1.0)
         return 1.0 - (1.0 - self.survival) * warmed_up
 
     def _alive(self, shape, steps):
-        """Whether branches survive: draws that the seed and a number of steps decide."""
+        """Whether branches survive: draws that follow from the seed and a number of steps."""
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(steps, tf.int64)])
         return tf.random.stateless_uniform(shape, seed) >= 1.0 - self._survival(steps)
 
@@ -194,9 +194,9 @@ def survival_probabilities(blocks, last=0.5, rule="linear"):
 
 
 def with_stochastic_depth(
-    layers, survival, rule="linear", mode="batch", scale="inference", warm_up=0, seed=0
+    layers, survival, rule="linear", *, mode="batch", scale="inference", warm_up=0, seed=0
 ):
-    """Layers whose residual blocks are dropped at random; blocks that are so already stay.
+    """The layers with each residual block in a `StochasticDepth`, unless it is in one already.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def with_stochastic_depth(
     mode, scale, warm_up
         As for `StochasticDepth`.
     seed : int
-        Each block draws from a stream of its own.
+        Each block gets a seed of its own from it.
 
     Raises
     ------
@@ -222,14 +222,16 @@ def with_stochastic_depth(
     probabilities = survival_probabilities(max(len(residual), 1), survival, rule).tolist()
     seeds = np.random.SeedSequence([seed, 1]).generate_state(len(residual)).tolist()
     wrapped = {
-        id(block): StochasticDepth(block, probability, mode, scale, warm_up, own)
-        for block, probability, own in zip(residual, probabilities, seeds)
+        id(block): StochasticDepth(
+            block, probability, mode=mode, scale=scale, warm_up=warm_up, seed=block_seed
+        )
+        for block, probability, block_seed in zip(residual, probabilities, seeds)
     }
     return [wrapped.get(id(layer), layer) for layer in layers]
 
 
 def is_residual(layer):
-    """Whether a layer has a branch that can be left out."""
+    """Whether a layer has a branch that can be dropped."""
     return all(callable(getattr(layer, name, None)) for name in METHODS)
 
 

@@ -13,18 +13,16 @@ DEPTHS = {11: "A", 13: "B", 16: "D", 19: "E"}  # counted with the paper's three 
 CHANNELS = (64, 128, 256, 512, 512)
 
 
-def vgg(input_shape, classes, depth="D", seed=0):
-    """A VGG network for small images: 3×3 convolutions, five times pooled.
+def vgg(input_shape, classes, depth="D", *, seed=0):
+    """A VGG network for small images: five stages of 3×3 convolutions, each with pooling.
 
-    Every convolution has batch normalization, and one dense layer classifies the average of what
-    the last stage gives, where the paper has three dense layers for images of 224×224.
+    Every convolution has batch normalization. A single dense layer classifies the average of the
+    last stage's output; the paper has three dense layers, for images of 224×224.
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : {'A', 'B', 'D', 'E', 11, 13, 16, 19}
         The paper's configuration, or its number of weight layers.
     seed : int
@@ -33,7 +31,7 @@ def vgg(input_shape, classes, depth="D", seed=0):
     Returns
     -------
     keras.Sequential
-        With the layers block0 …, one a convolution, and classifier.
+        With the layers block0 …, each a convolution, and classifier.
 
     References
     ----------
@@ -49,10 +47,10 @@ def vgg(input_shape, classes, depth="D", seed=0):
     seeds = make_seeds(seed, sum(stages) + 1)
     blocks = []
     for count, channels in zip(stages, CHANNELS):
-        for place in range(count):
+        for number in range(count):
             block = ConvolutionBlock(
                 channels,
-                pool_size=2 if place == count - 1 else 1,
+                pool_size=2 if number == count - 1 else 1,
                 pool_padding="same",
                 epsilon=1e-5,
                 seed=seeds[len(blocks)],

@@ -5,7 +5,7 @@ import re
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, convolution, make_seeds, sequence
+from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
 
 BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their convolutions
     f"B({','.join(map(str, sizes))})": sizes
@@ -15,10 +15,10 @@ BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class PreActivationBlock(keras.layers.Layer):
-    """Batch normalization and ReLU before each of two or three convolutions, added to the input.
+    """A residual block with batch normalization and ReLU before each convolution.
 
-    The block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), or another B(M),
-    where M are the kernel sizes; with dropout between the convolutions.
+    It is the block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), or another
+    B(M), where M are the sizes of two or three kernels, with dropout between the convolutions.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ class PreActivationBlock(keras.layers.Layer):
         Of the convolutions.
     strides : int
         Of the first 3×3 convolution and the shortcut. The paper does not say which convolution of
-        a B(1,3) has it; a 1×1 with a stride would not look at three pixels in four.
+        a B(1,3) has it; a 1×1 convolution with a stride would ignore three of four pixels.
     dropout : float
-        Share of the features that are dropped before the last convolution in training.
+        Share of the features to drop in training, before the last convolution.
     epsilon : float
         Of the batch normalizations.
     seed : int, optional
-        Makes the initial weights reproducible, and what is dropped.
+        Makes the initial weights and the dropout reproducible.
     """
 
     def __init__(
@@ -67,36 +67,33 @@ class PreActivationBlock(keras.layers.Layer):
             convolution(
                 filters,
                 size,
-                strides if place == strided else 1,
-                None if seed is None else seed + place,
-                dtype,
+                strides if number == strided else 1,
+                seed=None if seed is None else seed + number,
+                dtype=dtype,
             )
-            for place, size in enumerate(kernel_sizes)
+            for number, size in enumerate(kernel_sizes)
         ]
         self.dropout = keras.layers.Dropout(dropout, seed=seed, dtype=dtype) if dropout else None
         self.projection = None
 
     def build(self, input_shape):
-        shape = input_shape
-        for norm, conv in zip(self.normalizations, self.convolutions):
-            norm.build(shape)
-            conv.build(shape)
-            shape = conv.compute_output_shape(shape)
+        pairs = zip(self.normalizations, self.convolutions)
+        shape = build_in_order((layer for pair in pairs for layer in pair), input_shape)
         if tuple(shape[1:]) != tuple(input_shape[1:]):
             filters, strides, seed = (self.config[key] for key in ("filters", "strides", "seed"))
             seed = None if seed is None else seed + len(self.convolutions)
-            self.projection = convolution(filters, 1, strides, seed, self.dtype_policy)
+            self.projection = convolution(filters, 1, strides, seed=seed, dtype=self.dtype_policy)
             self.projection.build(input_shape)
 
     def entry(self, inputs, training=None):
-        """What branch and shortcut take: normalized where the shortcut is a convolution."""
+        """The input of branch and shortcut: normalized, if the shortcut is a convolution."""
         return inputs if self.projection is None else self._activated(0, inputs, training)
 
     def branch(self, inputs, training=None):
-        """What is added to the shortcut."""
+        """The convolutions, whose output is added to the shortcut."""
         outputs = self._activated(0, inputs, training) if self.projection is None else inputs
-        for place, conv in enumerate(self.convolutions[:-1], 1):
-            outputs = self._activated(place, conv(outputs), training)
+        for number, conv in enumerate(self.convolutions[:-1], 1):
+            outputs = self._activated(number, conv(outputs), training)
         if self.dropout is not None:
             outputs = self.dropout(outputs, training=training)
         return self.convolutions[-1](outputs)
@@ -106,47 +103,45 @@ class PreActivationBlock(keras.layers.Layer):
         return inputs if self.projection is None else self.projection(inputs)
 
     def activation(self, outputs):
-        """The sum of branch and shortcut, as it is."""
+        """The sum of branch and shortcut, unchanged."""
         return outputs
 
     def call(self, inputs, training=None):
         inputs = self.entry(inputs, training)
         return self.branch(inputs, training) + self.shortcut(inputs, training)
 
-    def _activated(self, place, inputs, training):
-        return keras.ops.relu(self.normalizations[place](inputs, training=training))
+    def _activated(self, number, inputs, training):
+        return keras.ops.relu(self.normalizations[number](inputs, training=training))
 
     def get_config(self):
         return {**super().get_config(), **self.config}
 
 
 def wide_resnet(
-    input_shape, classes, depth=28, widen_factor=2, dropout=0.0, block="B(3,3)", seed=0
+    input_shape, classes, depth=28, widen_factor=2, *, dropout=0.0, block="B(3,3)", seed=0
 ):
     """A Wide ResNet: a stem of 16 channels and three groups of (depth − 4)/6 blocks.
 
     Parameters
     ----------
-    input_shape : tuple of ints
-        (H, W, C) of the images.
-    classes : int
-        Number of classes.
+    input_shape, classes
+        As for `batch.networks.resnet.small_resnet`.
     depth : int
-        6n + 4: convolutions on the way through a network of B(3,3), stem and shortcuts included;
-        with any type of block, there are n of them in a group.
+        6n + 4, with n blocks in a group. With blocks B(3,3) it is the number of convolutions, those
+        of the stem and the shortcuts included.
     widen_factor : int
         k: the groups have 16k, 32k and 64k channels.
     dropout : float
-        Between the convolutions of a block.
+        Share of the features to drop between the convolutions of a block.
     block : str
         Type of the blocks, one of `BLOCKS`.
     seed : int
-        Of the initial weights, and of what is dropped.
+        Of the initial weights and of the dropout.
 
     Returns
     -------
     keras.Sequential
-        With the layers stem, block0 …, classifier.
+        With the layers stem, block0 …, group after group, and classifier.
 
     References
     ----------
@@ -164,14 +159,14 @@ def wide_resnet(
     blocks = [
         PreActivationBlock(
             16 * widen_factor * 2**group,
-            strides=2 if group and not place else 1,
+            strides=2 if group and not number else 1,
             dropout=dropout,
             kernel_sizes=kernel_sizes,
-            seed=seeds[group * count + place + 1],
-            name=f"block{group * count + place}",
+            seed=seeds[group * count + number + 1],
+            name=f"block{group * count + number}",
         )
         for group in range(3)
-        for place in range(count)
+        for number in range(count)
     ]
     stem = convolution(16, 3, seed=seeds[0], name="stem")
     classifier = Classifier(classes, seed=seeds[-1], normalize=True, name="classifier")

@@ -1,34 +1,29 @@
-"""Freezing that looks at training: blocks whose gradients have stopped changing, on one cosine."""
+"""AutoFreeze: leading blocks freeze when their gradients stop changing; one cosine for all."""
 
 import numpy as np
 
 from batch.checks import not_negative
+from batch.schedules.config import Configured
 from batch.schedules.freezeout import Annealed
 from batch.schedules.layer_freezing import interval
 
 
-class AutoFreeze:
-    """Freezing that adapts: leading blocks whose gradient norms have stopped changing.
+class AutoFreeze(Configured):
+    """Freezes leading blocks whose gradient norms have stopped changing.
 
-    The norms of each block's gradient are summed over an interval. After it, the relative change to
-    the interval before, η_i = |N_i' − N_i| / N_i', is compared among the blocks that learn: all
-    in front of the first whose change reaches the given percentile are frozen, for good. At least
-    one block always learns until the end of the run.
+    The norms of each block's gradient are summed over an interval: N_i. The relative change from
+    the interval before is η_i = |N_i' − N_i| / N_i', where N_i' is the sum before. The given
+    percentile of η is taken over the blocks that learn. Blocks before the first block whose η
+    reaches it are frozen until the end of the run. So at least one block always learns.
 
     Parameters
     ----------
-    blocks : int
-        Number of blocks n, without the classifier.
-    iterations : int
-        Length of the run T, in which the rate falls from `learning_rate` to zero.
-    learning_rate : float
-        Of every block, at the start.
+    blocks, iterations, learning_rate, finetune_rate
+        As for `LayerFreezing`.
     every : int
         Iterations in an interval; a tenth of the run by default.
     percentile : float
         Of the changes of the blocks that learn, 0 to 100.
-    finetune_rate : float, optional
-        From iteration T on, all blocks learn again, at this rate.
 
     Attributes
     ----------
@@ -42,10 +37,10 @@ class AutoFreeze:
 
     Notes
     -----
-    What is frozen depends on the run: it can't be told beforehand what it will save. The paper
-    takes the norm of the gradient summed over the interval, which needs memory for a second
-    gradient; here the norms of the steps are summed. η measures how much the norms changed, not how
-    well a block has converged: a cosine that slows all blocks down slows these changes too.
+    What is frozen depends on the run, so the saving is not known beforehand. The paper takes the
+    norm of the gradient summed over the interval, which needs memory for a second gradient; here
+    the norms of the steps are summed. η measures how much the norms changed, not how well a block
+    has converged: a cosine that slows all blocks down slows these changes too.
 
     References
     ----------
@@ -60,6 +55,11 @@ class AutoFreeze:
     >>> schedule.frozen
     1
     """
+
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("every", "percentile", "finetune_rate"),
+    )
 
     def __init__(
         self, blocks, iterations, learning_rate, every=None, percentile=50.0, finetune_rate=None
@@ -99,9 +99,9 @@ class AutoFreeze:
         self._before, self._sums = self._sums, np.zeros(self.blocks)
 
     def _settled(self):
-        """How many more leading blocks stand before the first whose change is large."""
+        """How many more leading blocks to freeze: those before the first with a large change."""
         before, now = self._before[self.frozen :], self._sums[self.frozen :]
-        learn = before > 0  # others have nothing to train, or were frozen by somebody else
+        learn = before > 0  # the others have nothing to train, or are frozen for good
         if not learn.any():
             return 0
         change = np.abs(before[learn] - now[learn]) / before[learn]
@@ -109,16 +109,11 @@ class AutoFreeze:
         return int(np.flatnonzero(learn)[np.argmax(large)])
 
     def get_state(self):
-        """What it has learnt of the run, in plain values."""
+        """What it knows of the run so far, in plain values."""
         before = None if self._before is None else self._before.tolist()
         return {"frozen": self.frozen, "sums": self._sums.tolist(), "before": before}
 
     def set_state(self, state):
-        """Go on from what `get_state` gave."""
+        """Go on from what `get_state` returned."""
         self.frozen, self._sums = int(state["frozen"]), np.asarray(state["sums"], dtype=np.float64)
         self._before = None if state["before"] is None else np.asarray(state["before"])
-
-    def get_config(self):
-        """The arguments that make this schedule again, in its initial state."""
-        names = ("blocks", "iterations", "learning_rate", "every", "percentile", "finetune_rate")
-        return {name: getattr(self, name) for name in names}

@@ -1,20 +1,20 @@
-"""FreezeOut, its matched baseline, and the saving that its authors estimate. NumPy only."""
+"""FreezeOut, its matched baseline, and its authors' estimate of the saving. NumPy only."""
 
 import math
 
 import numpy as np
 
 from batch.checks import positive, positive_whole, share
+from batch.schedules.config import Configured
 
 DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
 
 
-class FreezeOut:
-    """FreezeOut: every block anneals on its own cosine, early blocks first, and is then frozen.
+class FreezeOut(Configured):
+    """FreezeOut: each block's rate falls to zero on a cosine of its own, early blocks first.
 
-    Block i of n stops after t_i = T·ratio_i iterations,
-    ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree, and until then it learns at
-    α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)).
+    Block i of n (i = 0 … n − 1) learns at the rate α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)) until
+    iteration t_i = T·ratio_i, ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree. Then it is frozen.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class FreezeOut:
     iterations : int
         Last iteration T: the last block stops there.
     learning_rate : float
-        Base rate α. `scaled` rates start at α_i(0) = α/ratio_i, so that every block covers the same
-        area under its curve; unscaled rates at α_i(0) = α.
+        Base rate α. Scaled rates start at α_i(0) = α/ratio_i, so that the area under every block's
+        curve is the same. Unscaled rates start at α_i(0) = α.
     t_0 : float
         Share of the iterations after which the first block stops, before `degree` is applied.
     degree : {1, 2, 3}
@@ -42,12 +42,12 @@ class FreezeOut:
     Raises
     ------
     ValueError
-        If a parameter is out of its range; the message says which and what was received.
+        If a parameter is out of its range.
 
     References
     ----------
     Brock et al., FreezeOut: Accelerate Training by Progressively Freezing Layers, 2017, equations
-    1 and 2 (which miss the factor ½).
+    1 and 2 (which lack the factor ½).
 
     Examples
     --------
@@ -55,15 +55,13 @@ class FreezeOut:
     array([180., 210., 240., 270., 300.])
     """
 
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("t_0", "degree", "scaled", "finetune_rate"),
+    )
+
     def __init__(
-        self,
-        blocks,
-        iterations,
-        learning_rate,
-        t_0=0.8,
-        degree=3,
-        scaled=True,
-        finetune_rate=None,
+        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
     ):
         self.blocks = positive_whole("blocks", blocks)
         self.iterations = positive_whole("iterations", iterations)
@@ -91,13 +89,14 @@ class FreezeOut:
         blocks,
         epochs,
         examples,
+        *,
         batch_size,
         learning_rate=0.1,
         how_scale="cubic",
         scale_lr=True,
         t_0=0.8,
     ):
-        """The schedule of a run of so many epochs, in the words of the paper's own program.
+        """The schedule for a run of so many epochs, with the arguments of the authors' program.
 
         Parameters
         ----------
@@ -105,7 +104,7 @@ class FreezeOut:
             Number of blocks n, without the classifier.
         epochs : float
         examples, batch_size : int
-            Of the training split; they say how many iterations an epoch has.
+            Images in the training split and in a batch. They give the iterations of an epoch.
         learning_rate, t_0
             As for the class.
         how_scale : {'linear', 'squared', 'cubic'}
@@ -119,7 +118,8 @@ class FreezeOut:
         90000
         """
         iterations = iterations_of(epochs, examples, batch_size)
-        return cls(blocks, iterations, learning_rate, t_0, degree_of(how_scale), scale_lr)
+        degree = degree_of(how_scale)
+        return cls(blocks, iterations, learning_rate, t_0=t_0, degree=degree, scaled=scale_lr)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
@@ -128,19 +128,12 @@ class FreezeOut:
         cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self.last_iterations))
         return np.where(iteration < self.last_iterations, cosine, 0.0)
 
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "iterations", "learning_rate", "t_0", "degree", "scaled")
-        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
-
 
 class Annealed:
-    """FreezeOut's matched baseline: the last block's curve for every block, nothing frozen early.
+    """FreezeOut's matched baseline: one cosine from the learning rate to zero for all blocks.
 
-    One cosine from the learning rate to zero.
-
-    It takes FreezeOut's arguments, so that the two differ in one word. What FreezeOut does better
-    or worse than this is due to freezing, not to annealing.
+    It is the curve of FreezeOut's last block. It takes the same arguments, so that only the name
+    differs. A difference between the two comes from freezing, not from annealing.
 
     Parameters
     ----------
@@ -154,14 +147,7 @@ class Annealed:
     """
 
     def __init__(
-        self,
-        blocks,
-        iterations,
-        learning_rate,
-        t_0=0.8,
-        degree=3,
-        scaled=True,
-        finetune_rate=None,
+        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
     ):
         self._freezeout = FreezeOut(
             blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
@@ -180,7 +166,7 @@ class Annealed:
 
 
 def iterations_of(epochs, examples, batch_size):
-    """Iterations of so many epochs, rounded up: batches run on from one epoch into the next."""
+    """Iterations of so many epochs, rounded up: a batch may go from one epoch into the next."""
     epochs = positive("epochs", epochs)
     examples = positive_whole("examples", examples)
     return math.ceil(epochs * examples / positive_whole("batch_size", batch_size))
@@ -194,7 +180,7 @@ def degree_of(how_scale):
 
 
 def snapped(values):
-    """Whole numbers that rounding errors missed by a hair, so that t < t_i is false at t = t_i."""
+    """Values with rounding errors next to whole numbers removed, so that t ≥ t_i holds at t_i."""
     whole = np.round(values)
     return np.where(np.isclose(values, whole, rtol=1e-12, atol=0.0), whole, values)
 
@@ -206,9 +192,9 @@ def calc_speedup(growth_rate, depth, t_0, how_scale):
     f(x) = x, x², x³. Its forward pass costs c_l, and so does its backward pass while it learns:
     1 − (Σc + Σc·f)/(2Σc).
 
-    The estimate assumes that a backward pass costs as much as a forward pass, where it costs about
-    twice as much; leaves transitions and classifier out; and multiplies the linear schedule's
-    saving by an unexplained 1.3. `batch.flops.predicted_ratio` counts what is really computed.
+    The estimate assumes that a backward pass costs as much as a forward pass; really it costs about
+    twice as much. It leaves out transitions and classifier, and multiplies the saving of the linear
+    schedule by 1.3 without a reason. `batch.flops.predicted_ratio` counts what is computed.
 
     Parameters
     ----------

@@ -5,30 +5,31 @@ import math
 import numpy as np
 
 from batch.checks import positive_whole, share
+from batch.schedules.config import Configured
 from batch.schedules.freezeout import Annealed, snapped
 
 
-class LayerFreezing:
-    """Linear freezing at the end of epochs, as Composer does it.
+class LayerFreezing(Configured):
+    """Freezes more and more leading blocks at the ends of epochs, as Composer does it.
 
     Nothing is frozen until a share of the run is over. From then on the share of frozen blocks
-    grows linearly to `freeze_level` at the end of the run; it is looked at after each epoch only,
-    and rounded down to whole blocks.
+    grows linearly, to `freeze_level` at the end of the run. Blocks freeze only at the end of an
+    epoch, and the share is rounded down to whole blocks.
 
     Parameters
     ----------
     blocks : int
         Number of blocks n, without the classifier.
     iterations : int
-        Length of the run T, in which the rate falls from `learning_rate` to zero.
+        Length of the run T.
     learning_rate : float
-        Of every block, at the start.
+        Of every block at first. It falls to zero at T, on one cosine.
     every : int
         Iterations in an epoch, after which blocks may freeze; a tenth of the run by default.
     freeze_start : float
         Share s of the run before freezing begins.
     freeze_level : float
-        Largest share ℓ of the blocks to freeze, which would be reached at T.
+        Share ℓ of the blocks that would be frozen at T.
     finetune_rate : float, optional
         From iteration T on, all blocks learn again, at this rate.
 
@@ -41,7 +42,7 @@ class LayerFreezing:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range; `freeze_start` must be below 1.
 
     References
     ----------
@@ -52,6 +53,11 @@ class LayerFreezing:
     >>> LayerFreezing(4, 100, 0.1, every=10, freeze_start=0.5).last_iterations
     array([ 70.,  80.,  90., 100.])
     """
+
+    ARGUMENTS = (
+        *("blocks", "iterations", "learning_rate"),
+        *("every", "freeze_start", "freeze_level", "finetune_rate"),
+    )
 
     def __init__(
         self,
@@ -86,12 +92,7 @@ class LayerFreezing:
         frozen = (iteration >= self.last_iterations) & (iteration < self.iterations)
         return np.where(frozen, 0.0, self._annealed(iteration))
 
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "iterations", "learning_rate", "every", "freeze_start", "freeze_level")
-        return {name: getattr(self, name) for name in (*names, "finetune_rate")}
-
 
 def interval(every, iterations):
-    """Iterations from one decision to the next; a tenth of the run by default."""
+    """Iterations between two decisions: `every`, checked, or a tenth of the run."""
     return math.ceil(iterations / 10) if every is None else positive_whole("every", every)

@@ -1,13 +1,14 @@
-"""Schedules that freeze nothing: constant, in steps, smaller in front, or a Keras schedule."""
+"""Schedules that freeze nothing: constant, in steps, smaller in early blocks, or Keras' own."""
 
 import numpy as np
 
 from batch.checks import positive, positive_whole
+from batch.schedules.config import Configured
 from batch.schedules.freezeout import Annealed, snapped
 
 
-class Discriminative:
-    """A smaller learning rate for every block, the further in front it stands.
+class Discriminative(Configured):
+    """Discriminative fine-tuning: the earlier a block, the smaller its learning rate.
 
     Block i of n learns at learning_rate/factor^(n − 1 − i), the classifier like the last block.
 
@@ -20,12 +21,12 @@ class Discriminative:
     factor : float
         1 or more.
     iterations : int, optional
-        All rates fall to zero along one cosine over so many iterations; constant by default.
+        All rates fall to zero on one cosine over so many iterations. By default they are constant.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range, or `factor` is below 1.
 
     References
     ----------
@@ -37,6 +38,8 @@ class Discriminative:
     >>> Discriminative(3, 0.04, factor=2)(0)
     array([0.01, 0.02, 0.04])
     """
+
+    ARGUMENTS = ("blocks", "learning_rate", "factor", "iterations")
 
     def __init__(self, blocks, learning_rate, factor=2.6, iterations=None):
         self.blocks = positive_whole("blocks", blocks)
@@ -57,14 +60,9 @@ class Discriminative:
         """Rates at an iteration, shape `(blocks,)`, float64."""
         return self._shares * self._last(iteration)
 
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "learning_rate", "factor", "iterations")
-        return {name: getattr(self, name) for name in names}
 
-
-class Constant:
-    """One rate for every block, for ever.
+class Constant(Configured):
+    """One rate for every block and every iteration.
 
     Parameters
     ----------
@@ -73,6 +71,8 @@ class Constant:
     learning_rate : float
         The rate.
     """
+
+    ARGUMENTS = ("blocks", "learning_rate")
 
     def __init__(self, blocks, learning_rate):
         self.blocks = positive_whole("blocks", blocks)
@@ -83,16 +83,12 @@ class Constant:
         """Rates at an iteration, shape `(blocks,)`, float64."""
         return np.full(self.blocks, self.learning_rate)
 
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        return {"blocks": self.blocks, "learning_rate": self.learning_rate}
 
-
-class MultiStep:
+class MultiStep(Configured):
     """One rate for every block, multiplied by a factor at milestones of the run.
 
-    The recipe of ResNets and Wide ResNets: 0.1 for a while, then a fifth or a tenth of it, and so
-    on.
+    ResNets and Wide ResNets are trained like this: 0.1 at first, then a fifth or a tenth of it, and
+    so on.
 
     Parameters
     ----------
@@ -110,7 +106,7 @@ class MultiStep:
     Raises
     ------
     ValueError
-        If a parameter is out of its range.
+        If a parameter is out of its range, or the milestones do not rise.
 
     References
     ----------
@@ -123,6 +119,8 @@ class MultiStep:
     >>> [round(float(schedule(epoch)[0]), 6) for epoch in (59, 60, 120, 160)]
     [0.1, 0.02, 0.004, 0.0008]
     """
+
+    ARGUMENTS = ("blocks", "iterations", "learning_rate", "milestones", "gamma")
 
     def __init__(self, blocks, iterations, learning_rate, milestones=(0.3, 0.6, 0.8), gamma=0.2):
         self.blocks = positive_whole("blocks", blocks)
@@ -142,11 +140,6 @@ class MultiStep:
         """Rates at an iteration, shape `(blocks,)`, float64."""
         passed = np.count_nonzero(iteration >= self._starts)
         return np.full(self.blocks, self.learning_rate * self.gamma**passed)
-
-    def get_config(self):
-        """The arguments that make this schedule again."""
-        names = ("blocks", "iterations", "learning_rate", "milestones", "gamma")
-        return {name: getattr(self, name) for name in names}
 
 
 class KerasRates:

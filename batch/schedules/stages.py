@@ -1,4 +1,4 @@
-"""The stages that a schedule divides a run into: the same blocks are active throughout a stage."""
+"""Stages of a run: within a stage, the schedule keeps the same blocks active."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ import numpy as np
 
 from batch.schedules import observes
 
-HORIZON = 10_000  # iterations that are looked at, one by one, where nothing tells of changes
+HORIZON = 10_000  # iterations to search one by one, where a schedule does not say when it changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Stage:
 
     @property
     def leading(self):
-        """Whether some blocks are active, and only leading ones frozen."""
+        """Whether some blocks are active, and all frozen blocks are before them."""
         return all(self.active[self.frozen :])
 
 
@@ -42,18 +42,18 @@ def stages(schedule, iterations, learns=None):
     iterations : int
         Length of the run.
     learns : sequence of bool, optional
-        One for each block and, last, the classifier: False for what is frozen for good.
+        One for each block and, last, the classifier: False if it is frozen for good.
 
     Returns
     -------
     list of Stage
-        In their order; an empty stage is left out.
+        In their order, without empty ones.
     """
     starts = []
     for iteration in (0, *change_points(schedule, 0, iterations)):
         active = tuple((with_classifier(schedule(iteration)) > 0).tolist())
         if learns is not None:
-            active = tuple(is_active and may for is_active, may in zip(active, learns))
+            active = tuple(is_active and learn for is_active, learn in zip(active, learns))
         if not starts or starts[-1][1] != active:
             starts.append((iteration, active))
     ends = [start for start, _ in starts[1:]] + [iterations]
@@ -67,15 +67,15 @@ def with_classifier(rates):
 
 
 def change_points(schedule, start, stop):
-    """Iterations at which other blocks may be frozen than just before, in rising order.
+    """Iterations at which the set of frozen blocks may change, in rising order.
 
     Parameters
     ----------
     schedule : callable
-        Its `last_iterations`, if it has some, say when blocks freeze, and its `iterations` when
-        they may learn again. Without, every iteration may be one.
+        If it has `last_iterations`, they say when blocks freeze, and its `iterations`, when blocks
+        may learn again. Otherwise it may change at every iteration.
     start, stop : int
-        Those above `start` and below `stop` are wanted.
+        Only iterations above `start` and below `stop` are returned.
     """
     ends = getattr(schedule, "last_iterations", None)
     if ends is None:
@@ -86,26 +86,26 @@ def change_points(schedule, start, stop):
 
 
 def end_of(schedule):
-    """The iteration at which a schedule says that it ends; 0 if it says nothing."""
+    """The iteration at which a schedule ends; 0 if it does not say."""
     return math.ceil(getattr(schedule, "iterations", 0) or 0)
 
 
 def iterations_left(schedule, stage_at, iteration):
-    """Iterations, this one included, until another stage, as far as it is worth looking.
+    """Iterations, this one included, until the next stage.
 
     Parameters
     ----------
     schedule : callable
-        Its `iterations`, if it has some, say when it ends. After that, or without, nobody knows:
-        infinite. Of one that looks at training only the end is known.
+        If it has `iterations`, it ends there. If it observes training, only its end is known.
     stage_at : callable
-        From the iteration to what tells its stage from others.
+        From the iteration to a value that is equal within a stage only.
     iteration : int
 
     Returns
     -------
     int or infinity
-        `HORIZON` at most of a schedule that does not say when blocks freeze.
+        Infinity if it is not known: after the end of the schedule, or if it does not say when it
+        ends. At most `HORIZON` if the schedule does not say when blocks freeze.
     """
     end = end_of(schedule)
     if iteration >= end:
@@ -120,6 +120,6 @@ def iterations_left(schedule, stage_at, iteration):
 
 
 def leading_frozen(rates):
-    """How many blocks at the front have rate 0, before the first that learns."""
+    """How many leading blocks have rate 0, before the first block that learns."""
     learning = np.flatnonzero(np.asarray(rates) > 0)
     return int(learning[0]) if learning.size else len(rates)

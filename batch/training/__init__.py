@@ -1,4 +1,4 @@
-"""The training step: blocks, their optimizers, and what a stage compiles."""
+"""The training step: the blocks' parts in it, their optimizers, and which steps are compiled."""
 
 from batch.runtime import import_tensorflow
 

@@ -1,8 +1,8 @@
-"""Training that freezes by itself in one static graph, which can be exported and run anywhere.
+"""Training with freezing in one static graph, which can be exported and run without this package.
 
-FreezeOut's authors asked how to do this with "some simple conditionals". There are two ways: a
-conditional over whole steps, one for each stage of the schedule, and a conditional around each
-block, which its learning rate decides.
+FreezeOut's authors asked how to do this with "some simple conditionals". There are two ways. One
+conditional chooses among whole steps, one for each stage of the schedule. Or there is a conditional
+around each block, which its learning rate decides.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ CONDITIONALS = ("blocks", "stages")
 
 
 class StaticGraph(tf.Module):
-    """One graph for a whole run: what is frozen follows from the iteration that it is fed.
+    """One graph for a whole run: it takes the iteration, and that decides what is frozen.
 
     Parameters
     ----------
@@ -23,13 +23,11 @@ class StaticGraph(tf.Module):
         Whose network, optimizers, schedule, loss and preprocessing the graph holds. The schedule is
         written into the graph, so it must be a pure function of the iteration.
     iterations : int
-        How far the schedule is written into the graph; the rates at that iteration hold from there
-        on.
+        The schedule is written into the graph up to this iteration, whose rates hold from there on.
     conditionals : {'blocks', 'stages'}
-        A conditional around each block that freezes, which needs leading blocks to freeze first; or
-        `tf.switch_case` over the stages, with a whole step in each branch: the graph then grows
-        with blocks times stages.
-
+        'blocks' puts a conditional around each block that freezes; leading blocks must then freeze
+        first. 'stages' is a `tf.switch_case` over the stages with a whole step in each branch; the
+        graph then grows with blocks times stages.
     dtype : str
         Of the images: `uint8`, which the graph divides by 255, or `float32`.
 
@@ -44,11 +42,11 @@ class StaticGraph(tf.Module):
 
         graph = StaticGraph(model.trainer, iterations=1000)
         graph.save("exported")
-        loaded = tf.saved_model.load("exported")  # a process that knows nothing of this package
+        loaded = tf.saved_model.load("exported")  # works in a process without this package
         loss = loaded.train(images, labels, iteration)
     """
 
-    def __init__(self, trainer, iterations, conditionals="blocks", dtype="uint8"):
+    def __init__(self, trainer, iterations, conditionals="blocks", *, dtype="uint8"):
         super().__init__()
         if conditionals not in CONDITIONALS:
             raise ValueError(
@@ -72,9 +70,9 @@ class StaticGraph(tf.Module):
                 "conditionals='stages'."
             )
         self._rates = np.array(rates, np.float32)
-        optimizers = [one for optimizer in trainer.optimizers for one in optimizer.variables]
-        # A SavedModel holds the variables that it finds in attributes.
-        self.state = [one.value for one in [*trainer.network.variables, *optimizers]]
+        slots = [slot for optimizer in trainer.optimizers for slot in optimizer.variables]
+        # A SavedModel holds the variables that are in attributes.
+        self.state = [variable.value for variable in [*trainer.network.variables, *slots]]
         self.train, self.predict = self._functions()
 
     def save(self, path):
@@ -94,12 +92,12 @@ class StaticGraph(tf.Module):
 
     def _train(self, images, labels, iteration):
         """A training step: the mean loss, before the update."""
-        place = tf.minimum(iteration, len(self._rates) - 1)
-        rates = tf.gather(tf.constant(self._rates), place)
+        row = tf.minimum(iteration, len(self._rates) - 1)
+        rates = tf.gather(tf.constant(self._rates), row)
 
         def step(active):
             features = self._trainer.preprocessing.training(images, iteration)
-            loss, *_ = self._trainer.steps.trained(active, features, labels, rates)
+            loss, *_ = self._trainer.steps.trained(active, features, labels, rates=rates)
             return loss
 
         if self._conditionals == "blocks":
@@ -108,13 +106,13 @@ class StaticGraph(tf.Module):
         branches = [lambda active=active: step(active) for active in kinds]
         of_stage = tf.constant([kinds.index(stage.active) for stage in self._stages], tf.int32)
         starts = tf.constant([stage.start for stage in self._stages], tf.int32)
-        stage = tf.searchsorted(starts, place[None], side="right")[0] - 1
+        stage = tf.searchsorted(starts, row[None], side="right")[0] - 1
         return tf.switch_case(tf.gather(of_stage, stage), branches)
 
     def _varying(self):
         """Whether each block is active: None where that depends on the iteration."""
-        told = zip(*(stage.active for stage in self._stages))
-        return tuple(one[0] if len(set(one)) == 1 else None for one in told)
+        by_block = zip(*(stage.active for stage in self._stages))
+        return tuple(flags[0] if len(set(flags)) == 1 else None for flags in by_block)
 
     def _predict(self, images):
         """Logits in inference mode, shape (n, classes)."""

@@ -38,7 +38,7 @@ def weighted_mean(values, weights=None):
     Raises
     ------
     ValueError
-        If there are weights, and not a value for each.
+        If there are weights, but not one value for each example.
     """
     if weights is None:
         return tf.reduce_mean(values)
@@ -51,7 +51,7 @@ def weighted_mean(values, weights=None):
 
 
 def compiled_loss(loss, logits):
-    """The loss as a function that is traced once.
+    """The loss as a function that TensorFlow traces only once.
 
     Raises
     ------
@@ -94,10 +94,10 @@ def make_loss(spec, one_hot=False):
         `softmax_cross_entropy` or `sparse_softmax_cross_entropy`, which are the same here; the name
         of a Keras loss, as `mse` or `CategoricalHinge`, with or without arguments; or a callable
         from labels and logits to losses. Keras' losses get one-hot labels or class numbers, as they
-        expect; those that can take logits do, those of probabilities get the softmax, all others
-        the logits as they are.
+        expect. Losses of probabilities get the softmax; all others get the logits, and know it if
+        they have the argument `from_logits`.
     one_hot : bool
-        Whether a callable gets one-hot rows, float32, instead of class numbers.
+        Whether a callable gets one-hot rows, float32, in place of class numbers.
 
     Raises
     ------
@@ -120,24 +120,24 @@ def _keras_loss(name, arguments, spec):
     if isinstance(name, str):
         name = name.replace("softmax_cross_entropy", "categorical_crossentropy")
     try:
-        found = getattr(keras.losses, str(name), None) or keras.losses.get(name)
+        loss = getattr(keras.losses, str(name), None) or keras.losses.get(name)
     except (ValueError, TypeError):
-        found = None
-    if not isinstance(name, str) or not callable(found):
+        loss = None
+    if not isinstance(name, str) or not callable(loss):
         raise ValueError(
             "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
             f"loss, (name, arguments), or a callable. Received: {spec!r}"
         )
-    takes = inspect.signature(found).parameters
+    takes = inspect.signature(loss).parameters
     unknown = [key for key in arguments if key not in takes]
     if unknown:
         raise ValueError(f"The loss {name} has no argument {', '.join(unknown)}: {spec!r}")
     if "from_logits" in takes:
         arguments = {"from_logits": True, **arguments}
-    if inspect.isclass(found):
-        made = found(**{**arguments, "reduction": "none"})
-        return made, made.fn.__name__
-    return functools.partial(found, **arguments), found.__name__
+    if inspect.isclass(loss):
+        loss = loss(**{**arguments, "reduction": "none"})
+        return loss, loss.fn.__name__
+    return functools.partial(loss, **arguments), loss.__name__
 
 
 def _of_softmax(loss):

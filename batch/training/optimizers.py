@@ -1,4 +1,4 @@
-"""Optimizers for blocks: Keras', with stochastic gradient descent in one pass over each slot."""
+"""Optimizers for blocks: Keras' own, with SGD that reads and writes each slot only once."""
 
 import keras
 import numpy as np
@@ -9,9 +9,9 @@ import tensorflow as tf
 class FusedSGD(keras.optimizers.SGD):
     """Keras' SGD, updating each variable and its momentum in one fused operation.
 
-    The arithmetic is Keras' own, v ← μ·v − α·g and then w ← w + v (or, with Nesterov's momentum,
-    w ← w + μ·v − α·g). One operation instead of ten reads and writes every slot once, and keeps the
-    graph of a training step small, which is what makes a new stage of freezing quick to compile.
+    The arithmetic is Keras' own: v ← μ·v − α·g, then w ← w + v or, with Nesterov's momentum,
+    w ← w + μ·v − α·g. One operation in place of ten keeps the graph of a training step small, so
+    that a new stage of freezing is quick to compile.
     """
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
@@ -35,17 +35,17 @@ class FusedSGD(keras.optimizers.SGD):
 
 
 def fused(optimizer):
-    """The same optimizer with fused updates where there are some, otherwise the one given."""
+    """The optimizer with fused updates if it is Keras' SGD, otherwise as it is."""
     if type(optimizer) is keras.optimizers.SGD:
         return FusedSGD(**{**optimizer.get_config(), "learning_rate": rate_of(optimizer)})
     return optimizer
 
 
 def copies(optimizer, count):
-    """Independent optimizers with the settings of one, in their initial state.
+    """New optimizers with the settings of the given one, in their initial state.
 
-    Their learning rates are for the schedule to set, and `global_clipnorm` is for the trainer to
-    do: it is a norm over all blocks.
+    The schedule sets their learning rates. They do not clip to a `global_clipnorm`, since that is a
+    norm over all blocks: the trainer does it.
     """
     config = {**optimizer.get_config(), "global_clipnorm": None}
     if not isinstance(config.get("learning_rate"), (int, float)):
@@ -61,7 +61,7 @@ def rate_of(optimizer):
     ValueError
         If it is a callable of another kind.
     """
-    rate = optimizer._learning_rate  # noqa: SLF001 the public one is the value it has just now
+    rate = optimizer._learning_rate  # noqa: SLF001 the public property is the value of now
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         return rate
     if callable(rate):

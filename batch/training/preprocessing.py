@@ -14,15 +14,15 @@ class Preprocessing:
     Attributes
     ----------
     mean, std : tuple of float, or None
-        Of each channel, after `uint8` was divided by 255; the images are shifted and divided by
-        them. None leaves them as they are.
+        Of each channel, after `uint8` was divided by 255: images become (image − mean)/std. None
+        leaves them as they are.
     pad : int
-        In training, images are cropped to their own size at a random place of the image with a
-        black margin of so many pixels (He et al., 2016, section 4.2).
+        In training, an image gets a black margin of so many pixels and is cropped to its own size
+        at a random position (He et al., 2016, section 4.2).
     flip : bool
-        In training, one image in two is mirrored left to right.
+        In training, every other image, at random, is mirrored left to right.
     seed : int
-        Decides crops and flips, together with the iteration.
+        Seed and iteration decide crops and flips.
     """
 
     mean: tuple | None = None
@@ -37,7 +37,7 @@ class Preprocessing:
         return bool(self.pad or self.flip)
 
     def training(self, images, iteration):
-        """Images of a training step, shape (n, H, W, C); other crops and flips each iteration."""
+        """Images of a training step, shape (n, H, W, C), cropped and flipped anew each time."""
         if self.augments:
             images = self._augmented(images, iteration)
         return self.inference(images)
@@ -53,8 +53,8 @@ class Preprocessing:
         count, height, width = (tf.shape(images)[axis] for axis in range(3))
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(iteration, tf.int64)])
         top, left, mirrored = tf.unstack(tf.random.stateless_uniform((3, count), seed))
-        places = tf.cast(2 * self.pad + 1, tf.float32)
-        top, left = (tf.cast(one * places, tf.int32)[:, None] for one in (top, left))
+        positions = tf.cast(2 * self.pad + 1, tf.float32)
+        top, left = (tf.cast(draw * positions, tf.int32)[:, None] for draw in (top, left))
         columns = tf.range(width)[None]
         if self.flip:
             columns = tf.where(mirrored[:, None] < 0.5, width - 1 - columns, columns)
@@ -72,10 +72,10 @@ def make_preprocessing(config, shape):
     Parameters
     ----------
     config : dict
-        Its `normalize` is `{'mean': […], 'std': […]}`, a number for each channel; its `augment`
-        `{'pad': 4, 'flip': True}`, or True, which stands for that; and its `seed` counts.
+        Its `normalize` is `{'mean': […], 'std': […]}`, a number for each channel. Its `augment` is
+        `{'pad': 4, 'flip': True}`, or True, which stands for that. Its `seed` is read too.
     shape : tuple of int
-        (H, W, C) of the images; rows of another shape can be neither normalized nor augmented.
+        (H, W, C) of the images. Inputs of another shape can be neither normalized nor augmented.
 
     Raises
     ------

@@ -1,26 +1,22 @@
-"""Which stages of a run get a compiled step of their own, and which share one.
+"""Which stages of a run get a compiled step of their own, and which share a step.
 
-A step of its own costs time to compile, for every stage. A step that stages share holds each block
-that freezes among them twice, active and frozen, in a conditional that the block's rate decides; it
-is compiled once, for longer, and is a little slower in every iteration.
+With steps of their own, every stage takes time to compile one. A step that stages share is compiled
+once. It holds each block that freezes in these stages twice, active and frozen, in a conditional
+that the block's rate decides. So it takes longer to compile and is a little slower in every
+iteration.
 
-What costs less is estimated from the network and the length of the stages, never from the clock: a
-compiled step decides the last bits of a result, and the same configuration must give the same bits.
+The cheaper way is estimated from the network and the length of the stages, with the constants of
+`batch.machine`. It is not measured: the compiled steps decide the last bits of a result, and the
+same configuration must give the same bits.
 """
 
 import itertools
 
 import numpy as np
 
+from batch import machine
 from batch.flops import block_costs, step_cost
 from batch.schedules.stages import iterations_left, leading_frozen, stages, with_classifier
-
-# Measured with DenseNet, Wide ResNet and VGG on two cores of an AMD EPYC.
-COMPILING = 0.015  # seconds for each convolution or matrix product of the network
-COMPILING_CONDITIONAL = 0.13  # seconds for each one in a conditional
-SLOWER = 0.03  # a shared step's time beyond that of a step of one's own: 2 to 4 %
-SPEED = 5e10  # multiply-adds a second
-FEW = 8  # blocks; with no more than these, sharing steps is not worth planning
 
 
 class StagePlan:
@@ -37,8 +33,8 @@ class StagePlan:
     Attributes
     ----------
     groups : list of (int, int), or None
-        `(first, last)`: stages with first … last leading frozen blocks that share a step, planned
-        (`plan_steps`) when first asked for unless set before; `[]` for none.
+        `(first, last)`: the stages with first … last leading frozen blocks share a step; `[]` if
+        none do. None until the first step, which plans them (`plan_steps`), unless they were set.
     """
 
     def __init__(self, schedule, network, learns):
@@ -47,7 +43,7 @@ class StagePlan:
         self.groups = None
         self._network = network
         self._blocks = len(network.layers) - 1
-        self._stage = 0, 0  # from where on, and until where, the end of a stage is known
+        self._stage = 0, 0  # iterations [start, end) for which the end of their stage is known
 
     def rates_at(self, iteration):
         """Rates of the blocks and, last, the classifier at an iteration, shape `(blocks + 1,)`.
@@ -68,7 +64,7 @@ class StagePlan:
         return np.where(self.learns, with_classifier(rates), 0.0)
 
     def active(self, rates, batch_size=None):
-        """What a step with these rates is compiled for.
+        """Which blocks are active in the step for these rates.
 
         Parameters
         ----------
@@ -79,7 +75,7 @@ class StagePlan:
         Returns
         -------
         tuple of bool or None
-            Whether each block is active; None where stages share a step that the rate decides in.
+            One for each block, the classifier last. None: the block's rate decides in the step.
         """
         active = tuple((rates > 0).tolist())
         if self.groups is None:
@@ -91,7 +87,7 @@ class StagePlan:
         return active
 
     def stage_end(self, iteration):
-        """The iteration from which on there is another step, or other blocks are in front."""
+        """The first iteration after this one that needs another step; infinite if not known."""
         start, end = self._stage
         if not start <= iteration < end:
             end = iteration + self.left_from(iteration)
@@ -99,12 +95,12 @@ class StagePlan:
         return end
 
     def left_from(self, iteration):
-        """Iterations from this one on until there is another step; infinite if nobody knows."""
+        """Iterations, this one included, until another step; infinite if that is not known."""
         return iterations_left(self.schedule, lambda at: self.active(self.rates_at(at)), iteration)
 
     def _plan(self, batch_size):
         ends = getattr(self.schedule, "last_iterations", None)
-        if ends is None or not np.isfinite(ends).all() or self._blocks <= FEW:
+        if ends is None or not np.isfinite(ends).all() or self._blocks <= machine.FEW_BLOCKS:
             return []
         run = stages(self.schedule, int(np.ceil(np.max(ends))), self.learns)
         return plan_steps(block_costs(self._network), run, batch_size) if len(run) > 1 else []
@@ -125,20 +121,20 @@ def plan_steps(costs, stages, batch_size):
     Returns
     -------
     list of (int, int)
-        `(first, last)`: a step for every stage with first … last leading frozen blocks. Stages in
-        which other than leading blocks are frozen, or all are, are in none of them.
+        `(first, last)`: the stages with first … last leading frozen blocks share a step. Stages in
+        which all blocks are frozen, or others than leading ones, are in no group.
     """
     leading = [stage for stage in stages if stage.leading]
-    if any(one.frozen >= two.frozen for one, two in itertools.pairwise(leading)):
-        return []  # blocks that learn again: to each its own
+    if any(stage.frozen >= after.frozen for stage, after in itertools.pairwise(leading)):
+        return []  # blocks learn again: each stage gets its own step
     seconds = [_seconds(costs, stage, batch_size) for stage in leading]
-    best = [(0.0, [])]  # least cost of the first stages, and the groups that give it
+    best = [(0.0, [])]  # for 0, 1, … of the stages: the least cost, and its groups
     for end in range(1, len(leading) + 1):
         choices = []
         for start in range(end):
             cost, groups = best[start]
             first, last = leading[start].frozen, leading[end - 1].frozen
-            shared = _cost(costs, first, last, sum(seconds[start:end]))
+            shared = _cost(costs, first, last, seconds=sum(seconds[start:end]))
             choices.append((cost + shared, [*groups, (first, last)]))
         best.append(min(choices))
     return best[-1][1]
@@ -146,12 +142,13 @@ def plan_steps(costs, stages, batch_size):
 
 def _seconds(costs, stage, batch_size):
     """Estimated time of a stage with a step of its own."""
-    return (stage.stop - stage.start) * batch_size * step_cost(costs, stage.active) / SPEED
+    iterations = stage.stop - stage.start
+    return iterations * batch_size * step_cost(costs, stage.active) / machine.STEP_SPEED
 
 
-def _cost(costs, first, last, seconds):
-    """Estimated seconds to compile a group's step, and that a shared one is slower."""
+def _cost(costs, first, last, *, seconds):
+    """Seconds that a group's step takes to compile, and by which it is slower if it is shared."""
     conditional = sum(cost.products for cost in costs[first:last])
-    compiled = COMPILING * sum(cost.products for cost in costs)
-    slower = SLOWER * seconds if first < last else 0.0
-    return compiled + COMPILING_CONDITIONAL * conditional + slower
+    compiling = machine.COMPILE_SECONDS * sum(cost.products for cost in costs)
+    slower = machine.SHARED_STEP_SLOWDOWN * seconds if first < last else 0.0
+    return compiling + machine.COMPILE_SECONDS_CONDITIONAL * conditional + slower

@@ -1,4 +1,4 @@
-"""A block's part in a training step, and the compiled steps: one for each set of active blocks."""
+"""What a training step does with a block, and the compiled steps: one a set of active blocks."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from batch.training.losses import weighted_mean
 
 
 class Block:
-    """What a step does with one block, each part traced once: `train`, `infer` and `update`.
+    """What a step does with a block: `train`, `infer` and `update`, each traced only once.
 
     Parameters
     ----------
@@ -23,13 +23,13 @@ class Block:
     frozen_batch_norm : {'inference', 'batch'}
         As for `Trainer`.
     inference_mode : bool
-        Run in inference mode while it learns, too.
+        The block runs in inference mode even while it learns.
 
     Attributes
     ----------
     layer : keras.layers.Layer
     varies : bool
-        Whether what it gives for an example, frozen, depends on the rest of the batch.
+        Whether its output for an example depends on the rest of the batch when it is frozen.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class Block:
         self.update = tf.function(update, autograph=False)
 
     def train(self, features):
-        """What it gives in training."""
+        """Its outputs while it is active."""
         return self._train(tf.cast(features, self.layer.input.dtype))
 
     def infer(self, features):
-        """What it gives when it is frozen."""
+        """Its outputs while it is frozen."""
         return self._infer(tf.cast(features, self.layer.input.dtype))
 
     def forward(self, features, rate, is_active):
-        """Forward pass of an active or a frozen block, or (None) of what its rate says it is."""
+        """The forward pass of the block; if `is_active` is None, its rate decides which."""
         if is_active is None:
-            # Frozen, it passes no gradient on: all before it are frozen too.
+            # If it is frozen, so are all blocks before it, and they need no gradient from it.
             return tf.cond(
                 rate > 0,
                 lambda: self.train(features),
@@ -83,7 +83,7 @@ class Block:
         return self.train(features) if is_active else self.infer(features)
 
     def learn(self, rate, gradients, is_active):
-        """Update the weights, if the block is active."""
+        """Update the weights; if `is_active` is None, only if the rate is above 0."""
         if is_active is None:
             tf.cond(rate > 0, lambda: self.update(rate, gradients), lambda: None)
         else:
@@ -91,7 +91,7 @@ class Block:
 
 
 def _traced(layer, training, by_batch):
-    """The layer's forward pass, with some of its normalizations by the batch's statistics."""
+    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics."""
 
     def forward(features):
         with batch_statistics(by_batch):
@@ -102,7 +102,7 @@ def _traced(layer, training, by_batch):
 
 
 class Steps:
-    """The steps of a trainer, compiled when they are first asked for.
+    """The steps of a trainer, each compiled when it is first needed.
 
     Parameters
     ----------
@@ -112,9 +112,9 @@ class Steps:
         From labels and logits to losses, compiled.
     preprocessing : Preprocessing
     global_clipnorm : float or None
-        Norm that the gradients of all active blocks together are scaled down to.
+        Largest norm of the gradients of all active blocks together; larger ones are scaled down.
     norms : bool
-        Whether steps give the norms of the blocks' gradients.
+        Whether steps also return the norms of the blocks' gradients.
     """
 
     def __init__(self, blocks, losses, preprocessing, *, global_clipnorm=None, norms=False):
@@ -132,36 +132,38 @@ class Steps:
         return key in self._compiled
 
     def compiled(self, images, active, *, weighted=False, start=0):
-        """The step for a set of active blocks, compiled when first asked for.
+        """The step for a set of active blocks, compiled when it is first needed.
 
         Parameters
         ----------
         images : tensor or TensorSpec, shape (N, H, W, C)
-            Or features. Their shape and type are what the step is compiled for.
+            Or features. The step is compiled for their shape and type.
         active : tuple of bool or None
-            One for each block, the classifier included. None: active where its rate is above 0,
-            and frozen where it is 0, in which case all blocks before it must be frozen too.
+            One for each block, the classifier included. None: the block is active if its rate is
+            above 0. If its rate is 0, it is frozen, and all blocks before it must be frozen too.
         weighted : bool
-            Whether it takes the weights of the examples too.
+            Whether the step also takes weights of the examples.
         start : int
-            Leading blocks whose features it takes instead of images, as the cache stores them.
+            If it is above 0, the step takes features after so many leading blocks in place of
+            images, as the cache stores them.
 
         Returns
         -------
         callable
             From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
-            iteration and, if `weighted`, weights `(n,)` to loss, logits and, if it
-            is to give them, the norms of the blocks' gradients `(blocks + 1,)`.
+            iteration and, if `weighted`, weights `(n,)` to loss, logits and, with `norms`, the
+            norms of the blocks' gradients `(blocks + 1,)`. It takes them by position only.
         """
 
-        # A default would make TensorFlow put an error together in every call, and recover.
-        def step(images, labels, places, rows, rates, iteration, *weights):
-            features, labels = tf.gather(images, places), tf.gather(labels, rows)
+        # With a default for the weights, TensorFlow would raise and catch an error in every call.
+        def step(images, labels, image_rows, label_rows, rates, iteration, *weights):
+            features, labels = tf.gather(images, image_rows), tf.gather(labels, label_rows)
             if start:
                 features = as_features(features)
             else:
                 features = self._preprocessing.training(features, iteration)
-            return self.trained(active, features, labels, rates, start, *weights)
+            weights = weights[0] if weights else None
+            return self.trained(active, features, labels, rates=rates, start=start, weights=weights)
 
         key = step_key(images, active, weighted=weighted, start=start)
         if key not in self._compiled:
@@ -175,20 +177,27 @@ class Steps:
             )
         return self._compiled[key]
 
-    def trained(self, active, features, labels, rates, start=0, weights=None):
-        """A step from features after the first `start` blocks on; the update on the way.
+    def trained(self, active, features, labels, *, rates, start=0, weights=None):
+        """The body of a step: passes forward and backward, and the update.
 
-        The arguments are otherwise those of what `compiled` gives.
+        Parameters
+        ----------
+        active, start
+            As for `compiled`.
+        features : tensor, shape (n, …)
+            What the block number `start` takes.
+        labels, rates, weights
+            As for the step that `compiled` returns; the labels are already gathered.
         """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
         prefix = leading(active)
         for block, _, _ in blocks[start:prefix]:
             features = block.infer(features)
-        learning = [one for one in blocks if one[2] is not False]
+        learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
         variables = [block.variables for block, _, _ in learning]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # The input is watched although nobody asks for its gradient: so the first active
-            # block's backward pass is the one traced before. What is not asked for gets pruned.
+            # The input's gradient is not needed, but it is watched: so the first active block
+            # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
             tape.watch([features, variables])
             for block, rate, is_active in blocks[prefix:]:
                 features = block.forward(features, rate, is_active)
@@ -199,8 +208,11 @@ class Steps:
             block.learn(rate, gradient, is_active)
         if not self._norms:
             return loss, logits
-        norms = {id(one[0]): tf.linalg.global_norm(own) for one, own in zip(learning, gradients)}
-        return loss, logits, tf.stack([norms.get(id(one), 0.0) for one in self._blocks])
+        norms = {
+            id(block): tf.linalg.global_norm(of_block)
+            for (block, _, _), of_block in zip(learning, gradients)
+        }
+        return loss, logits, tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
 
     def _clipped(self, gradients):
         """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
@@ -211,10 +223,10 @@ class Steps:
 
 
 def step_key(images, active, *, weighted, start):
-    """What tells a compiled step from others; the arguments are those of `Steps.compiled`."""
+    """The key of a compiled step; the arguments are those of `Steps.compiled`."""
     return images.dtype, active, weighted, start
 
 
 def leading(active):
-    """How many blocks in front are frozen whatever the rates: those flagged False."""
+    """How many leading blocks are frozen whatever the rates are: those flagged False."""
     return sum(1 for _ in itertools.takewhile(lambda is_active: is_active is False, active))

@@ -1,15 +1,15 @@
 """One training step: a forward pass, one gradient pass, and an optimizer for every block.
 
-The step is compiled once for each set of active blocks. What stands before the first active block
-runs in inference mode, outside the gradient tape. A frozen block after it runs in inference mode
-too and passes gradients on, but gets none: TensorFlow prunes what nobody reads from the executed
-graph. Frozen blocks leave the optimizer, so that neither weights, slots nor statistics move. Blocks
-are frozen by a rate of 0 from the schedule, or for good where they have nothing to train
-(`batch.networks.freeze_by_name`).
+The step is compiled once for each set of active blocks. All blocks before the first active one run
+in inference mode, outside the gradient tape. A frozen block after it also runs in inference mode.
+It passes gradients on but has none for its own weights: TensorFlow prunes unused gradients from the
+executed graph. The optimizer does not see frozen blocks, so neither weights, slots nor statistics
+move. A block is frozen while the schedule gives it a rate of 0, or for good if it has nothing to
+train (`batch.networks.freeze_by_name`).
 
-Every block is traced once, as a function of its own, and the steps call these functions; that makes
-entering a new stage cost about the time of a step or two instead of five to ten. With dozens of
-blocks, stages share steps in which conditionals decide what is frozen (see `stage_plan`).
+Every block is traced once, as a function of its own, and the steps call these functions. So a new
+stage costs about the time of a step or two instead of five to ten. With dozens of blocks, stages
+share steps in which conditionals decide what is frozen (`batch.training.stage_plan`).
 """
 
 import time
@@ -52,33 +52,32 @@ class Trainer:
     preprocessing : Preprocessing, optional
         What happens to images before the first block; scaling alone by default.
     weight_decay : float
-        λ of an L2 penalty ½λ‖w‖², whose gradient λ·w is added to that of every trainable variable
-        of the active blocks, as PyTorch's optimizers do it: after clipping to a `global_clipnorm`,
-        scales and offsets of normalizations included. It is in no reported loss, and never moves a
-        frozen block.
+        λ of an L2 penalty ½λ‖w‖². Its gradient λ·w is added to that of every trainable variable of
+        the active blocks, scales and offsets of normalizations included, after clipping to a
+        `global_clipnorm`, as PyTorch's optimizers do it. Reported losses do not contain it.
     frozen_batch_norm : {'inference', 'batch'}
         How frozen batch normalizations normalize in training: by their moving statistics, or by
         those of the batch. Neither moves the moving statistics.
     inference_mode : collection of str
-        Names of blocks that run in inference mode while they learn, too.
+        Names of blocks that run in inference mode even while they learn.
     cache : str or float
         Where to keep what leading frozen blocks compute, as for `PrefixCache`.
 
     Attributes
     ----------
     iteration : int
-        Steps made so far. Together with the weights, the slots of the optimizers and the state of a
-        schedule that observes, this is all the state there is.
+        Steps made so far. All state of training is this, the weights, the slots of the optimizers,
+        and the state of a schedule that observes training.
     frozen : int
         Leading blocks that were frozen in the last step.
     rates : ndarray, shape (blocks + 1,), or None
         Rates of the last step, the classifier's last; 0 is frozen.
     plan : StagePlan
-        What is active when.
+        Which blocks are active in which iteration.
     steps : Steps
-        What is compiled.
+        The compiled steps.
     cache : PrefixCache
-        What leading frozen blocks computed, example by example.
+        What leading frozen blocks computed for each example.
     """
 
     def __init__(
@@ -98,8 +97,8 @@ class Trainer:
         self.network = network
         self.preprocessing = preprocessing or Preprocessing()
         self.optimizers = copies(optimizer, len(network.layers))
-        for own, layer in zip(self.optimizers, network.layers):
-            own.build(layer.trainable_variables)
+        for block_optimizer, layer in zip(self.optimizers, network.layers):
+            block_optimizer.build(layer.trainable_variables)
         self.iteration = 0
         self.frozen = 0
         self.rates = None
@@ -107,12 +106,12 @@ class Trainer:
         blocks = [
             Block(
                 layer,
-                own,
+                block_optimizer,
                 weight_decay=weight_decay,
                 frozen_batch_norm=frozen_batch_norm,
                 inference_mode=layer.name in inference_mode,
             )
-            for layer, own in zip(network.layers, self.optimizers)
+            for layer, block_optimizer in zip(network.layers, self.optimizers)
         ]
         self.steps = Steps(
             blocks,
@@ -122,7 +121,7 @@ class Trainer:
             norms=observes(schedule),
         )
         self.cache = PrefixCache(blocks, self.preprocessing, cache)
-        self._ahead = CompileAhead()
+        self._compile_ahead = CompileAhead()
         self._last_loss = None
 
     @property
@@ -162,8 +161,8 @@ class Trainer:
         rates = self.plan.rates_at(self.iteration)
         active = self.plan.active(rates, len(examples))
         left = self.plan.stage_end(self.iteration) - self.iteration
-        start, features, places = self.cache.features(examples, leading(active), left)
-        loss, logits, norms = self._run(examples, active, rates, (start, features, places))
+        prefix = self.cache.features(examples, leading(active), left)
+        loss, logits, norms = self._run(examples, active, rates, prefix=prefix)
         self._check(loss, rates)
         if norms is not None:
             self.schedule.observe(self.iteration, norms[:-1])
@@ -171,29 +170,37 @@ class Trainer:
         self.frozen = leading_frozen(rates[:-1])
         self._last_loss = loss
         self.iteration += 1
-        self._ahead.look(self, examples, time.perf_counter() - started)
+        self._compile_ahead.prepare_next(self, examples, time.perf_counter() - started)
         return loss, logits
 
     def settle(self):
-        """Wait for what other threads do: compiling ahead, and writing features."""
-        self._ahead.settle()
+        """Wait until other threads have compiled steps and written features."""
+        self._compile_ahead.settle()
         self.cache.settle()
 
-    def _run(self, examples, active, rates, begin):
-        """Loss, logits and, where the schedule observes, norms of the blocks' gradients."""
-        start, features, places = begin
+    def _run(self, examples, active, rates, *, prefix):
+        """Run the step from what `PrefixCache.features` gave.
+
+        Returns
+        -------
+        loss : float
+        logits : tensor, shape (n, classes)
+        norms : ndarray, shape (blocks + 1,), or None
+            Of the blocks' gradients, if the schedule observes training.
+        """
+        start, features, rows = prefix
         weights = []
         if examples.weights is not None:
             weights = [tf.constant(examples.weights, tf.float32)]
         kind = {"weighted": bool(weights), "start": start}
-        self._ahead.wait(step_key(features, active, **kind))
+        self._compile_ahead.wait(step_key(features, active, **kind))
         step = self.steps.compiled(features, active, **kind)
-        positions = tf.constant(places), tf.constant(examples.rows)
-        rated, iteration = tf.constant(rates, tf.float32), tf.constant(self.iteration)
+        arguments = (
+            *(features, examples.labels, tf.constant(rows), tf.constant(examples.rows)),
+            *(tf.constant(rates, tf.float32), tf.constant(self.iteration), *weights),
+        )
         with deterministic_on_gpus():
-            loss, logits, *norms = step(
-                features, examples.labels, *positions, rated, iteration, *weights
-            )
+            loss, logits, *norms = step(*arguments)
         return float(loss), logits, norms[0].numpy() if norms else None
 
     def _check(self, loss, rates):

@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from batch import FreezeOut, flops
 from batch.data.examples import Examples
+from batch.machine import COMPILE_LEAD
 from batch.models.named import ResNet
-from batch.training.compile_ahead import LEAD
 from research.benchmarks.harness import compared, in_turn, in_turns_of, timed
 from research.benchmarks.step import SGD, random_examples
 from research.benchmarks.torch_peer import torch_versions
@@ -96,7 +96,7 @@ def _beyond(seconds, frozen):
     usual = np.array([np.median(seconds[frozen == count]) for count in frozen])
     around = np.zeros(len(seconds), bool)
     for change in np.flatnonzero(np.diff(frozen)) + 1:
-        lead = round(LEAD / usual[change - 1])
+        lead = round(COMPILE_LEAD / usual[change - 1])
         around[max(change - lead, 1) : change + 10] = True
     return (seconds - usual)[around].sum()
 

@@ -129,7 +129,7 @@ def test_the_forward_pass_of_a_block_for_one_image():
     layer = keras.layers.Dense(4)
     layer.build((None, 5, 3))
     keras.Sequential([keras.Input((5, 3)), layer])
-    found = forward(layer, tf.TensorSpec((1, 5, 3), tf.float32))
-    assert found.cost == 5 * 3 * 4
-    assert found.outputs.shape == (1, 5, 4)
-    assert not found.random
+    counted = forward(layer, tf.TensorSpec((1, 5, 3), tf.float32))
+    assert counted.cost == 5 * 3 * 4
+    assert counted.outputs.shape == (1, 5, 4)
+    assert not counted.random

@@ -7,14 +7,15 @@ import sys
 import pytest
 
 PACKAGES = ("batch", "utils", "research")
-LIGHT = (
-    *("from utils import load_data, Data, DataError, History", "from batch import FreezeOut"),
+LIGHT = [
+    "from utils import load_data, Data, DataError, History",
+    "from batch import FreezeOut",
     "from research import Method",
     "from research import Experiment",
     "from research import Method, Experiment, compare",
     "import resbatch; resbatch.__version__",
     "from batch.data.blk import read_blk",
-)
+]
 
 
 def run(code, folder=None):

@@ -1,49 +1,16 @@
-import os
+import contextlib
 import subprocess
 import sys
 
 import pytest
+from tensorflow.python.framework import config
 
 from batch import runtime
 
 
-def group(folder, **files):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (folder / f"memory.{name}").write_text(f"{text}\n")
-
-
-def test_free_memory_is_some_of_what_there_is():
-    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 0 < runtime.free_memory() < whole
-
-
-@pytest.mark.parametrize(
-    ("told", "left"),
-    [("0::/job/step\n", [200, 50]), ("5:cpu,cpuacct:/a\n7:memory:/old\n", [7]), ("0::/none\n", [])],
-)
-def test_what_the_limits_of_control_groups_leave(tmp_path, told, left):
-    (tmp_path / "told").write_text(told)
-    root = tmp_path / "root"
-    group(root / "job", max=100, current=50)
-    group(root / "job" / "step", max=500, current=300)
-    group(root / "none", max="max", current=300)
-    group(root / "memory" / "old", limit_in_bytes=10, usage_in_bytes=3)
-    assert runtime._left_by_limits(tmp_path / "told", root) == left
-
-
-def test_without_control_groups_there_is_no_limit(tmp_path):
-    assert runtime._left_by_limits(tmp_path / "none", tmp_path) == []
-
-
-def test_a_limit_counts_if_it_is_less(monkeypatch):
-    monkeypatch.setattr(runtime, "_left_by_limits", lambda: [10**15, 5])
-    assert runtime.free_memory() == 5
-
-
-@pytest.mark.parametrize(("given", "told"), [(None, "1"), ("0", "0")])
+@pytest.mark.parametrize(("given", "value"), [(None, "1"), ("0", "0")])
 def test_onednn_is_switched_on_before_tensorflow_starts_unless_it_was_set(
-    tmp_path, monkeypatch, given, told
+    tmp_path, monkeypatch, given, value
 ):
     monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
     if given:
@@ -53,4 +20,24 @@ def test_onednn_is_switched_on_before_tensorflow_starts_unless_it_was_set(
     (tmp_path / "tensorflow.py").write_text(stand_in)
     command = [sys.executable, "-c", "from batch import TFModel"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, f"{told}\n")
+    assert (done.returncode, done.stdout) == (0, f"{value}\n")
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_on_a_gpu_the_switch_of_determinism_comes_back(monkeypatch, before):
+    monkeypatch.setattr(runtime, "_has_gpu", lambda: True)
+    if before:
+        config.enable_op_determinism()
+    try:
+        with contextlib.suppress(KeyError), runtime.deterministic_on_gpus():
+            assert config.is_op_determinism_enabled()
+            raise KeyError
+        assert config.is_op_determinism_enabled() == before
+    finally:
+        config.disable_op_determinism()
+
+
+def test_on_a_cpu_determinism_is_not_switched(monkeypatch):
+    monkeypatch.setattr(runtime, "_has_gpu", lambda: False)
+    with runtime.deterministic_on_gpus():
+        assert not config.is_op_determinism_enabled()

@@ -5,10 +5,10 @@ from utils import History
 
 
 def history(method="classic", seed=0):
-    one = History(method, seed)
+    history = History(method, seed)
     for value in (2.302585092994046, 0.1 + 0.2, 1e-17):
-        one.append(value, value / 3, 1)
-    return one
+        history.append(value, value / 3, 1)
+    return history
 
 
 def test_csv_gives_every_bit_back(tmp_path):
@@ -36,19 +36,19 @@ def timed(seconds, frozen):
 
 def test_compiling_is_what_the_first_iterations_of_stages_take_longer():
     seconds = [5.0, 1.0, 1.1, 0.9, 1.0, 2.5, 0.5, 0.6, 0.4]
-    one = timed(seconds, [0, 0, 0, 0, 0, 2, 2, 2, 2])
-    assert compiling_seconds(one) == pytest.approx(5.0 - 1.0 + 2.5 - 0.5)
+    history = timed(seconds, [0, 0, 0, 0, 0, 2, 2, 2, 2])
+    assert compiling_seconds(history) == pytest.approx(5.0 - 1.0 + 2.5 - 0.5)
 
 
 def test_stages_too_short_to_tell_are_held_against_their_neighbours():
     seconds = [1.0] * 5 + [3.0] + [1.0] + [0.9] * 5
-    one = timed(seconds, [0] * 5 + [1] * 2 + [2] * 5)
-    assert compiling_seconds(one) == pytest.approx(2.0, abs=0.11)
+    history = timed(seconds, [0] * 5 + [1] * 2 + [2] * 5)
+    assert compiling_seconds(history) == pytest.approx(2.0, abs=0.11)
 
 
 def test_waiting_for_what_was_compiled_ahead_is_compiling():
-    one = timed([1.0, 1.0, 1.1, 4.0, 0.9, 1.9, 1.0, 1.0], [0] * 8)
-    assert compiling_seconds(one) == pytest.approx(3.0)
+    history = timed([1.0, 1.0, 1.1, 4.0, 0.9, 1.9, 1.0, 1.0], [0] * 8)
+    assert compiling_seconds(history) == pytest.approx(3.0)
 
 
 def test_runs_of_an_iteration_tell_nothing_of_compiling():

@@ -3,9 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from batch.feature_cache import placement
+from batch import machine
+from batch.feature_cache import placement as placement_module
 from batch.feature_cache import stores as feature_stores
-from batch.feature_cache.placement import MANY, SPEED, Kept, Place, Room, choose, count_visits
+from batch.feature_cache.placement import Budget, CacheState, Placement, choose, count_visits
 from batch.feature_cache.stores import STORES
 from batch.flops import block_costs
 from batch.networks.resnet import small_resnet
@@ -14,16 +15,17 @@ from batch.networks.resnet import small_resnet
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):
     """Nothing is reserved by other tests."""
-    monkeypatch.setattr(placement, "unwritten", lambda: 0)
+    monkeypatch.setattr(placement_module, "unwritten", lambda: 0)
 
 
 MEMORY = STORES["memory"]
-COSTS = [SPEED * 1e-5] * 3  # ten microseconds each
+COSTS = [machine.FORWARD_SPEED * 1e-5] * 3  # ten microseconds each
+EMPTY = CacheState()
 SIZE = 4000  # bytes: 8 microseconds to write
 
 
 def anywhere(row_bytes, beside):
-    return Place(MEMORY, 100)
+    return Placement(MEMORY, 100)
 
 
 def nowhere(row_bytes, beside):
@@ -34,8 +36,8 @@ def nowhere(row_bytes, beside):
     ("visits", "room", "kept"), [(1, anywhere, False), (10, anywhere, True), (10, nowhere, False)]
 )
 def test_a_prefix_is_kept_where_it_is_visited_again(visits, room, kept):
-    place, carried = choose(COSTS, SIZE, visits, Kept(), room)
-    assert (place is not None) == kept
+    placement, carried = choose(COSTS, SIZE, visits, state=EMPTY, find_placement=room)
+    assert (placement is not None) == kept
     assert not carried
 
 
@@ -43,74 +45,81 @@ def test_a_prefix_is_kept_where_it_is_visited_again(visits, room, kept):
 def test_four_blocks_of_the_small_resnet_pay_after_some_visits(visits, kept):
     """As `resbatch bench cache` and `bench saving` measure it."""
     costs = [block.forward for block in block_costs(small_resnet((28, 28, 1), 10))[:4]]
-    place, _ = choose(costs, 7 * 7 * 256 * 4, visits, Kept(), anywhere)
-    assert (place is not None) == kept
+    placement, _ = choose(costs, 7 * 7 * 256 * 4, visits, state=EMPTY, find_placement=anywhere)
+    assert (placement is not None) == kept
 
 
 def test_what_is_kept_is_carried_forward_if_there_is_room_for_both():
-    older = Kept(depth=2, row_bytes=SIZE, bytes=1000, store=MEMORY)
-    assert choose(COSTS, SIZE, 10, older, anywhere) == (anywhere(0, 0), True)
+    older = CacheState(depth=2, row_bytes=SIZE, bytes=1000, store=MEMORY)
+
+    def chosen(visits, find_placement):
+        return choose(COSTS, SIZE, visits, state=older, find_placement=find_placement)
+
+    assert chosen(10, anywhere) == (anywhere(0, 0), True)
 
     def beside_nothing(row_bytes, beside):
-        return None if beside else Place(MEMORY, 100)
+        return None if beside else Placement(MEMORY, 100)
 
-    assert choose(COSTS, SIZE, 100, older, beside_nothing) == (anywhere(0, 0), False)
+    assert chosen(100, beside_nothing) == (anywhere(0, 0), False)
     # Filling anew would cost more than computing one block each time.
-    assert choose(COSTS, SIZE, 3, older, beside_nothing)[0] is None
+    assert chosen(3, beside_nothing)[0] is None
 
 
 def test_what_must_be_kept_is_kept_although_it_does_not_pay():
-    assert choose(COSTS, SIZE, 0, Kept(), anywhere, must=True)[0]
-    assert choose(COSTS, SIZE, 0, Kept(), nowhere, must=True)[0] is None
+    for find_placement, expected in ((anywhere, anywhere(0, 0)), (nowhere, None)):
+        placement, _ = choose(COSTS, SIZE, 0, state=EMPTY, find_placement=find_placement, must=True)
+        assert placement == expected
 
 
 @pytest.mark.parametrize(
     ("storage", "memory", "disk", "expected"),
     [
-        ("auto", 3000, 0, Place(STORES["memory"], 10)),
-        ("auto", 1000, 3000, Place(STORES["mapped"], 10)),
+        ("auto", 3000, 0, Placement(STORES["memory"], 10)),
+        ("auto", 1000, 3000, Placement(STORES["mapped"], 10)),
         ("auto", 1000, 1000, None),
-        (1500.0, 0, 0, Place(STORES["memory"], 10)),
-        (100, 9999, 3000, Place(STORES["mapped"], 10)),
-        ("compressed", 0, 0, Place(STORES["compressed"], 10)),
-        ("mapped", 9999, 3000, Place(STORES["mapped"], 10)),
+        (1500.0, 0, 0, Placement(STORES["memory"], 10)),
+        (100, 9999, 3000, Placement(STORES["mapped"], 10)),
+        ("compressed", 0, 0, Placement(STORES["compressed"], 10)),
+        ("mapped", 9999, 3000, Placement(STORES["mapped"], 10)),
         ("mapped", 9999, 2000, None),
     ],
 )
 def test_where_there_is_room(monkeypatch, storage, memory, disk, expected):
-    monkeypatch.setattr(placement, "free_memory", lambda: memory)
-    monkeypatch.setattr(placement, "_free_space", lambda: disk)
-    assert Room(storage, 10)(150, 0) == expected
+    monkeypatch.setattr(placement_module, "free_memory", lambda: memory)
+    monkeypatch.setattr(placement_module, "_free_space", lambda: disk)
+    assert Budget(storage, 10).placement(150, 0) == expected
 
 
 def test_room_for_as_many_as_there_may_be(monkeypatch):
-    monkeypatch.setattr(placement, "free_memory", lambda: 3000)
-    assert Room("auto", None)(150, 0).rows == 10
-    assert Room("auto", None)(150, 600).rows == 10  # free memory does not hold what is kept
-    assert Room(1500, None)(150, 600).rows == 6
-    assert Room("memory", None)(150, 0).rows == 10
-    assert Room("mapped", None)(150, 0) is None
+    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
+    assert Budget("auto", None).placement(150, 0).rows == 10
+    assert (
+        Budget("auto", None).placement(150, 600).rows == 10
+    )  # free memory does not hold what is kept
+    assert Budget(1500, None).placement(150, 600).rows == 6
+    assert Budget("memory", None).placement(150, 0).rows == 10
+    assert Budget("mapped", None).placement(150, 0) is None
 
 
 def test_there_must_be_room_for_what_was_seen(monkeypatch):
-    monkeypatch.setattr(placement, "free_memory", lambda: 3000)
-    assert Room("auto", None, 10)(150, 0).rows == 10
-    assert Room("auto", None, 11)(150, 0) is None
+    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
+    assert Budget("auto", None, 10).placement(150, 0).rows == 10
+    assert Budget("auto", None, 11).placement(150, 0) is None
 
 
 def test_without_a_folder_for_temporary_files_there_is_none(monkeypatch):
     def missing():
         raise FileNotFoundError("No usable temporary directory")
 
-    monkeypatch.setattr(placement.tempfile, "gettempdir", missing)
-    monkeypatch.setattr(placement, "free_memory", lambda: 0)
-    assert Room("auto", 10)(150, 0) is None
+    monkeypatch.setattr(placement_module.tempfile, "gettempdir", missing)
+    monkeypatch.setattr(placement_module, "free_memory", lambda: 0)
+    assert Budget("auto", 10).placement(150, 0) is None
 
 
 def test_what_others_have_reserved_is_not_free(monkeypatch):
-    monkeypatch.setattr(placement, "free_memory", lambda: 3000)
-    monkeypatch.setattr(placement, "unwritten", lambda: 1000)
-    assert Room("auto", None)(150, 0).rows == 6
+    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
+    monkeypatch.setattr(placement_module, "unwritten", lambda: 1000)
+    assert Budget("auto", None).placement(150, 0).rows == 6
 
 
 def test_reserved_and_not_written():
@@ -125,7 +134,13 @@ def test_reserved_and_not_written():
 
 @pytest.mark.parametrize(
     ("left", "examples", "visits"),
-    [(100, 3000, 10), (math.inf, 3000, MANY), (5, None, 5), (math.inf, None, MANY), (-3, 9, 0)],
+    [
+        (100, 3000, 10),
+        (math.inf, 3000, machine.MOST_VISITS),
+        (5, None, 5),
+        (math.inf, None, machine.MOST_VISITS),
+        (-3, 9, 0),
+    ],
 )
 def test_visits(left, examples, visits):
     assert count_visits(left, 300, examples) == visits

@@ -28,17 +28,17 @@ def test_zeros_are_compressed():
 
 
 def test_features_know_what_is_there():
-    features = Features(1, STORES["memory"], 4, (2,), np.dtype("float32"))
+    features = Features(1, STORES["memory"], 4, shape=(2,), dtype=np.dtype("float32"))
     values = np.ones((2, 2), np.float32)
     features.write(np.array([3, 1]), values)
     assert features.holds(np.array([0, 1, 3, 7])).tolist() == [False, True, True, False]
-    features.leave()
+    features.close()
     assert features.bytes == values.nbytes
-    assert (features.left(1), features.left(1)) == (1, 0)
+    assert (features.count_carried(1), features.count_carried(1)) == (1, 0)
 
 
 def test_what_goes_wrong_in_writing_is_raised():
-    features = Features(1, STORES["memory"], 4, (2,), np.dtype("float32"))
+    features = Features(1, STORES["memory"], 4, shape=(2,), dtype=np.dtype("float32"))
     features.write(np.array([1]), np.ones((1, 3), np.float32))
     for _ in range(2):  # it does not go away
         with pytest.raises(ValueError, match="shape"):

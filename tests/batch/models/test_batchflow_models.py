@@ -199,8 +199,10 @@ def test_save_model_once_saves_after_the_last_batch(dataset, config, tmp_path):
     pipeline.run(20, n_epochs=1, shuffle=2)
     loaded = TFModel({"load": {"path": path}})
     assert loaded.iteration == 3
-    for one, two in zip(loaded.network.get_weights(), pipeline.m("net").network.get_weights()):
-        np.testing.assert_array_equal(one, two)
+    for value, expected in zip(
+        loaded.network.get_weights(), pipeline.m("net").network.get_weights()
+    ):
+        np.testing.assert_array_equal(value, expected)
 
 
 def test_pipelines_that_prefetch_one_model_do_not_corrupt_it(dataset, config, examples):

@@ -13,7 +13,7 @@ EXAMPLES = Examples(tf.zeros((3, 1, 1, 1)), LABELS, np.arange(3))
 
 
 def value(names, output=None):
-    return fetch(names, make_fetches(output), LOGITS, EXAMPLES, lambda: 0.5)
+    return fetch(names, make_fetches(output), LOGITS, examples=EXAMPLES, loss=lambda: 0.5)
 
 
 def test_single_and_several():
@@ -33,7 +33,7 @@ def test_shares_of_the_likeliest_classes():
     def shares(weights):
         examples = Examples(images, labels, np.arange(3), weights=weights)
         names = ["output_accuracy", "output_top_1", "output_top_2", "output_top_3"]
-        return fetch(names, make_fetches(), logits, examples, None)
+        return fetch(names, make_fetches(), logits, examples=examples, loss=None)
 
     assert shares(None) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
     assert shares(np.array([2.0, 1.0, 1.0])) == pytest.approx([0.5, 0.5, 0.75, 1])

@@ -99,8 +99,10 @@ def test_stochastic_resnet_falls_to_06():
     survivals = [layer.survival for layer in model.network.layers[1:-1]]
     np.testing.assert_allclose(survivals, 1 - np.arange(1, 9) / 8 * 0.4)
     plain = ResNet18({"inputs": INPUTS})
-    for one, two in zip(model.network.trainable_variables, plain.network.trainable_variables):
-        np.testing.assert_array_equal(one, two)
+    for value, expected in zip(
+        model.network.trainable_variables, plain.network.trainable_variables
+    ):
+        np.testing.assert_array_equal(value, expected)
     whole = StochasticResNet({"inputs": INPUTS, "depth": 18, "survival": 1})
     assert not hasattr(whole.network.layers[1], "survival")
 

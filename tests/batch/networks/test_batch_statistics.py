@@ -1,3 +1,5 @@
+import concurrent.futures
+
 import keras
 import numpy as np
 import pytest
@@ -22,15 +24,30 @@ def test_inside_the_batch_counts_and_no_statistic_moves(kind, shape, axis, dtype
     with batch_statistics([layer]):
         outputs = [layer(inputs, training=training) for training in (False, True)]
     axes = tuple(place for place in range(len(shape)) if place != axis % len(shape))
-    for found in outputs:
-        assert found.dtype == before.dtype
-        wide = np.asarray(tf.cast(found, tf.float32))
+    for output in outputs:
+        assert output.dtype == before.dtype
+        wide = np.asarray(tf.cast(output, tf.float32))
         np.testing.assert_allclose(wide.mean(axes), 0, atol=0.02)
         np.testing.assert_allclose(wide.std(axes), 1, atol=0.02)
     np.testing.assert_array_equal(layer.moving_mean.numpy(), statistics[0])
     np.testing.assert_array_equal(layer.moving_variance.numpy(), statistics[1])
     after = layer(inputs, training=False)
     np.testing.assert_array_equal(tf.cast(after, tf.float32), tf.cast(before, tf.float32))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_thread_has_a_flag_of_its_own(kind):
+    layer = kind()
+    inputs = np.random.default_rng(0).normal(3, 2, (16, 4)).astype(np.float32)
+    by_moving = layer(inputs, training=False).numpy()
+
+    def infer():
+        return layer(inputs, training=False).numpy()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as other, batch_statistics([layer]):
+        np.testing.assert_array_equal(other.submit(infer).result(), by_moving)
+        np.testing.assert_allclose(infer().mean(0), 0, atol=0.02)  # by those of the batch
+    np.testing.assert_array_equal(infer(), by_moving)
 
 
 def network(kind):
@@ -67,8 +84,8 @@ def test_frozen_blocks_normalize_as_they_are_told_and_drop_nothing(kind, mode, e
     normalized = (features - mean) / np.sqrt(variance + norm.epsilon) * norm.gamma + norm.beta
     logits = dense(tf.reduce_mean(normalized, (1, 2)))
     before = [weight.numpy() for weight in block.weights]
-    found, loss = model.train(images, labels, fetches=["predictions", "loss"])
-    np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-4)
+    fetched, loss = model.train(images, labels, fetches=["predictions", "loss"])
+    np.testing.assert_allclose(fetched, logits, rtol=1e-4, atol=1e-4)
     assert loss == pytest.approx(
         float(
             np.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
@@ -96,7 +113,7 @@ def test_a_normalization_frozen_within_a_block_that_learns(mode, examples, block
     kernel = stem.convolution.kernel.numpy()
     twin = TFModel(config)
     twin.network.set_weights(model.network.get_weights())
-    losses = [one.train(*examples) for one in (model, twin)]
+    losses = [trained.train(*examples) for trained in (model, twin)]
     # Nothing has moved yet: the loss tells by which statistics it was normalized.
     assert (losses[0] == pytest.approx(losses[1], rel=1e-6)) == (mode == "batch")
     for weight, value in zip(stem.normalization.weights, before):

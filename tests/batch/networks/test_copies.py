@@ -41,8 +41,8 @@ def test_a_base_gives_its_blocks_and_a_new_classifier(base, examples, tmp_path, 
     assert (type(classifier), classifier.dense.units) == (Classifier, 5)
     for ours, theirs in zip(blocks, base.network.layers):
         assert ours is not theirs
-        for one, two in zip(ours.weights, theirs.weights, strict=True):
-            np.testing.assert_array_equal(one.numpy(), two.numpy())
+        for mine, other in zip(ours.weights, theirs.weights, strict=True):
+            np.testing.assert_array_equal(mine.numpy(), other.numpy())
     before = [weight.numpy() for block in blocks for weight in block.weights]
     loss = model.train(*examples)
     assert model.train(*examples) < loss
@@ -158,12 +158,12 @@ def test_functional_models_are_bases_by_their_blocks():
 
 def test_a_new_classifier_is_of_the_same_kind_and_of_its_seed():
     layers = [keras.layers.Flatten(), keras.layers.Dense(4, use_bias=False, name="head")]
-    one, two, other = (with_new_classifier(layers, 6, seed)[-1] for seed in (0, 0, 1))
-    for dense in (one, two, other):
+    first, same, other = (with_new_classifier(layers, 6, seed)[-1] for seed in (0, 0, 1))
+    for dense in (first, same, other):
         dense.build((None, 3))
-    assert (one.units, one.use_bias, one.name) == (6, False, "head")
-    np.testing.assert_array_equal(one.kernel.numpy(), two.kernel.numpy())
-    assert np.any(one.kernel.numpy() != other.kernel.numpy())
+    assert (first.units, first.use_bias, first.name) == (6, False, "head")
+    np.testing.assert_array_equal(first.kernel.numpy(), same.kernel.numpy())
+    assert np.any(first.kernel.numpy() != other.kernel.numpy())
 
 
 def test_what_is_no_network_is_refused(tmp_path, blocks):

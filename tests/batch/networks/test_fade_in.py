@@ -92,7 +92,7 @@ def test_saved_half_way_it_goes_on(trained, examples, tmp_path):
     model.save(tmp_path / "model")
     loaded = TFModel({"load": {"path": tmp_path / "model"}})
     assert float(loaded.network.layers[-2].alpha) == 0.5
-    losses = [[one.train(*examples) for _ in range(3)] for one in (model, loaded)]
+    losses = [[trained.train(*examples) for _ in range(3)] for trained in (model, loaded)]
     assert losses[0] == losses[1]
 
 

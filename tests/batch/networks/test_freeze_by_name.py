@@ -143,7 +143,7 @@ def test_frozen_layers_stay_so_when_saved_and_loaded(make, examples, tmp_path):
     model.save(tmp_path / "model")
     loaded = TFModel({"load": {"path": tmp_path / "model"}})
     assert loaded.frozen == 1
-    losses = [[one.train(*examples) for _ in range(3)] for one in (model, loaded)]
+    losses = [[trained.train(*examples) for _ in range(3)] for trained in (model, loaded)]
     assert losses[0] == losses[1]
     assert moved(loaded, 2, examples) == moved(model, 2, examples)
 

@@ -78,8 +78,8 @@ def test_a_frozen_prefix_is_left_out(small, examples):
         )
         for frozen in ([], ["stem"], ["stem", "add"])
     ]
-    assert [found["Conv2DBackpropFilter"] for found in operations] == [2, 1, 0]
-    assert [found["Conv2DBackpropInput"] for found in operations] == [1, 1, 0]  # to norm
+    assert [counts["Conv2DBackpropFilter"] for counts in operations] == [2, 1, 0]
+    assert [counts["Conv2DBackpropInput"] for counts in operations] == [1, 1, 0]  # to norm
 
 
 @pytest.mark.parametrize("mode", ["inference", "batch"])

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch import FusedBatchNormalization
+from batch.networks.layers import takes_training
 
 SHAPES = [(6, 5, 4, 3), (64, 3), (6, 7, 3)]
 
@@ -35,8 +36,8 @@ def test_equals_keras_but_for_the_variance_estimate(shape, training, options):
     )
     *mine, my_variance = ours.get_weights()
     *other, their_variance = theirs.get_weights()
-    for one, two in zip(mine, other):
-        np.testing.assert_allclose(one, two, rtol=1e-5)
+    for value, expected in zip(mine, other):
+        np.testing.assert_allclose(value, expected, rtol=1e-5)
     values = np.prod(shape[:-1])
     biased = (their_variance - 0.9 * before) / 0.1
     unbiased = biased * values / (values - 1) if training else biased
@@ -52,8 +53,8 @@ def test_gradients_equal_keras():
             loss = tf.reduce_sum(layer(inputs, training=True) ** 3)
         sources = [inputs, *(weight.value for weight in layer.trainable_variables)]
         gradients.append(tape.gradient(loss, sources))
-    for one, two in zip(*gradients):
-        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-2)
+    for value, expected in zip(*gradients):
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-2)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -73,8 +74,8 @@ def test_not_trainable_means_inference():
     before = ours.get_weights()
     ours.trainable = False
     np.testing.assert_array_equal(ours(inputs, training=True), ours(inputs, training=False))
-    for one, two in zip(ours.get_weights(), before):
-        np.testing.assert_array_equal(one, two)
+    for value, expected in zip(ours.get_weights(), before):
+        np.testing.assert_array_equal(value, expected)
 
 
 def test_what_it_cannot_fuse_is_left_to_keras():
@@ -90,3 +91,8 @@ def test_config_makes_the_same_layer():
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
     assert type(again) is FusedBatchNormalization
     assert again.get_config() == layer.get_config()
+
+
+def test_layers_that_take_no_training_argument_are_blocks_too():
+    assert takes_training(keras.layers.Dropout(0.5))
+    assert not takes_training(keras.layers.Flatten())

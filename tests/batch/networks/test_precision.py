@@ -35,9 +35,9 @@ def functional():
 
 
 def wrapped(blocks):
-    stem, one, two, classifier = blocks()
+    stem, plain, dropping, classifier = blocks()
     new = ResidualBlock([4, 4, 8], name="new")
-    return [stem, one, StochasticDepth(two, survival=0.5), FadeIn(new, 5), classifier]
+    return [stem, plain, StochasticDepth(dropping, survival=0.5), FadeIn(new, 5), classifier]
 
 
 @pytest.mark.parametrize("kind", ["own", "functional", "wrapped"])
@@ -48,9 +48,9 @@ def test_any_network_can_be_trained_in_bfloat16(kind, blocks, examples):
     config = {"inputs": INPUTS, "network": layers, "precision": "bfloat16", "learning_rate": 0.01}
     model = TFModel(config)
     *computing, classifier = model.network.layers
-    inner = [one for layer in computing for one in layer._flatten_layers()]
-    convolutions = [one for one in inner if isinstance(one, keras.layers.Conv2D)]
-    assert {one.compute_dtype for one in convolutions} == {"bfloat16"}
+    inner = [part for layer in computing for part in layer._flatten_layers()]
+    convolutions = [part for part in inner if isinstance(part, keras.layers.Conv2D)]
+    assert {part.compute_dtype for part in convolutions} == {"bfloat16"}
     assert {weight.dtype for weight in model.network.trainable_weights} == {"float32"}
     assert classifier.compute_dtype == "float32"
     losses = [model.train(*examples) for _ in range(20)]  # in five, what is dropped decides
@@ -78,7 +78,7 @@ def test_a_saved_network_keeps_its_precision(examples, tmp_path):
 
 
 class Stubborn(keras.layers.Dense):
-    """A layer that computes in float32 whatever it is told."""
+    """A layer that computes in float32 whatever its config says."""
 
     def __init__(self, units, **kwargs):
         super().__init__(units, **{**kwargs, "dtype": "float32"})

@@ -57,23 +57,25 @@ def test_a_stride_or_more_channels_project_the_shortcut():
 
 def test_initial_weights_follow_the_seed_and_he():
     same, again, other = (small_resnet((28, 28, 1), 10, seed) for seed in (1, 1, 2))
-    for one, two in zip(same.get_weights(), again.get_weights()):
-        np.testing.assert_array_equal(one, two)
+    for first, second in zip(same.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(first, second)
     kernels = [
-        (one, two)
-        for one, two in zip(same.trainable_variables, other.trainable_variables)
-        if len(one.shape) == 4
+        (first, second)
+        for first, second in zip(same.trainable_variables, other.trainable_variables)
+        if len(first.shape) == 4
     ]
-    for one, two in kernels:
-        assert not np.array_equal(one, two)
-        fan_out = np.prod([*one.shape[:2], one.shape[3]])
-        assert np.std(one) == pytest.approx(np.sqrt(2 / fan_out), rel=0.08)
-    assert len({float(np.ravel(one)[0]) for one, _ in kernels}) == len(kernels)
+    for first, second in kernels:
+        assert not np.array_equal(first, second)
+        fan_out = np.prod([*first.shape[:2], first.shape[3]])
+        assert np.std(first) == pytest.approx(np.sqrt(2 / fan_out), rel=0.08)
+    assert len({float(np.ravel(first)[0]) for first, _ in kernels}) == len(kernels)
 
 
 def test_momentum_of_every_normalization_is_09():
     network = small_resnet((28, 28, 1), 10)
-    layers = [one for one in network._flatten_layers() if isinstance(one, FusedBatchNormalization)]
+    layers = [
+        part for part in network._flatten_layers() if isinstance(part, FusedBatchNormalization)
+    ]
     assert [layer.momentum for layer in layers] == [0.9] * 15
 
 

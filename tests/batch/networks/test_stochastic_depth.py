@@ -125,9 +125,9 @@ def test_sample_mode_is_dropout_of_whole_rows():
 
 
 def test_the_seed_decides_the_draws_and_every_block_has_its_own():
-    one, same, other = (factors(built(seed=seed), 50) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert not np.array_equal(one, other)
+    first, same, other = (factors(built(seed=seed), 50) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
     layers = with_stochastic_depth(small_resnet((8, 8, 1), 3).layers, 0.5, seed=4)
     seeds = [layer.seed for layer in layers if isinstance(layer, StochasticDepth)]
     assert len(set(seeds)) == 4
@@ -161,8 +161,8 @@ def test_unscaled_survival_1_is_the_plain_block():
     plain, wrapped = ResidualBlock([2, 2, 3], seed=0), ResidualBlock([2, 2, 3], seed=0)
     layer = StochasticDepth(wrapped, survival=1.0)
     for training in (True, False):
-        one, two = (block(inputs, training=training) for block in (plain, layer))
-        np.testing.assert_array_equal(one, two)
+        expected, outputs = (block(inputs, training=training) for block in (plain, layer))
+        np.testing.assert_array_equal(expected, outputs)
     assert layer.name == wrapped.name
 
 

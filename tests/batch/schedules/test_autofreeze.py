@@ -165,7 +165,7 @@ def test_what_is_observed_are_the_norms_of_the_blocks_gradients(blocks, examples
         for layer in rest:
             features = layer(features, training=True)
         loss = tf.reduce_mean(cross_entropy(tf.constant(labels), features))
-    variables = [[one.value for one in layer.trainable_variables] for layer in rest[:2]]
+    variables = [[variable.value for variable in layer.trainable_variables] for layer in rest[:2]]
     expected = [tf.linalg.global_norm(own) for own in tape.gradient(loss, variables)]
     model.train(images, labels)
     ((iteration, norms),) = model.trainer.schedule.seen
@@ -243,7 +243,9 @@ def test_gradient_norms_are_counted_for_a_rule_alone(blocks, examples):
             ("AutoFreeze", {"iterations": 9, "learning_rate": 0.05}),
         )
     ]
-    operations = [executed_operations(lambda one=one: one.train(*examples)) for one in models]
+    operations = [
+        executed_operations(lambda model=model: model.train(*examples)) for model in models
+    ]
     assert operations[0]["L2Loss"] == 0
     assert operations[1]["L2Loss"] == 3 + 12 + 9 + 2
 

@@ -3,10 +3,15 @@ import math
 import numpy as np
 import pytest
 
-from batch.checks import not_negative
-from batch.schedules.freezeout import Annealed, FreezeOut, degree_of, iterations_of
+from batch.schedules.freezeout import (
+    Annealed,
+    FreezeOut,
+    calc_speedup,
+    degree_of,
+    iterations_of,
+)
 from batch.schedules.rates import Constant, MultiStep
-from batch.schedules.stages import Stage, iterations_left, leading_frozen, stages
+from batch.schedules.stages import leading_frozen
 
 
 def test_last_iterations_of_the_study():
@@ -56,37 +61,6 @@ def test_annealed_is_the_last_blocks_curve():
     assert annealed.last_iterations.tolist() == [300] * 5
 
 
-def test_constant_never_changes():
-    assert Constant(3, 0.03)(0).tolist() == Constant(3, 0.03)(10**6).tolist() == [0.03] * 3
-
-
-def test_milestones_of_the_run():
-    schedule = MultiStep(3, 200, 0.1)
-    rates = [schedule(iteration)[0] for iteration in (0, 59, 60, 119, 120, 159, 160, 999)]
-    expected = [0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 0.0008, 0.0008]
-    np.testing.assert_allclose(rates, expected, rtol=1e-12)
-    assert schedule(0).shape == (3,)
-    assert MultiStep(1, 7, 1.0, (), 0.2)(6).tolist() == [1.0]
-    # 3 · 0.1 is 0.30000000000000004: the milestone is iteration 3 all the same.
-    assert MultiStep(1, 10, 1.0, (3 * 0.1,), 0.5)(3).tolist() == [0.5]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"milestones": (0.6, 0.3)}, r"must be rising shares .* Received: \[0.6, 0.3\]"),
-        ({"milestones": (0.5, 0.5)}, "must be rising shares"),
-        ({"milestones": (60, 120)}, r"at most 1\. Received: \[60, 120\]"),
-        ({"milestones": (0.0,)}, "milestones must be a finite number above 0"),
-        ({"gamma": 0}, "gamma must be a finite number above 0"),
-        ({"iterations": 0}, "iterations must be"),
-    ],
-)
-def test_bad_milestones_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        MultiStep(**{"blocks": 2, "iterations": 10, "learning_rate": 0.1, **options})
-
-
 def test_one_block_stops_with_the_run():
     assert FreezeOut(1, 10, 0.1).last_iterations.tolist() == [10]
 
@@ -132,7 +106,9 @@ def test_schedules_in_epochs_have_the_iterations_that_the_data_take():
     assert made.iterations == math.ceil(3 * 1347 / 50) == 81
     by_hand = FreezeOut(4, 81, 0.1, t_0=0.5, degree=2, scaled=True)
     assert made.get_config() == by_hand.get_config()
-    unscaled = FreezeOut.from_epochs(4, 1, 10, 1, 0.2, "linear", scale_lr=False)
+    unscaled = FreezeOut.from_epochs(
+        4, 1, 10, batch_size=1, learning_rate=0.2, how_scale="linear", scale_lr=False
+    )
     assert unscaled(0).tolist() == [0.2] * 4
 
 
@@ -151,36 +127,20 @@ def test_spacings_by_name():
         degree_of("quartic")
 
 
-def test_stages_of_a_run():
-    schedule = FreezeOut(3, 10, 0.1, t_0=0.5, degree=1, scaled=False)  # stops at 5, 7.5, 10
-    assert stages(schedule, 12) == [
-        Stage(0, 5, (True, True, True, True)),
-        Stage(5, 8, (False, True, True, True)),
-        Stage(8, 10, (False, False, True, True)),
-        Stage(10, 12, (False, False, False, False)),
-    ]
-    assert [stage.frozen for stage in stages(schedule, 12)] == [0, 1, 2, 3]
-    assert stages(Constant(2, 0.1), 7) == [Stage(0, 7, (True, True, True))]
+@pytest.mark.parametrize(("t_0", "expected"), [(0.8, [9.0, 12.8, 17.8]), (0.5, [22.5, 28.0, 34.8])])
+def test_the_published_figures(t_0, expected):
+    shares = [calc_speedup(12, 76, t_0, spacing) for spacing in ("linear", "squared", "cubic")]
+    assert [round(100 * share, 1) for share in shares] == expected
 
 
-def test_numbers_of_zero_or_more():
-    assert [not_negative("it", value) for value in (0, 1e-4)] == [0.0, 1e-4]
-    for value in (-1, math.nan, True, False, "0"):
-        with pytest.raises(ValueError, match="it must be a finite number, 0 or more"):
-            not_negative("it", value)
+def test_nothing_is_saved_by_freezing_at_the_end():
+    assert calc_speedup(12, 40, 1.0, "cubic") == pytest.approx(0)
 
 
 @pytest.mark.parametrize(
-    ("iteration", "left"), [(0, 6), (5, 1), (6, 3), (9, 3), (11, 1), (12, np.inf), (40, np.inf)]
+    ("arguments", "message"),
+    [((12, 75, 0.8, "cubic"), r"depth must be 6n \+ 4"), ((12, 76, 0.8, "quartic"), "how_scale")],
 )
-def test_iterations_left_until_other_blocks_are_frozen(iteration, left):
-    schedule = FreezeOut(3, 12, 0.1, t_0=0.5, degree=1)  # stops after 6, 9 and 12
-    assert iterations_left(schedule, lambda at: leading_frozen(schedule(at)), iteration) == left
-
-
-def test_iterations_left_are_not_known_of_schedules_without_an_end():
-    constant = Constant(3, 0.1)
-    assert iterations_left(constant, lambda _: 0, 5) == np.inf
-    watching = FreezeOut(3, 12, 0.1)
-    watching.observe = print
-    assert iterations_left(watching, lambda _: 0, 4) == 8
+def test_what_the_formula_does_not_know_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        calc_speedup(*arguments)

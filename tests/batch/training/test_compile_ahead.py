@@ -21,10 +21,10 @@ def trained(blocks, examples):
         given = {"inputs": INPUTS, "network": blocks(), "schedule": ("FreezeOut", FREEZING)}
         model = TFModel({**given, **config})
         rng = np.random.default_rng(0)
-        rows = [rng.permutation(60)[:20] for _ in range(10)]
+        batches = [rng.permutation(60)[:20] for _ in range(10)]
         losses = []
-        for one in rows:
-            losses.append(model.train(*examples, rows=one))
+        for rows in batches:
+            losses.append(model.train(*examples, rows=rows))
             model.trainer.settle()  # else these quick steps may overtake the other thread
         return model, losses
 
@@ -32,18 +32,18 @@ def trained(blocks, examples):
 
 
 def values(model):
-    return [np.asarray(one) for one in (*model.network.variables, *variables_of(model.trainer))]
+    return [np.asarray(value) for value in (*model.network.variables, *variables_of(model.trainer))]
 
 
 @pytest.mark.parametrize("cache", ["off", "memory"])
 def test_a_stage_begins_with_a_step_that_was_made_ready(trained, cache, monkeypatch):
     made = []
-    prepare = compile_ahead._prepare
-    monkeypatch.setattr(compile_ahead, "_prepare", lambda *given: made.append(prepare(*given)))
+    compile_step = compile_ahead._compile
+    monkeypatch.setattr(compile_ahead, "_compile", lambda *given: made.append(compile_step(*given)))
     model, losses = trained(cache=cache)
     assert len(made) == 2  # stages with one and with two frozen blocks
     assert len(model.trainer.steps) == 3
-    monkeypatch.setattr("batch.training.compile_ahead.LEAD", -1)
+    monkeypatch.setattr("batch.machine.COMPILE_LEAD", -1)
     alone, others = trained(cache=cache)
     assert len(made) == 2
     assert losses == others
@@ -91,23 +91,23 @@ def test_large_variables_are_not_doubled(monkeypatch):
     assert compile_ahead._stand_ins(step, [known]) is None
 
 
-def test_a_step_is_begun_once():
+def test_a_step_is_compiled_once():
     calls, step = [], tf.function(lambda: 1.0).get_concrete_function()
-    one = CompileAhead()
+    ahead = CompileAhead()
     for _ in range(2):
-        one.begin("key", compiled=lambda: calls.append(1) or step, arguments=list, variables=list)
-    one.settle()
-    one.wait("key")
-    one.wait("another")
+        ahead.start("key", compiled=lambda: calls.append(1) or step, arguments=list, variables=list)
+    ahead.settle()
+    ahead.wait("key")
+    ahead.wait("another")
     assert calls == [1]
 
 
-def test_what_has_not_begun_when_it_is_needed_is_not_waited_for():
+def test_a_step_that_has_not_started_when_it_is_needed_is_not_waited_for():
     free, calls = threading.Event(), []
-    blocker, one = CompileAhead(), CompileAhead()
-    blocker.begin("busy", compiled=free.wait, arguments=list, variables=list)
-    one.begin("key", compiled=lambda: calls.append(1), arguments=list, variables=list)
-    one.wait("key")
+    blocker, ahead = CompileAhead(), CompileAhead()
+    blocker.start("busy", compiled=free.wait, arguments=list, variables=list)
+    ahead.start("key", compiled=lambda: calls.append(1), arguments=list, variables=list)
+    ahead.wait("key")
     free.set()
     blocker.settle()
     assert not calls

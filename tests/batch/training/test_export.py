@@ -64,7 +64,7 @@ def test_frozen_blocks_do_not_move(make, examples, conditionals):
     before = [layer.get_weights() for layer in trainer.network.layers]
     graph.train(*batch, 5)  # block 0 stops at 2.4, block 1 at 5.2, block 2 at 8
     after = [layer.get_weights() for layer in trainer.network.layers]
-    same = [all(map(np.array_equal, one, two)) for one, two in zip(before, after)]
+    same = [all(map(np.array_equal, first, second)) for first, second in zip(before, after)]
     assert same == [True, False, False, False]
 
 

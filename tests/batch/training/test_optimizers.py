@@ -27,8 +27,8 @@ def test_fused_sgd_equals_keras(options):
         for gradient in gradients:
             optimizer.apply([tf.constant(gradient)], [variable])
         results.append([variable.numpy(), *(slot.numpy() for slot in optimizer.variables)])
-    for one, two in zip(*results):
-        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(*results):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_fused_replaces_sgd_only():
@@ -40,9 +40,9 @@ def test_fused_replaces_sgd_only():
 
 
 def test_copies_are_independent():
-    one, two = copies(FusedSGD(0.1, momentum=0.5), 2)
-    one.learning_rate.assign(0.2)
-    assert float(two.learning_rate) == pytest.approx(0.1)
+    first, second = copies(FusedSGD(0.1, momentum=0.5), 2)
+    first.learning_rate.assign(0.2)
+    assert float(second.learning_rate) == pytest.approx(0.1)
 
 
 def test_copies_leave_rates_and_the_global_norm_to_the_trainer():

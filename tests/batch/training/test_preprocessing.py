@@ -23,10 +23,10 @@ def crops(image, pad):
 
 def drawn(images, preprocessing, iteration):
     """Which crop of each image training took."""
-    found = np.round(255 * preprocessing.training(tf.constant(images), iteration).numpy())
+    outputs = np.round(255 * preprocessing.training(tf.constant(images), iteration).numpy())
     return [
-        next(place for place, crop in crops(image, preprocessing.pad) if np.array_equal(crop, one))
-        for image, one in zip(images, found)
+        next(row for row, crop in crops(image, preprocessing.pad) if np.array_equal(crop, output))
+        for image, output in zip(images, outputs)
     ]
 
 
@@ -42,10 +42,10 @@ def test_crops_alone_and_flips_alone(images):
 
 
 def test_iteration_and_seed_decide_what_is_drawn(images):
-    one, two = Preprocessing(pad=2, flip=True, seed=1), Preprocessing(pad=2, flip=True, seed=2)
-    assert drawn(images, one, 3) == drawn(images, one, 3)
-    assert drawn(images, one, 3) != drawn(images, one, 4)
-    assert drawn(images, one, 3) != drawn(images, two, 3)
+    first, second = Preprocessing(pad=2, flip=True, seed=1), Preprocessing(pad=2, flip=True, seed=2)
+    assert drawn(images, first, 3) == drawn(images, first, 3)
+    assert drawn(images, first, 3) != drawn(images, first, 4)
+    assert drawn(images, first, 3) != drawn(images, second, 3)
 
 
 def test_inference_never_varies(images):

@@ -7,10 +7,6 @@ import tensorflow as tf
 
 from batch import Constant, FreezeOut, ResNet, TrainingError
 from batch.data.examples import Examples
-from batch.networks.densenet import densenet
-from batch.networks.layers import takes_training
-from batch.networks.stochastic_depth import with_stochastic_depth
-from batch.networks.wide_resnet import wide_resnet
 from batch.training.losses import cross_entropy
 from batch.training.optimizers import FusedSGD
 from batch.training.preprocessing import Preprocessing
@@ -42,20 +38,14 @@ def make(blocks):
     return make_trainer
 
 
-@pytest.fixture
-def placed(examples):
-    images, labels = examples
-    return Examples(tf.constant(images), tf.constant(labels, tf.int64), np.arange(30))
-
-
 def state(trainer, block):
     """Weights, statistics and slots of a block."""
     weights = [weight.numpy() for weight in trainer.network.layers[block].weights]
     return weights + [slot.numpy() for slot in trainer.optimizers[block].variables]
 
 
-def same(one, two):
-    return all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
@@ -72,8 +62,8 @@ def test_unfrozen_step_equals_a_plain_tape_and_keras_sgd(make, blocks, placed):
         variables = [variable.value for variable in plain.trainable_variables]
         optimizer.apply(tape.gradient(loss, variables), plain.trainable_variables)
         assert ours.step(placed)[0] == pytest.approx(float(loss), abs=1e-6)
-        for one, two in zip(ours.network.weights, plain.weights):
-            np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=1e-5, atol=1e-6)
+        for mine, theirs in zip(ours.network.weights, plain.weights):
+            np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("frozen", [0, 1, 2, 3])
@@ -222,11 +212,6 @@ def test_a_step_is_compiled_once_for_each_set_of_active_blocks(make, placed):
     assert len(trainer.steps) == 2
 
 
-def test_layers_that_take_no_training_argument_are_blocks_too():
-    assert takes_training(keras.layers.Dropout(0.5))
-    assert not takes_training(keras.layers.Flatten())
-
-
 def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed):
     images, labels, rows = placed.images, placed.labels, placed.rows
     plain = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
@@ -236,7 +221,7 @@ def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed
         before = [variable.numpy() for variable in trainer.network.trainable_variables]
         trainer.step(placed)
         after = [variable.numpy() for variable in trainer.network.trainable_variables]
-        moved = np.sqrt(sum(np.sum((one - two) ** 2) for one, two in zip(before, after)))
+        moved = np.sqrt(sum(np.sum((first - second) ** 2) for first, second in zip(before, after)))
         assert moved == pytest.approx(0.01, rel=1e-3)
     with tf.GradientTape() as tape:
         logits = plain(inputs, training=True)
@@ -248,67 +233,6 @@ def test_global_clipnorm_is_the_norm_over_all_active_blocks(make, blocks, placed
     trainer.step(placed)
     for variable, ours, gradient in zip(variables, trainer.network.trainable_variables, clipped):
         np.testing.assert_allclose(variable - gradient, ours, rtol=1e-5, atol=1e-6)
-
-
-@pytest.fixture
-def many():
-    """A function that makes a trainer of a network that freezes over some iterations."""
-
-    def make_trainer(layers, groups, iterations=12, finetune_rate=None):
-        network = keras.Sequential([keras.Input((8, 8, 1)), *layers])
-        schedule = FreezeOut(
-            len(layers) - 1, iterations, 0.05, t_0=0.3, degree=2, finetune_rate=finetune_rate
-        )
-        optimizer = FusedSGD(0.1, momentum=0.9, nesterov=True)
-        augmented = Preprocessing(pad=1, flip=True)
-        trainer = Trainer(
-            network,
-            optimizer,
-            schedule,
-            loss=cross_entropy,
-            preprocessing=augmented,
-            weight_decay=1e-3,
-        )
-        trainer.plan.groups = groups
-        return trainer
-
-    return make_trainer
-
-
-def dense_layers():
-    return densenet((8, 8, 1), 3, depth=10, growth_rate=2).layers
-
-
-def dropping_layers():
-    return with_stochastic_depth(wide_resnet((8, 8, 1), 3, 10, 1).layers, 0.5, rule="uniform")
-
-
-@pytest.mark.parametrize(
-    ("layers", "groups"),
-    [(dense_layers, [(0, 2), (3, 5)]), (dropping_layers, [(0, 3)])],
-)
-def test_steps_that_stages_share_train_like_steps_of_their_own(many, placed, layers, groups):
-    own, shared = (many(layers(), given, finetune_rate=0.01) for given in ([], groups))
-    for _ in range(14):  # the last two wake everything up again
-        before = [state(shared, block) for block in range(len(shared.network.layers))]
-        losses = [trainer.step(placed)[0] for trainer in (own, shared)]
-        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
-        assert own.frozen == shared.frozen
-        after = [state(shared, block) for block in range(len(shared.network.layers))]
-        assert all(map(same, before[: shared.frozen], after[: shared.frozen]))
-    for one, two in zip(own.network.weights, shared.network.weights):
-        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
-    assert len(shared.steps) == len(groups)
-    assert len(own.steps) == own.blocks
-
-
-def test_short_stages_of_many_blocks_share_steps(many, placed):
-    trainer = many(densenet((8, 8, 1), 3, depth=16, growth_rate=2).layers, None)
-    for _ in range(12):
-        trainer.step(placed)
-    assert trainer.blocks == 9
-    assert trainer.frozen == 8
-    assert len(trainer.steps) == len(trainer.plan.groups) < 8
 
 
 def test_a_schedule_that_can_go_anywhere_is_not_planned(make, placed):

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from batch.networks.vgg import vgg
+
+SHAPE = (32, 32, 3)
+
+
+def parameters(network):
+    return sum(int(np.prod(weight.shape)) for weight in network.trainable_variables)
+
+
+@pytest.mark.parametrize(
+    ("depth", "weights", "blocks"),
+    # Weights of the 3×3 convolutions: 9 times the sum of the products of neighbouring widths.
+    [
+        ("A", 9 * (192 + 8192 + 32768 + 65536 + 131072 + 3 * 262144), 8),
+        ("B", 9 * (192 + 4096 + 8192 + 16384 + 32768 + 65536 + 131072 + 3 * 262144), 10),
+        (16, 9 * (192 + 4096 + 8192 + 16384 + 32768 + 2 * 65536 + 131072 + 5 * 262144), 13),
+        ("E", 9 * (192 + 4096 + 8192 + 16384 + 32768 + 3 * 65536 + 131072 + 7 * 262144), 16),
+    ],
+)
+def test_vggs_have_the_papers_convolutions(depth, weights, blocks):
+    network = vgg(SHAPE, 10, depth)
+    kernels = [weight for weight in network.trainable_variables if len(weight.shape) == 4]
+    assert sum(int(np.prod(kernel.shape)) for kernel in kernels) == weights
+    assert parameters(network) == weights + 2 * sum(k.shape[-1] for k in kernels) + 5130
+    assert len(network.layers) == blocks + 1
+
+
+def test_vgg_pools_images_of_any_size():
+    assert vgg((28, 28, 1), 10, 11).layers[-2].output.shape == (None, 1, 1, 512)
