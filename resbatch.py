@@ -7,12 +7,12 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from batch import __version__ as __version__
+
 if TYPE_CHECKING:
     from batch import *  # noqa: F403
     from research import *  # noqa: F403
     from utils import *  # noqa: F403
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name):

@@ -9,6 +9,8 @@ from batch.runtime import import_utils, set_globals
 
 set_globals()
 
+__version__ = "0.1.0"
+
 _own, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["ax_draw"]
 

@@ -7,7 +7,7 @@ import argparse
 import importlib
 import sys
 
-import resbatch
+from batch import __version__
 from research.arguments import count
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
@@ -52,7 +52,7 @@ def make_parser():
         "and how much of the saving that theory promises was really had.",
     )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.add_argument("--version", action="version", version=f"resbatch {resbatch.__version__}")
+    parser.add_argument("--version", action="version", version=f"resbatch {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_compare(commands)
     _add_train(commands)

@@ -109,7 +109,7 @@ class Experiment:
         """
         method = self.trained_by
         with errors_named(method, all_errors=True):
-            config = method.config(self._with_rates(), blocks)
+            config = method.config(self.with_rates(), blocks)
             _check_config(config, method, self.model, blocks)
         return config
 
@@ -132,7 +132,7 @@ class Experiment:
             config["normalize"] = channel_statistics(data.train.images)
         return {**config, **self.method_config(count_blocks(self, data))}
 
-    def _with_rates(self):
+    def with_rates(self):
         """The experiment with the action's learning rate and momentum, where none were given."""
         defaults = _defaults(self.trained_by)
         _, settings = defaults["optimizer"]

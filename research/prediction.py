@@ -6,9 +6,7 @@ import numpy as np
 
 from batch import flops
 from batch.checks import positive_whole
-from batch.models.named import MODELS
 from batch.schedules import make_schedule, observes
-from batch.schedules.freezeout import calc_speedup
 from research.experiment import count_blocks, make_model
 from research.methods.loading import errors_named
 
@@ -57,7 +55,7 @@ def own_length(experiment, costs):
     if method.iterations is None:
         return experiment
     with errors_named(method, all_errors=True):
-        iterations = positive_whole("iterations", method.iterations(experiment, costs))
+        iterations = positive_whole("iterations", method.iterations(experiment.with_rates(), costs))
     return dataclasses.replace(experiment, iterations=iterations)
 
 
@@ -137,12 +135,3 @@ def equal_time(experiment, costs):
             freeze = round(freeze * iterations / experiment.iterations)
         longer = dataclasses.replace(longer, iterations=iterations, freeze_iterations=freeze)
     return longer
-
-
-def published_estimate(experiment):
-    """The saving that FreezeOut's authors estimate for a DenseNet-BC; None for other networks."""
-    options = {**MODELS[experiment.model].DEFAULTS, **experiment.model_options}
-    if experiment.model != "densenet" or not options["bottleneck"] or options["compression"] != 0.5:
-        return None
-    network = options["growth_rate"], options["depth"]
-    return calc_speedup(*network, experiment.t_0, experiment.how_scale)

@@ -14,10 +14,20 @@ def config(experiment, blocks):
     return {"schedule": ("FreezeOut", {**curve(experiment), **spacing(experiment)})}
 
 
-def estimate(experiment):
-    """The saving that FreezeOut's authors estimate."""
-    from research.prediction import published_estimate
+def published_estimate(experiment):
+    """The saving that FreezeOut's authors estimate for a DenseNet-BC; None for other networks."""
+    from batch.models.named import MODELS
+    from batch.schedules.freezeout import calc_speedup
 
+    options = {**MODELS[experiment.model].DEFAULTS, **experiment.model_options}
+    if experiment.model != "densenet" or not options["bottleneck"] or options["compression"] != 0.5:
+        return None
+    network = options["growth_rate"], options["depth"]
+    return calc_speedup(*network, experiment.t_0, experiment.how_scale)
+
+
+def estimate(experiment):
+    """The same in words."""
     saving = published_estimate(experiment)
     return "none, it is for DenseNet-BC" if saving is None else f"{100 * saving:.1f} %"
 

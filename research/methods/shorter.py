@@ -20,10 +20,13 @@ def config(experiment, blocks):
 
 def iterations(experiment, costs):
     """The iterations of a run times the share of its time that FreezeOut takes, uncached."""
-    from research.prediction import predicted_ratio
+    from batch.flops import predicted_ratio
+    from batch.schedules import make_schedule
 
-    freezeout = dataclasses.replace(experiment, method=FREEZEOUT)
-    return max(1, round(experiment.iterations * predicted_ratio(freezeout, costs)))
+    blocks = len(costs) - 1
+    schedule = make_schedule(FREEZEOUT.config(experiment, blocks)["schedule"], blocks)
+    ratio = predicted_ratio(costs, schedule, experiment.iterations)
+    return max(1, round(experiment.iterations * ratio))
 
 
 SHORTER = Method(

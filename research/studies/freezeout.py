@@ -14,8 +14,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method, compiling_seconds
+from research.methods.freezeout import published_estimate
 from research.methods.options import HOW_SCALE
-from research.prediction import predicted_ratio, published_estimate
+from research.prediction import predicted_ratio
 
 BASELINE = "annealed"
 STARTS = (0.5, 0.8)  # t_0
