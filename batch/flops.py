@@ -156,7 +156,7 @@ def predicted_ratio(costs, schedule, iterations):
     """
     total = sum(
         (stage.stop - stage.start) * step_cost(costs, stage.active)
-        for stage in stages(schedule, iterations)
+        for stage in stages(schedule, iterations, len(costs) - 1)
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)

@@ -156,17 +156,23 @@ def _add_others(commands):
 
 def _methods(text):
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in METHODS and ":" not in name]
+    unknown = [name for name in names if not _is_known(name)]
     methods = [] if unknown else _loaded(names)
     if unknown or len({method.name for method in methods}) < len(names):
+        wrong = unknown[0] if unknown else text
         raise argparse.ArgumentTypeError(
-            f"must be different names of {', '.join(METHODS)}, or {OWN}, not {text!r}"
+            f"must be different names of {', '.join(METHODS)}, or {OWN}, not {wrong!r}"
         )
     return methods
 
 
+def _is_known(name):
+    """Whether it may name a method: one of ours, or an attribute of a file or module."""
+    return name in METHODS or ":" in name or name.endswith(".py")
+
+
 def _method(text):
-    if text not in METHODS and ":" not in text:
+    if not _is_known(text):
         raise argparse.ArgumentTypeError(
             f"invalid choice: {text!r} (choose from {', '.join(METHODS)}, or {OWN})"
         )

@@ -15,7 +15,7 @@ def describe(experiment, data):
     model = experiments.make_model(experiment, data)
     costs = flops.block_costs(model.network)
     with errors_named(experiment.trained_by):
-        run = stages(model.trainer.schedule, experiment.iterations)
+        run = stages(model.trainer.schedule, experiment.iterations, len(costs) - 1)
     lines = [
         *_network(experiment, model, costs),
         _run(experiment, data),

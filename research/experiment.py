@@ -8,6 +8,7 @@ from research.methods.loading import errors_named
 from research.methods.options import SHARED
 from research.recipes import NOTEBOOK
 
+LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
 HELD_OUT = 5000  # training images that validation takes
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
 
@@ -110,7 +111,7 @@ class Experiment:
         method = self.trained_by
         with errors_named(method, all_errors=True):
             config = method.config(self.with_rates(), blocks)
-            _check_config(config, method, self.model, blocks)
+            _check_config(config, self, blocks)
         return config
 
     def config(self, data):
@@ -155,7 +156,7 @@ def _defaults(method):
     return DEFAULTS[method.model]
 
 
-def _check_config(config, method, model, blocks):
+def _check_config(config, experiment, blocks):
     """Refuse what is no config of a model, and a schedule that does not fit the network."""
     import numpy as np
 
@@ -163,6 +164,7 @@ def _check_config(config, method, model, blocks):
     from batch.models.named import MODELS
     from batch.schedules import make_schedule
 
+    method, model, iterations = experiment.trained_by, experiment.model, experiment.iterations
     if not isinstance(config, dict):
         raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
     allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
@@ -171,11 +173,18 @@ def _check_config(config, method, model, blocks):
         if method.action == "train_freez":
             raise ValueError("train_freez needs a 'schedule' in the config")
         return
-    rates = np.asarray(make_schedule(config["schedule"], blocks)(0), dtype=float)
-    if rates.shape not in ((blocks,), (blocks + 1,)):
-        raise ValueError(
-            f"the schedule must give {blocks} rates, one for each block. Received: {rates}"
-        )
+    schedule = make_schedule(config["schedule"], blocks)
+    for iteration in np.unique(np.linspace(0, iterations - 1, LOOKS, dtype=int)).tolist():
+        rates = np.asarray(schedule(iteration), dtype=float)
+        if (
+            rates.shape not in ((blocks,), (blocks + 1,))
+            or not np.isfinite(rates).all()
+            or (rates < 0).any()
+        ):
+            raise ValueError(
+                f"the schedule must give {blocks} rates, one for each block, finite and 0 or more. "
+                f"Received at iteration {iteration}: {rates}"
+            )
 
 
 def check(experiment, data):
@@ -214,7 +223,9 @@ def hold_out(data):
 
 def make_model(experiment, data):
     """The untrained model of an experiment."""
-    return _named_model(experiment.model, experiment.config(data), *_inputs(data))
+    config = experiment.config(data)
+    with errors_named(experiment.trained_by, all_errors=True):
+        return _named_model(experiment.model, config, *_inputs(data))
 
 
 def count_blocks(experiment, data):

@@ -5,6 +5,7 @@ it did have labels that begin with a method of ours, as in 'freezeout cubic, sca
 """
 
 from research.methods import METHODS
+from research.methods.loading import digest
 from research.methods.options import SHARED
 
 UNKNOWN = {"method": None, "baseline": None, "action": None, "options": list(SHARED)}
@@ -22,7 +23,8 @@ def describe(experiments):
     -------
     dict from str to dict
         For each label its `method`, as `--methods` takes it, the `baseline` as a label, its
-        `action`, and the names of the `options` that it reads.
+        `action`, the names of the `options` that it reads and, of a user's own method, the `sha256`
+        of its file.
     """
     first = {}
     for label, experiment in experiments.items():
@@ -56,9 +58,11 @@ def _of_ours(label):
 
 
 def _facts(method, labels):
+    own = digest(method)
     return {
         "method": method.source or method.name,
         "baseline": labels.get(method.baseline, method.baseline),
         "action": method.action,
         "options": list(method.options),
+        **({} if own is None else {"sha256": own}),
     }

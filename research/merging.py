@@ -130,10 +130,11 @@ def _match(folder, other):
     ours, theirs = (record["environment"] for record in records)
     if any(ours.get(name) != theirs.get(name) for name in MACHINE):
         return False
-    read = [
-        {name for facts in _facts(*loaded).values() for name in facts["options"]}
-        for loaded in (folder, other)
-    ]
+    methods = [_facts(*loaded) for loaded in (folder, other)]
+    shared = set.intersection(*map(set, methods))
+    if any(methods[0][label].get("sha256") != methods[1][label].get("sha256") for label in shared):
+        return False  # methods of a user's own that have one name, and are not the same
+    read = [{name for facts in own.values() for name in facts["options"]} for own in methods]
     ours, theirs = (record["settings"] for record in records)
     compared = [
         name

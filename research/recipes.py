@@ -8,7 +8,7 @@ import pathlib
 from research.methods import FREEZEOUT, USUAL, users
 from research.methods.freezeout import PRESETS
 from research.methods.options import SHARED, SPACING, STEPS
-from research.names import PARTIAL
+from research.names import NOT_RESIDUAL, PARTIAL
 
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
     "iterations": 150,
@@ -74,7 +74,6 @@ FIXED = {  # options that a study's runs differ in, by its module
     "saving": OF_SCHEDULES,
     "wide_resnet": ("model", "block", "widen_factor", "freeze_every"),
 }
-NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3}
 
 

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import time
+import warnings
 
 import numpy as np
 from batchflow import Dataset, DatasetIndex
@@ -15,7 +16,7 @@ from batch.data.history import History
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
 from research.experiment import check
-from research.methods.loading import errors_named, read_source
+from research.methods import loading
 from research.prediction import own_lengths
 
 GIVEN_AGAIN = ("schedule", "loss", "output")  # may be functions, which no checkpoint holds
@@ -70,11 +71,11 @@ class Run:
         fields = dataclasses.fields(self.experiment)
         plain = {field.name: getattr(self.experiment, field.name) for field in fields}
         del plain["cache"]  # it changes nothing but time
-        source = read_source(self.experiment.trained_by)
+        own = loading.digest(self.experiment.trained_by)
         return {
             **plain,
             "method": self.experiment.label,
-            **({} if source is None else {"method_sha256": hashlib.sha256(source).hexdigest()}),
+            **({} if own is None else {"method_sha256": own}),
             "train_images": len(split.labels),
             "train_sha256": digest.hexdigest(),
         }
@@ -92,7 +93,7 @@ class Run:
         TrainingError
             If the loss is not finite.
         """
-        with errors_named(self.experiment.trained_by):
+        with loading.errors_named(self.experiment.trained_by):
             for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
                 self._iterate()
         if self.done and self.history.accuracy is None:
@@ -142,7 +143,9 @@ class Run:
 
     def _iterate(self):
         start = time.perf_counter()
-        batch = self._pipeline.next_batch(**self._batches())
+        with warnings.catch_warnings():  # batches that straddle epochs may hold an image twice
+            warnings.filterwarnings("ignore", "Index contains non-unique elements", UserWarning)
+            batch = self._pipeline.next_batch(**self._batches())
         if len(self.history) + 1 == self.experiment.iterations:
             self.model.trainer.settle()  # what other threads do is part of the run
         seconds = time.perf_counter() - start

@@ -1,9 +1,9 @@
 """Learning-rate schedules: from the iteration to the learning rate of every block; 0 is frozen.
 
 A schedule is any callable that takes an iteration (0, 1, …) and returns an array of shape
-`(blocks,)`. The classifier is not counted; it follows the last block. A schedule that observes
-training also has `observe(iteration, gradient_norms)`, `get_state()` and `set_state(state)`. NumPy
-only.
+`(blocks,)`. The classifier is not counted: it follows the last block, unless the schedule gives
+`blocks + 1` rates. A schedule that observes training also has `observe(iteration,
+gradient_norms)`, `get_state()` and `set_state(state)`. NumPy only.
 """
 
 import copy

@@ -32,7 +32,7 @@ class Stage:
         return all(self.active[self.frozen :])
 
 
-def stages(schedule, iterations, learns=None):
+def stages(schedule, iterations, blocks, learns=None):
     """The stages that a schedule divides a run into.
 
     Parameters
@@ -41,6 +41,8 @@ def stages(schedule, iterations, learns=None):
         From the iteration to the rates of the blocks.
     iterations : int
         Length of the run.
+    blocks : int
+        How many there are, the classifier not counted.
     learns : sequence of bool, optional
         One for each block and, last, the classifier: False if it is frozen for good.
 
@@ -51,7 +53,7 @@ def stages(schedule, iterations, learns=None):
     """
     starts = []
     for iteration in (0, *change_points(schedule, 0, iterations)):
-        active = tuple((with_classifier(schedule(iteration)) > 0).tolist())
+        active = tuple((with_classifier(schedule(iteration), blocks) > 0).tolist())
         if learns is not None:
             active = tuple(is_active and learn for is_active, learn in zip(active, learns))
         if not starts or starts[-1][1] != active:
@@ -60,10 +62,13 @@ def stages(schedule, iterations, learns=None):
     return [Stage(start, stop, active) for (start, active), stop in zip(starts, ends)]
 
 
-def with_classifier(rates):
-    """Rates of the blocks and, last, of the classifier, which follows the last block."""
+def with_classifier(rates, blocks):
+    """Rates of the blocks and, last, of the classifier.
+
+    It follows the last block, unless the schedule gives it a rate of its own.
+    """
     rates = np.asarray(rates, dtype=np.float64)
-    return np.append(rates, rates[-1])
+    return rates if rates.shape == (blocks + 1,) else np.append(rates, rates[-1:])
 
 
 def change_points(schedule, start, stop):

@@ -59,7 +59,7 @@ class StaticGraph(tf.Module):
             )
         self._trainer = trainer
         rates = [trainer.plan.rates_at(iteration) for iteration in range(iterations + 1)]
-        self._stages = stages(trainer.schedule, iterations + 1, trainer.plan.learns)
+        self._stages = stages(trainer.schedule, iterations + 1, trainer.blocks, trainer.plan.learns)
         self._conditionals = conditionals
         self._dtype = tf.as_dtype(dtype)
         if conditionals == "blocks" and not all(

@@ -55,13 +55,14 @@ class StagePlan:
         ValueError
             If the schedule does not give a rate for each block.
         """
-        rates = np.asarray(self.schedule(iteration), dtype=np.float64)
-        if rates.shape != (self._blocks,) or not np.isfinite(rates).all() or (rates < 0).any():
+        given = np.asarray(self.schedule(iteration), dtype=np.float64)
+        rates = with_classifier(given, self._blocks)
+        if rates.shape != (self._blocks + 1,) or not (np.isfinite(rates) & (rates >= 0)).all():
             raise ValueError(
                 f"The schedule must give {self._blocks} finite rates of 0 or more. "
-                f"Received at iteration {iteration}: {rates}"
+                f"Received at iteration {iteration}: {given}"
             )
-        return np.where(self.learns, with_classifier(rates), 0.0)
+        return np.where(self.learns, rates, 0.0)
 
     def active(self, rates, batch_size=None):
         """Which blocks are active in the step for these rates.
@@ -102,7 +103,7 @@ class StagePlan:
         ends = getattr(self.schedule, "last_iterations", None)
         if ends is None or not np.isfinite(ends).all() or self._blocks <= machine.FEW_BLOCKS:
             return []
-        run = stages(self.schedule, int(np.ceil(np.max(ends))), self.learns)
+        run = stages(self.schedule, int(np.ceil(np.max(ends))), self._blocks, self.learns)
         return plan_steps(block_costs(self._network), run, batch_size) if len(run) > 1 else []
 
 

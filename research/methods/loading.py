@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -40,12 +41,13 @@ def load(names):
     loaded = []
     for name in names:
         place, colon, attribute = name.rpartition(":")
-        if not colon:
+        if not colon and not _is_file(name):
             loaded.append(find(name))
             continue
+        place = place or name
         if place not in modules:
             modules[place] = _run_file(place) if _is_file(place) else _import_module(place)
-        loaded.append(_method_in(modules[place], place, attribute))
+        loaded.append(_method_in(modules[place], place, attribute if colon else ""))
     known = {method.name for method in loaded}.union(METHODS)
     for module in modules.values():
         known |= {value.name for value in vars(module).values() if isinstance(value, Method)}
@@ -53,7 +55,7 @@ def load(names):
         if method.baseline is not None and method.baseline not in known:
             raise MethodError(
                 f"{_place(method)}: {method.name} has a baseline that is no method: "
-                f"{method.baseline!r}"
+                f"{method.baseline!r}; the methods are {', '.join(sorted(known))}"
             )
     return loaded
 
@@ -88,12 +90,12 @@ def errors_named(method, all_errors=False):
         raise MethodError(f"{place}: {method.name}: {_described(error)}") from error
 
 
-def read_source(method):
-    """What is in the file of a method of the user's own, as bytes; None for other methods."""
+def digest(method):
+    """SHA-256 of the file of a method of the user's own; None for other methods."""
     if method.source is None:
         return None
     with open(_file_of(method), "rb") as file:
-        return file.read()
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def _is_file(place):
@@ -138,10 +140,10 @@ def _method_in(module, place, attribute):
     if not isinstance(value, Method):
         what = f"a {type(value).__name__}" if hasattr(module, attribute) else "not there"
         named = [name for name, other in vars(module).items() if isinstance(other, Method)]
-        raise MethodError(
-            f"{place}:{attribute} must be a Method, and is {what}; the methods in {place} are "
-            f"{', '.join(named) or 'none'}"
-        )
+        wrong = f"{place}:{attribute} must be a Method, and is {what}"
+        if not attribute:
+            wrong = f"{place} must be followed by a colon and the name of a Method"
+        raise MethodError(f"{wrong}; the methods in {place} are {', '.join(named) or 'none'}")
     method = dataclasses.replace(value, source=f"{place}:{attribute}")
     if value.name in METHODS:
         raise MethodError(

@@ -42,6 +42,17 @@ def test_runs_that_differ_in_method_and_seed_are_compared(folder):
     assert "matched" not in record.settings
 
 
+def test_own_methods_of_one_name_that_are_not_the_same_are_kept_apart(folder):
+    facts = {"method": "mine.py:HALVING", "baseline": None, "action": "train_res", "options": []}
+    folders = [
+        folder(sha256, "halving", seed, methods={"halving": {**facts, "sha256": sha256}})
+        for seed, sha256 in enumerate("ab")
+    ]
+    methods, record = together(*folders)
+    assert methods == ["a: halving", "b: halving"]
+    assert record.settings["matched"] is False
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -7,14 +7,14 @@ from batch.schedules.stages import Stage, iterations_left, leading_frozen, stage
 
 def test_stages_of_a_run():
     schedule = FreezeOut(3, 10, 0.1, t_0=0.5, degree=1, scaled=False)  # stops at 5, 7.5, 10
-    assert stages(schedule, 12) == [
+    assert stages(schedule, 12, 3) == [
         Stage(0, 5, (True, True, True, True)),
         Stage(5, 8, (False, True, True, True)),
         Stage(8, 10, (False, False, True, True)),
         Stage(10, 12, (False, False, False, False)),
     ]
-    assert [stage.frozen for stage in stages(schedule, 12)] == [0, 1, 2, 3]
-    assert stages(Constant(2, 0.1), 7) == [Stage(0, 7, (True, True, True))]
+    assert [stage.frozen for stage in stages(schedule, 12, 3)] == [0, 1, 2, 3]
+    assert stages(Constant(2, 0.1), 7, 2) == [Stage(0, 7, (True, True, True))]
 
 
 @pytest.mark.parametrize(

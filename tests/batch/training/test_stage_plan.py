@@ -24,7 +24,7 @@ def costs():
 
 
 def plan(costs, iterations, batch_size=50):
-    run = stages(FreezeOut(BLOCKS, iterations, 0.1), iterations)
+    run = stages(FreezeOut(BLOCKS, iterations, 0.1), iterations, BLOCKS)
     return plan_steps(costs, run, batch_size)
 
 
@@ -42,7 +42,9 @@ def test_the_first_stage_is_often_long_enough_for_its_own(costs):
 
 def test_every_stage_is_in_one_group_whatever_the_length(costs):
     for iterations in (1, 7, 50, 3000, 10**5):
-        frozen = [stage.frozen for stage in stages(FreezeOut(BLOCKS, iterations, 0.1), iterations)]
+        frozen = [
+            stage.frozen for stage in stages(FreezeOut(BLOCKS, iterations, 0.1), iterations, BLOCKS)
+        ]
         groups = plan(costs, iterations)
         assert all(
             sum(a <= count <= b for a, b in groups) == 1 for count in frozen if count < BLOCKS
@@ -51,12 +53,12 @@ def test_every_stage_is_in_one_group_whatever_the_length(costs):
 
 def test_few_blocks_get_a_step_each(costs):
     small = costs[:5] + costs[-1:]
-    run = stages(FreezeOut(5, 10, 0.1, degree=1), 10)
+    run = stages(FreezeOut(5, 10, 0.1, degree=1), 10, 5)
     assert plan_steps(small, run, 10) == [(stage.frozen,) * 2 for stage in run]
 
 
 def test_one_stage_is_one_group(costs):
-    assert plan_steps(costs, stages(Constant(BLOCKS, 0.1), 10), 50) == [(0, 0)]
+    assert plan_steps(costs, stages(Constant(BLOCKS, 0.1), 10, BLOCKS), 50) == [(0, 0)]
 
 
 def test_what_is_frozen_in_the_middle_or_learns_again_is_left_out(costs):

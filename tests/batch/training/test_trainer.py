@@ -111,6 +111,20 @@ def test_with_everything_frozen_a_step_only_evaluates(make, placed):
     assert trainer.iteration == 2
 
 
+def test_a_schedule_may_give_the_classifier_a_rate_of_its_own(make, placed):
+    trainer = make(Fixed(0, 0, 0, 0.1))
+    before = [state(trainer, block) for block in range(4)]
+    trainer.step(placed)
+    moved = [not same(state(trainer, block), before[block]) for block in range(4)]
+    assert (moved, trainer.frozen) == ([False, False, False, True], 3)
+    assert trainer.rates.tolist() == [0, 0, 0, 0.1]
+    trainer.schedule = Fixed(0.1, 0.1, 0.1, 0)
+    still = state(trainer, 3)
+    trainer.step(placed)
+    assert same(state(trainer, 3), still)
+    assert not same(state(trainer, 2), before[2])
+
+
 def test_unfreezing_goes_on_with_the_same_slots(make, placed):
     schedule = Fixed(0.01, 0.01, 0.01)
     trainer = make(schedule)

@@ -105,8 +105,14 @@ RETURN = '    return {"schedule": schedule}'
         (RETURN, "    return {}['rate']", "mine.py:12: halving: KeyError: 'rate'"),
         (RETURN, "    return schedule", "mine.py:5: halving: TypeError: config must give a dict"),
         (RETURN, "    return {'rates': 1}", "mine.py:5: halving: ValueError: Unknown key in the"),
+        (RETURN, "    return {'optimizer': 'Adamm'}", "mine.py:5: halving: ValueError: optimizer"),
         (RETURN, "    return {'schedule': 1}", "mine.py:5: halving: ValueError: schedule must be"),
         (SCHEDULE, "        return [0.1] * 7", "must give 4 rates, one for each block"),
+        (
+            SCHEDULE,
+            "        return [0.1] * (4 - iteration // 7)",
+            "at iteration 7: [0.1 0.1",
+        ),
         (SCHEDULE, "        rate = 1 / (5 - iteration)", "mine.py:9: halving: ZeroDivisionError"),
     ],
 )
