@@ -1,5 +1,6 @@
 import os
 import pathlib
+import sys
 
 import matplotlib
 import numpy as np
@@ -12,6 +13,15 @@ from batch.runtime import import_tensorflow
 from research import environment
 
 import_tensorflow()  # quietly, and with oneDNN, before a test imports it
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiles_on():
+    """No step is compiled ahead into the next test, which may count the operations that run."""
+    yield
+    compile_ahead = sys.modules.get("batch.training.compile_ahead")
+    if compile_ahead:
+        compile_ahead.CompileAhead._worker.submit(int).result()
 
 
 @pytest.fixture
