@@ -24,6 +24,11 @@ def nothing_compiles_on():
         compile_ahead.CompileAhead._worker.submit(int).result()
 
 
+def pytest_collection_modifyitems(items):
+    """The notebooks first: they take longest, and no process is to wait for one at the end."""
+    items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
+
+
 @pytest.fixture
 def examples():
     """60 images of 8×8, whose class shows in their brightness."""

@@ -75,8 +75,8 @@ def _noted(steps):
     """A list that grows by the seconds of each compiled function that is called from now on."""
     seconds, compiled = [], steps.compiled
 
-    def noting(*key):
-        step = compiled(*key)
+    def noting(*key, **kind):
+        step = compiled(*key, **kind)
 
         def noted(*arguments):
             start = time.perf_counter()
