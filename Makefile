@@ -13,7 +13,7 @@ help:
 	@echo "make bench      the benchmarks, side by side with their peers"
 
 compare: $(READY)
-	@$(BIN)/resbatch compare --data digits --iterations 120 --batch-size 100 --seeds 3
+	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 100 --seeds 3
 
 # Two workers, a thread each.
 test: lint
