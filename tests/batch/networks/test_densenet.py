@@ -7,14 +7,6 @@ from batch.networks.densenet import DenseLayer, Transition, densenet
 SHAPE = (32, 32, 3)
 
 
-def parameters(network):
-    return sum(int(np.prod(weight.shape)) for weight in network.trainable_variables)
-
-
-def shapes(network):
-    return list(dict.fromkeys(tuple(layer.output.shape[1:3]) for layer in network.layers[:-1]))
-
-
 @pytest.mark.parametrize(
     ("depth", "growth_rate", "options", "count", "blocks"),
     [
@@ -26,7 +18,9 @@ def shapes(network):
         (40, 12, {"bottleneck": False, "compression": 1.0}, 1_019_722, 39),  # published: 1.0 M
     ],
 )
-def test_densenets_have_the_published_sizes(depth, growth_rate, options, count, blocks):
+def test_densenets_have_the_published_sizes(
+    parameters, shapes, depth, growth_rate, options, count, blocks
+):
     network = densenet(SHAPE, 10, depth, growth_rate, **options)
     assert parameters(network) == count
     assert len(network.layers) == blocks + 1

@@ -9,20 +9,12 @@ from research import names
 SHAPE = (32, 32, 3)
 
 
-def parameters(network):
-    return sum(int(np.prod(weight.shape)) for weight in network.trainable_variables)
-
-
-def shapes(network):
-    return list(dict.fromkeys(tuple(layer.output.shape[1:3]) for layer in network.layers[:-1]))
-
-
 @pytest.mark.parametrize(
     ("depth", "widen_factor", "millions"),
     # As published; WRN-16-4 by hand: 432 + 121,248 + 525,184 + 2,098,944 + 512 + 2,570.
     [(40, 4, 8.9), (28, 10, 36.5), (22, 8, 17.2), (16, 8, 11.0), (16, 4, 2.7)],
 )
-def test_wide_resnets_have_the_published_sizes(depth, widen_factor, millions):
+def test_wide_resnets_have_the_published_sizes(parameters, shapes, depth, widen_factor, millions):
     network = wide_resnet(SHAPE, 10, depth, widen_factor)
     assert round(parameters(network) / 1e6, 1) == millions
     assert len(network.layers) == 3 * (depth - 4) // 6 + 2
@@ -41,7 +33,7 @@ def test_wide_resnets_have_the_published_sizes(depth, widen_factor, millions):
         ("B(3,1,3)", 22, 1.1),
     ],
 )
-def test_types_of_blocks_have_the_published_sizes(block, depth, millions):
+def test_types_of_blocks_have_the_published_sizes(parameters, shapes, block, depth, millions):
     network = wide_resnet(SHAPE, 10, depth, 2, block=block)
     assert round(parameters(network) / 1e6, 1) == millions
     assert len(network.layers) == 3 * (depth - 4) // 6 + 2
