@@ -163,6 +163,7 @@ def _check_config(config, experiment, blocks):
     from batch.checks import check_keys
     from batch.models.named import MODELS
     from batch.schedules import make_schedule
+    from batch.schedules.stages import are_rates
 
     method, model, iterations = experiment.trained_by, experiment.model, experiment.iterations
     if not isinstance(config, dict):
@@ -176,11 +177,7 @@ def _check_config(config, experiment, blocks):
     schedule = make_schedule(config["schedule"], blocks)
     for iteration in np.unique(np.linspace(0, iterations - 1, LOOKS, dtype=int)).tolist():
         rates = np.asarray(schedule(iteration), dtype=float)
-        if (
-            rates.shape not in ((blocks,), (blocks + 1,))
-            or not np.isfinite(rates).all()
-            or (rates < 0).any()
-        ):
+        if not are_rates(rates, blocks):
             raise ValueError(
                 f"the schedule must give {blocks} rates, one for each block, finite and 0 or more. "
                 f"Received at iteration {iteration}: {rates}"

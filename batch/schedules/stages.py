@@ -62,6 +62,12 @@ def stages(schedule, iterations, blocks, learns=None):
     return [Stage(start, stop, active) for (start, active), stop in zip(starts, ends)]
 
 
+def are_rates(rates, blocks):
+    """Whether an array has a finite rate of 0 or more for each block (and for the classifier)."""
+    fits = rates.shape in ((blocks,), (blocks + 1,))
+    return fits and bool((np.isfinite(rates) & (rates >= 0)).all())
+
+
 def with_classifier(rates, blocks):
     """Rates of the blocks and, last, of the classifier.
 

@@ -16,7 +16,13 @@ import numpy as np
 
 from batch import machine
 from batch.flops import block_costs, step_cost
-from batch.schedules.stages import iterations_left, leading_frozen, stages, with_classifier
+from batch.schedules.stages import (
+    are_rates,
+    iterations_left,
+    leading_frozen,
+    stages,
+    with_classifier,
+)
 
 
 class StagePlan:
@@ -55,14 +61,13 @@ class StagePlan:
         ValueError
             If the schedule does not give a rate for each block.
         """
-        given = np.asarray(self.schedule(iteration), dtype=np.float64)
-        rates = with_classifier(given, self._blocks)
-        if rates.shape != (self._blocks + 1,) or not (np.isfinite(rates) & (rates >= 0)).all():
+        rates = np.asarray(self.schedule(iteration), dtype=np.float64)
+        if not are_rates(rates, self._blocks):
             raise ValueError(
                 f"The schedule must give {self._blocks} finite rates of 0 or more. "
-                f"Received at iteration {iteration}: {given}"
+                f"Received at iteration {iteration}: {rates}"
             )
-        return np.where(self.learns, rates, 0.0)
+        return np.where(self.learns, with_classifier(rates, self._blocks), 0.0)
 
     def active(self, rates, batch_size=None):
         """Which blocks are active in the step for these rates.
