@@ -7,6 +7,7 @@ import sys
 
 from tqdm import tqdm
 
+from batch.files import write_text
 from research.metrics import read_metrics
 
 LINES = 15  # seconds from one line to the next in a log file; the first ones come earlier
@@ -114,13 +115,11 @@ class MetricsLog(Callback):
         self.path = pathlib.Path(path)
         if self.path.exists():
             lines = [line for line in read_metrics(self.path) if line["iteration"] <= made]
-            rewritten = self.path.with_name(f"new-{self.path.name}")
-            rewritten.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            rewritten.replace(self.path)
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def on_test_end(self, run, logs):
         """Write one line, and see it to the disk."""
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(logs) + "\n")
             file.flush()
             os.fsync(file.fileno())

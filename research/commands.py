@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import pathlib
 
+from batch.files import replacing
 from research import results
 from research.merging import together
 from research.methods.options import SHARED, SPACING, STEPS
@@ -88,7 +89,8 @@ def train(options):
         record = _recorded(named, costs, base.iterations)
         _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
         results.save(folder, [history], settings, _environment(threads), **record)
-        network.save(folder / f"{options.save_weights or 'model'}.keras")
+        with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
+            network.save(new)
     split = "validation" if options.validate == "val" else "test"
     print(
         f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "

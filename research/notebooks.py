@@ -45,7 +45,9 @@ def run_notebooks(folder, notebooks=None):
 
 def _convert(notebook, folder, kind, *options):
     command = [sys.executable, "-m", "nbconvert", "--to", kind, "--output-dir", str(folder)]
-    done = subprocess.run([*command, *options, str(notebook)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *options, str(notebook)], capture_output=True, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise NotebookError(f"{notebook.name}: {lines[-1]}")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from batch.files import replacing, write_text
 from batch.runtime import set_threads
 from research.environment import describe
 
@@ -146,10 +147,11 @@ def _machine(threads):
 def _write(tables, machine, folder):
     whole = pd.concat([table.assign(suite=name) for name, table in tables.items()])
     whole = whole[["suite", *COLUMNS]]
-    whole.assign(**machine).to_csv(folder / "bench.csv", index=False)
+    with replacing(folder / "bench.csv") as new:
+        whole.assign(**machine).to_csv(new, index=False)
     values = ", ".join(f"{name} {value}" for name, value in machine.items())
     lines = [f"Measured in turn on {values}.", "", *_markdown(whole)]
-    (folder / "bench.md").write_text("\n".join(lines) + "\n")
+    write_text(folder / "bench.md", "\n".join(lines) + "\n")
 
 
 def _markdown(table):
