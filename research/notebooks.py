@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+from research.console import say
+
 NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
 LAST_OF_BARS = "--CoalesceStreamsPreprocessor.enabled=True"  # progress bars as they end
 
@@ -34,7 +36,7 @@ def run_notebooks(folder, notebooks=None):
     """
     written = []
     for notebook in notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
-        print(f"Running {notebook.name}", flush=True)
+        say(f"Running {notebook.name}")
         _convert(notebook, folder, "notebook", "--execute", "--ExecutePreprocessor.timeout=-1")
         executed = pathlib.Path(folder) / notebook.name
         _convert(executed, folder, "notebook", LAST_OF_BARS)

@@ -1,10 +1,12 @@
 """Figures, and one self-contained HTML page: settings, table, and what it says in words."""
 
 import base64
+import contextlib
 import io
 import pathlib
 
 import jinja2
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -20,6 +22,15 @@ WINDOW = 20  # iterations that the curves are averaged over
 DOTS_PER_INCH = 150
 
 
+@contextlib.contextmanager
+def _default_style():
+    """Within this context, matplotlib draws as it comes, whatever the style and matplotlibrc."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+@_default_style()
 def write_report(folder, histories, record):
     """Write `loss.png` and `report.html` into a folder.
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from batch.networks.layers import batch_norm, build_in_order, convolution
+from batch.networks.layers import LAYOUT, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
@@ -69,10 +69,11 @@ class ConvolutionBlock(keras.layers.Layer):
         self.normalization = batch_norm(dtype, epsilon)
         # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
-        self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
+        common = {"data_format": LAYOUT, "dtype": dtype}
+        self.padding = keras.layers.ZeroPadding2D(margin, **common) if margin else None
         self.pool = None
         if pool_size > 1:
-            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
+            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, **common)
 
     def build(self, input_shape):
         build_in_order((self.convolution, self.normalization), input_shape)
@@ -212,7 +213,7 @@ class Classifier(keras.layers.Layer):
         self.config = {"classes": classes, "seed": seed, "normalize": normalize}
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
-        self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
+        self.pool = keras.layers.GlobalAveragePooling2D(data_format=LAYOUT, dtype="float32")
         self.dense = keras.layers.Dense(
             classes, kernel_initializer=keras.initializers.HeNormal(seed=seed), dtype="float32"
         )

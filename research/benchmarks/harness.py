@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from batch.files import replacing, write_text
 from batch.runtime import set_threads
+from research.console import say
 from research.environment import describe
 
 TURNS = 5  # whose quartiles say something
@@ -127,13 +128,13 @@ def run_suites(names, repetitions, batch_size, threads, folder):
         Where the files are written, again after each suite.
     """
     machine = _machine(set_threads(threads))
-    print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
+    say(", ".join(f"{key} {value}" for key, value in machine.items()))
     tables = {}
     for name in names:
         suite = importlib.import_module(f"research.benchmarks.{name}")
         tables[name] = pd.DataFrame(suite.measure(repetitions, batch_size), columns=COLUMNS)
-        print(f"\n{name}: {suite.__doc__.strip()}\n")
-        print(tables[name].to_string(index=False), flush=True)
+        say(f"\n{name}: {(suite.__doc__ or '').strip()}\n")  # none under python -OO
+        say(tables[name].to_string(index=False))
         _write(tables, machine, pathlib.Path(folder))
 
 
