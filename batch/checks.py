@@ -50,7 +50,7 @@ def share(name, value, zero=False):
 def one_of(name, value, allowed):
     """The value, if it is one of those allowed; otherwise a ValueError."""
     if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}")
+        raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}")
     return value
 
 

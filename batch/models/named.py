@@ -2,8 +2,8 @@
 
 from typing import ClassVar
 
-from batch.models.tf_model import TFModel
 from batch.checks import one_of
+from batch.models.tf_model import TFModel
 from batch.networks.densenet import densenet
 from batch.networks.efficientnet import efficientnet_lite0
 from batch.networks.from_torch import from_torch, imagenet_weights

@@ -275,6 +275,4 @@ class Classifier(keras.layers.Layer):
 def _dense(units, seed, activation=None):
     """A dense layer with He initialization, in float32."""
     initializer = keras.initializers.HeNormal(seed=seed)
-    return keras.layers.Dense(
-        units, activation, kernel_initializer=initializer, dtype="float32"
-    )
+    return keras.layers.Dense(units, activation, kernel_initializer=initializer, dtype="float32")

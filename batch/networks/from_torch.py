@@ -124,6 +124,9 @@ def _pairs(layers, modules):
     fitting = [pairs for pairs in named if pairs and {name for _, name in pairs} == set(modules)]
     if fitting:
         return fitting[0]
+    named = [pairs for pairs in named if pairs]  # programs of this kind of network
+    if not named:
+        raise ValueError("The network is of no kind that PyTorch programs are known of.")
     closest = max(named, key=lambda pairs: len({name for _, name in pairs} & set(modules)))
     names = {name for _, name in closest}
     missing, more = sorted(names - set(modules)), sorted(set(modules) - names)
@@ -277,9 +280,9 @@ def _densenet(dense, transition, *, start, norm, conv, end, classifier):
 
 
 def _efficientnet_lite(layers):
-    stem, *blocks, head, classifier = layers
-    if not all(isinstance(block, LinearBottleneck) for block in blocks):
+    if not isinstance(layers[1], LinearBottleneck):
         return
+    stem, *blocks, head, classifier = layers
     yield from ((stem.convolution, "_conv_stem"), (stem.normalization, "_bn0"))
     for number, block in enumerate(blocks):
         names = ("expand", "depthwise", "project")[-len(block.convolutions) :]
