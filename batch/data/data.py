@@ -87,7 +87,7 @@ def load_data(source="digits"):
 
 def is_local(name):
     """Whether a data set can be loaded by its name without the network."""
-    cached = pathlib.Path.home() / ".keras" / "datasets" / f"{name}.npz"
+    cached = pathlib.Path(os.path.expanduser("~"), ".keras", "datasets", f"{name}.npz")
     return name == "digits" or _local(name) is not None or cached.exists()
 
 

@@ -44,6 +44,24 @@ def check_policy_of_ours():
     )
 
 
+def check_defaults():
+    """Refuse settings under which Keras' own networks, peers in a benchmark, would be others.
+
+    Raises
+    ------
+    ValueError
+        If there are some; the message names them.
+    """
+    check_settings()
+    check_policy_of_ours()
+    layout = keras.config.image_data_format()
+    if layout != "channels_last":
+        raise ValueError(
+            "Networks of Keras' own are measured with its image_data_format 'channels_last' "
+            f"(keras.config.set_image_data_format, or keras.json). Received: {layout!r}"
+        )
+
+
 def _check_policy(allowed, what):
     policy = keras.config.dtype_policy().name
     if policy not in allowed:

@@ -127,7 +127,11 @@ def run_suites(names, repetitions, batch_size, threads, folder):
     folder : path
         Where the files are written, again after each suite.
     """
-    machine = _machine(set_threads(threads))
+    threads = set_threads(threads)
+    from batch.networks.keras_settings import check_defaults  # after the threads are set
+
+    check_defaults()
+    machine = _machine(threads)
     say(", ".join(f"{key} {value}" for key, value in machine.items()))
     tables = {}
     for name in names:
