@@ -216,7 +216,8 @@ class TFModel(BaseModel):
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
         loss, logits = self.trainer.step(examples)
-        return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
+        losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def predict(
@@ -236,16 +237,18 @@ class TFModel(BaseModel):
         images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
-            As in `train`; only accuracies and `loss` need them.
+            As in `train`; only accuracies and losses need them.
         loss_weights : array_like, optional
-            As in `train`; accuracies and `loss` are weighted by them.
+            As in `train`; accuracies and losses are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
-            - `loss`: mean loss
+            - `loss`: mean loss, and what layers add to it: penalties of weights and of outputs
+              (regularizers), `add_loss`
+            - `data_loss`: mean loss alone
             - `output_` and the name of a callable in the config's `output/ops`
 
         Returns
@@ -256,14 +259,13 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
-        logits = self.inference(examples)
-        return fetch(
-            fetches,
-            self.fetches,
-            logits,
-            examples=examples,
-            loss=lambda: mean(self.loss(labels_of(examples), logits), examples),
-        )
+        logits, added = self.inference(examples)
+
+        def data_loss():
+            return mean(self.loss(labels_of(examples), logits), examples)
+
+        losses = {"loss": lambda: data_loss() + added, "data_loss": data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def save(self, path):

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch.checks import one_of
+from batch.networks.added_losses import conditional
 
 RULES = ("linear", "uniform")
 MODES = ("batch", "sample")
@@ -120,7 +121,8 @@ class StochasticDepth(keras.layers.Layer):
         else:
             # Both sides of the conditional hold the shortcut. If it stood outside, its inputs would
             # get a second gradient from the conditional: zeros, whenever the branch is dropped.
-            outputs = tf.cond(
+            outputs = conditional(
+                self,
                 self._alive((), self.steps),
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),

@@ -5,6 +5,7 @@ import itertools
 import tensorflow as tf
 
 from batch.feature_cache.stores import as_features
+from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
 from batch.training.losses import weighted_mean
@@ -50,6 +51,9 @@ class Block:
         self.varies = bool(norms)
         self._train = _traced(layer, not inference_mode, frozen)
         self._infer = _traced(layer, False, norms)
+        self._penalty = list  # nothing
+        if regularized(layer):
+            self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
 
         def update(rate, gradients):
             if gradients:
@@ -63,24 +67,56 @@ class Block:
 
         self.update = tf.function(update, autograph=False)
 
-    def train(self, features):
-        """Its outputs while it is active."""
-        return self._train(tf.cast(features, self.layer.input.dtype))
+    @property
+    def adds_when_frozen(self):
+        """Whether it adds something to the loss that depends on its input, when it is frozen."""
+        return _adds(self._infer)
 
     def infer(self, features):
         """Its outputs while it is frozen."""
-        return self._infer(tf.cast(features, self.layer.input.dtype))
+        return self._frozen(features)[0]
 
     def forward(self, features, rate, is_active):
-        """The forward pass of the block; if `is_active` is None, its rate decides which."""
+        """The forward pass of the block; if `is_active` is None, its rate decides which.
+
+        Returns
+        -------
+        outputs : tensor
+        added : list of tensor
+            What it adds to the loss that depends on its input: one sum, or nothing.
+        """
         if is_active is None:
-            # If it is frozen, so are all blocks before it, and they need no gradient from it.
-            return tf.cond(
-                rate > 0,
-                lambda: self.train(features),
-                lambda: tf.stop_gradient(self.infer(features)),
-            )
-        return self.train(features) if is_active else self.infer(features)
+            return self._by_rate(features, rate)
+        return self._active(features) if is_active else self._frozen(features)
+
+    def weight_penalty(self, rate, is_active):
+        """What the penalties of its weights add to the loss: one sum, or nothing.
+
+        While the block is frozen, that has no gradient.
+        """
+        if is_active is None:
+            return [tf.where(rate > 0, sum_, tf.stop_gradient(sum_)) for sum_ in self._penalty()]
+        return self._penalty()
+
+    def _by_rate(self, features, rate):
+        nothing = [tf.zeros(())] if _adds(self._train) or _adds(self._infer) else []
+
+        def active():
+            outputs, added = self._active(features)
+            return outputs, added or nothing
+
+        def frozen():
+            # All blocks before it are frozen too, and they need no gradient from it.
+            outputs, added = tf.nest.map_structure(tf.stop_gradient, self._frozen(features))
+            return outputs, added or nothing
+
+        return tf.cond(rate > 0, active, frozen)
+
+    def _active(self, features):
+        return self._train(tf.cast(features, self.layer.input.dtype))
+
+    def _frozen(self, features):
+        return self._infer(tf.cast(features, self.layer.input.dtype))
 
     def learn(self, rate, gradients, is_active):
         """Update the weights; if `is_active` is None, only if the rate is above 0."""
@@ -91,14 +127,23 @@ class Block:
 
 
 def _traced(layer, training, by_batch):
-    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics."""
+    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics.
+
+    It returns the outputs, and what the layer adds to the loss as from `total`.
+    """
 
     def forward(features):
-        with batch_statistics(by_batch):
-            return run(layer, features, training)
+        with batch_statistics(by_batch), added_losses(layer) as losses:
+            outputs = run(layer, features, training)
+        return outputs, total(losses)
 
     entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
     return tf.function(forward, input_signature=[entry], autograph=False)
+
+
+def _adds(traced):
+    """Whether a function from `_traced` adds to the loss."""
+    return bool(traced.get_concrete_function().structured_outputs[1])
 
 
 class Steps:
@@ -151,8 +196,9 @@ class Steps:
         -------
         callable
             From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
-            iteration and, if `weighted`, weights `(n,)` to loss, logits and, with `norms`, the
-            norms of the blocks' gradients `(blocks + 1,)`. It takes them by position only.
+            iteration and, if `weighted`, weights `(n,)` to loss, logits and a dict. This has the
+            `data_loss` if layers add to it, and with `norms` the `norms` of the blocks' gradients
+            `(blocks + 1,)`. It takes them by position only.
         """
 
         # With a default for the weights, TensorFlow would raise and catch an error in every call.
@@ -191,28 +237,29 @@ class Steps:
         """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
         prefix = leading(active)
-        for block, _, _ in blocks[start:prefix]:
-            features = block.infer(features)
+        features, added = _forward(blocks[start:prefix], features)
         learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
         variables = [block.variables for block, _, _ in learning]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # The input's gradient is not needed, but it is watched: so the first active block
             # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
             tape.watch([features, variables])
-            for block, rate, is_active in blocks[prefix:]:
-                features = block.forward(features, rate, is_active)
+            features, more = _forward(blocks[prefix:], features)
             logits = tf.cast(features, tf.float32)
-            loss = weighted_mean(self._losses(labels, logits), weights)
+            data_loss = weighted_mean(self._losses(labels, logits), weights)
+            added += [*more, *_weight_penalties(blocks)]
+            loss = tf.add_n([data_loss, *added]) if added else data_loss
         gradients = tape.gradient(loss, variables)
         for (block, rate, is_active), gradient in zip(learning, self._clipped(gradients)):
             block.learn(rate, gradient, is_active)
-        if not self._norms:
-            return loss, logits
-        norms = {
-            id(block): tf.linalg.global_norm(of_block)
-            for (block, _, _), of_block in zip(learning, gradients)
-        }
-        return loss, logits, tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+        returned = {"data_loss": data_loss} if added else {}
+        if self._norms:
+            norms = {
+                id(block): tf.linalg.global_norm(of_block)
+                for (block, _, _), of_block in zip(learning, gradients)
+            }
+            returned["norms"] = tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+        return loss, logits, returned
 
     def _clipped(self, gradients):
         """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
@@ -220,6 +267,19 @@ class Steps:
             return gradients
         flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
         return tf.nest.pack_sequence_as(gradients, flat)
+
+
+def _forward(blocks, features):
+    """What some blocks, each with its rate and whether it is active, give and add to the loss."""
+    added = []
+    for block, rate, is_active in blocks:
+        features, more = block.forward(features, rate, is_active)
+        added += more
+    return features, added
+
+
+def _weight_penalties(blocks):
+    return [penalty for block, *state in blocks for penalty in block.weight_penalty(*state)]
 
 
 def step_key(images, active, *, weighted, start):

@@ -70,6 +70,8 @@ class Trainer:
         and the state of a schedule that observes training.
     frozen : int
         Leading blocks that were frozen in the last step.
+    data_loss : float or None
+        The last step's loss without what layers added to it.
     rates : ndarray, shape (blocks + 1,), or None
         Rates of the last step, the classifier's last; 0 is frozen.
     plan : StagePlan
@@ -101,7 +103,7 @@ class Trainer:
             block_optimizer.build(layer.trainable_variables)
         self.iteration = 0
         self.frozen = 0
-        self.rates = None
+        self.data_loss = self.rates = None
         self.plan = StagePlan(schedule, network, [can_learn(layer) for layer in network.layers])
         blocks = [
             Block(
@@ -148,7 +150,7 @@ class Trainer:
         Returns
         -------
         loss : float
-            Their (weighted) mean loss, before the update.
+            Their (weighted) mean loss and what layers add to it, before the update.
         logits : tensor, shape (n, classes)
             What the network gave for them, in training mode.
 
@@ -162,10 +164,11 @@ class Trainer:
         active = self.plan.active(rates, len(examples))
         left = self.plan.stage_end(self.iteration) - self.iteration
         prefix = self.cache.features(examples, leading(active), left)
-        loss, logits, norms = self._run(examples, active, rates, prefix=prefix)
+        loss, logits, more = self._run(examples, active, rates, prefix=prefix)
         self._check(loss, rates)
-        if norms is not None:
-            self.schedule.observe(self.iteration, norms[:-1])
+        if "norms" in more:
+            self.schedule.observe(self.iteration, more["norms"][:-1])
+        self.data_loss = float(more.get("data_loss", loss))
         self.rates = rates
         self.frozen = leading_frozen(rates[:-1])
         self._last_loss = loss
@@ -185,8 +188,8 @@ class Trainer:
         -------
         loss : float
         logits : tensor, shape (n, classes)
-        norms : ndarray, shape (blocks + 1,), or None
-            Of the blocks' gradients, if the schedule observes training.
+        more : dict of ndarray
+            What else the step returned (`Steps.compiled`).
         """
         start, features, rows = prefix
         weights = []
@@ -200,8 +203,8 @@ class Trainer:
             *(tf.constant(rates, tf.float32), tf.constant(self.iteration), *weights),
         )
         with deterministic_on_gpus():
-            loss, logits, *norms = step(*arguments)
-        return float(loss), logits, norms[0].numpy() if norms else None
+            loss, logits, more = step(*arguments)
+        return float(loss), logits, {name: value.numpy() for name, value in more.items()}
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):
