@@ -36,9 +36,12 @@ def added_losses(layer):
 
 def regularized(layer):
     """The weights in a layer that have a regularizer, frozen ones included."""
-    parts = layer._flatten_layers()  # noqa: SLF001
-    # `trainable_weights` lacks those of frozen layers.
-    weights = [weight for part in parts for weight in part._trainable_variables]  # noqa: SLF001
+    weights = [
+        weight
+        for part in layer._flatten_layers()  # noqa: SLF001
+        for weight in part._trainable_variables  # noqa: SLF001 `trainable_weights` lacks frozen ones
+        if weight.trainable or not part.trainable
+    ]
     each_once = {id(weight): weight for weight in weights if weight.regularizer is not None}
     return list(each_once.values())
 
