@@ -113,7 +113,7 @@ def mean(values, examples):
 
 
 def _among_top(logits, labels, count):
-    """Whether each label is among the classes of the largest logits; ties as `argmax` breaks them."""
+    """Whether each label is among the classes of the largest logits; ties as in `argmax`."""
     likeliest = tf.math.top_k(logits, min(count, logits.shape[-1])).indices
     return tf.reduce_any(tf.cast(likeliest, labels.dtype) == labels[:, None], axis=-1)
 
