@@ -63,8 +63,9 @@ class TFModel(BaseModel):
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
-          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
-          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+          a Keras loss, `(name, arguments)`, a Keras loss, or a callable from labels `(n,)`, one-hot
+          `(n, classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`
+          (`batch.training.losses.make_loss`). What layers add is added to their mean.
         - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
           the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
           one.
