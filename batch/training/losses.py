@@ -93,7 +93,7 @@ def compiled_loss(loss, logits):
         compiled.get_concrete_function()
     except Exception as error:
         raise ValueError(f"{expected} It raised {type(error).__name__}: {error}") from error
-    if shape.rank and (shape[0] != count or count in shape[1:]):
+    if shape.num_elements() not in (None, 1) and (shape[0] != count or count in shape[1:]):
         raise ValueError(f"{expected} Received: shape {shape} for {count} examples")
     return compiled
 
