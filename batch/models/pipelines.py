@@ -67,10 +67,10 @@ def batch_rows(batch, count, arrays="images"):
     received = _no_rows(batch._dataset, count)  # noqa: SLF001
     if received:
         raise ValueError(
-            f"Arrays are read by the index of the dataset, which must be of rows of the {count} "
-            f"{arrays}, 0 … {count - 1}. Received: {received}. Make a dataset of the rows, as "
-            f"Dataset(len({arrays}), ResBatch), and batches from it; or leave the arrays out: "
-            "actions take the components of the batch, whatever its index."
+            f"An action reads arrays by the index of the dataset, which must be of rows of the "
+            f"{count} {arrays}, 0 … {count - 1}. Received: {received}. Give arrays with a row for "
+            "each number of the index; or make the batches from a Dataset(len(images), ResBatch); "
+            "or give no arrays: an action then takes the components of the batch."
         )
     return row_numbers(batch.indices, count)
 
