@@ -46,7 +46,10 @@ def _add_network_options(group):
     group.add_argument("--compression", type=share, metavar="θ", help="of densenet (default: 0.5)")
     group.add_argument("--widen-factor", type=count, metavar="K", help="of wideresnet (default: 2)")
     group.add_argument(
-        "--dropout", type=probability, metavar="P", help="of wideresnet (default: 0)"
+        "--dropout",
+        type=probability,
+        metavar="P",
+        help="of wideresnet (default: 0), efficientnetlite0 (0.2)",
     )
     group.add_argument(
         "--block",
