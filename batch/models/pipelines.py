@@ -67,7 +67,7 @@ def batch_rows(batch, count, arrays="images"):
     received = _no_rows(batch._dataset, count)  # noqa: SLF001
     if received:
         raise ValueError(
-            f"An action reads arrays by the index of the dataset, which must be of rows of the "
+            "An action reads arrays by the index of the dataset, which must be of rows of the "
             f"{count} {arrays}, 0 … {count - 1}. Received: {received}. Give arrays with a row for "
             "each number of the index; or make the batches from a Dataset(len(images), ResBatch); "
             "or give no arrays: an action then takes the components of the batch."
@@ -92,6 +92,7 @@ def _no_rows(dataset, count):
         return f"a {kind} of {index.dtype}, {index[:2].tolist()} …"
     if index.min() < 0 or index.max() >= count:
         return f"a {kind} of {index.min()} … {index.max()}"
+    index = index.astype(np.int64)
     if index.max() + 1 < len(index) == count and not index[np.diff(index, prepend=-1) != 1].any():
         return f"a {kind} that counts from 0 several times, as where indices were joined"
     return None

@@ -91,6 +91,10 @@ OTHERS = {
     "numbers from 1": (lambda: of(DatasetIndex(np.arange(1, 61))), "DatasetIndex of 1 … 60"),
     "large numbers": (lambda: of(DatasetIndex(np.array([3, 2**63], np.uint64))), f"… {2**63}"),
     "joined": (lambda: of(DatasetIndex(20) + DatasetIndex(40)), "from 0 several times"),
+    "joined bytes": (
+        lambda: of(DatasetIndex(np.tile(np.arange(30, dtype=np.uint8), 2))),
+        "from 0 several times",
+    ),
     "more than there are": (lambda: of(70), "DatasetIndex of 0 … 69"),
 }
 

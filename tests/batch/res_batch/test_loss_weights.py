@@ -92,5 +92,5 @@ def test_weights_of_another_dataset_are_refused(dataset, config, examples, weigh
     with pytest.raises(ValueError, match=message):
         steps(pipeline)
     too_short = dataset.p.add_loss_weights(np.ones(3))
-    with pytest.raises(ValueError, match="rows of the 3 loss_weights, 0 … 2. Received: a D"):
+    with pytest.raises(ValueError, match=r"rows of the 3 loss_weights, 0 … 2\. Received: a D"):
         too_short.next_batch(20, shuffle=2)
