@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-PART = 2**24  # bytes of an array that are copied at a time
+PART = 2**24  # bytes that are copied at a time, of an array whose rows do not lie in one piece
 
 _placed = {}  # (id of an array, …) → Placed
 _lock = threading.Lock()  # models in several threads may take the same array
@@ -18,7 +18,7 @@ def place_once(array, make, rows=None, *key):
     Parameters
     ----------
     array : array_like, shape (N, …)
-        Only what is made of an ndarray is kept, as long as that lives.
+        Only what is made of an ndarray of values is kept, as long as that lives.
     make : callable
         From an ndarray to a tensor of its values.
     rows : ndarray of int, shape (n,), optional
@@ -27,7 +27,7 @@ def place_once(array, make, rows=None, *key):
     *key
         What distinguishes `make` from other functions that take the same array.
     """
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or array.dtype.hasobject:
         return make(np.asarray(array))
     slot = id(array), *key
     with _lock:
@@ -65,10 +65,11 @@ class Placed:
 def _checksums(array, rows=None):
     """A checksum of each row, shape (n,), whatever the array's type and layout in memory."""
     rows = np.arange(len(array)) if rows is None else rows
-    size = max(array[:1].nbytes, 1)
-    step = max(PART // size, 1)
-    sums = []
-    for at in range(0, len(rows), step):
-        values = memoryview(array[rows[at : at + step]].tobytes())
-        sums += [zlib.crc32(values[row : row + size]) for row in range(0, len(values), size)]
-    return np.array(sums, np.uint32)
+    size = array[:1].nbytes
+    if array.flags.c_contiguous:
+        values = memoryview(np.asarray(array).reshape(-1).view(np.uint8))
+        starts = (rows * size).tolist()
+        return np.array([zlib.crc32(values[at : at + size]) for at in starts], np.uint32)
+    step = max(PART // max(size, 1), 1)
+    parts = (rows[at : at + step] for at in range(0, len(rows), step))
+    return np.concatenate([_checksums(np.ascontiguousarray(array[part])) for part in parts])

@@ -67,7 +67,7 @@ def test_an_array_of_another_form_is_another():
 
 
 def test_large_rows_are_read_in_parts(monkeypatch):
-    array = np.zeros((7, 10))
+    array = np.zeros((7, 10), order="F")
     monkeypatch.setattr(placed, "PART", 2 * array[0].nbytes)
     first = place_once(array, np.copy)
     array[6, 9] = 1
@@ -82,6 +82,13 @@ def test_what_is_no_array_is_always_made_anew(make):
     changed = [[[9, 9], [9, 9]], *VALUES[1:].tolist()]
     given = given.assign(changed) if make is tf.Variable else make(changed)
     assert place_once(given, np.copy, ROWS)[0, 0, 0] == 9
+
+
+def test_objects_are_always_made_anew():
+    array = np.array([[1], [2]], object)
+    place_once(array, np.copy)
+    array[0, 0] = 9
+    assert place_once(array, np.copy)[0, 0] == 9
 
 
 def test_nothing_is_kept_of_an_array_that_is_gone():
