@@ -3,7 +3,7 @@
 import keras
 
 from batch.checks import one_of
-from batch.networks.layers import batch_norm, build_in_order, convolution
+from batch.networks.layers import LAYOUT, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
@@ -81,10 +81,11 @@ class ConvolutionBlock(keras.layers.Layer):
         self.normalization = batch_norm(dtype, epsilon) if normalize else None
         # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
-        self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
+        common = {"data_format": LAYOUT, "dtype": dtype}
+        self.padding = keras.layers.ZeroPadding2D(margin, **common) if margin else None
         self.pool = None
         if pool_size > 1:
-            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
+            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, **common)
 
     def build(self, input_shape):
         layers = (self.convolution, self.normalization)
@@ -243,7 +244,7 @@ class Classifier(keras.layers.Layer):
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
         pool = keras.layers.Flatten if hidden else keras.layers.GlobalAveragePooling2D
-        self.pool = pool(dtype="float32")
+        self.pool = pool(data_format=LAYOUT, dtype="float32")
         self.hidden = [
             _dense(units, None if seed is None else seed + number, "relu")
             for number, units in enumerate(hidden, 1)

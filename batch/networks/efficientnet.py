@@ -3,7 +3,14 @@
 import keras
 
 from batch.networks.blocks import Classifier, ConvolutionBlock
-from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
+from batch.networks.layers import (
+    LAYOUT,
+    batch_norm,
+    build_in_order,
+    convolution,
+    make_seeds,
+    sequence,
+)
 
 EPSILON = 1e-3
 IMAGENET = {  # what `normalize` takes for the published weights
@@ -60,6 +67,7 @@ class LinearBottleneck(keras.layers.Layer):
                 self.config["strides"],
                 padding="same",
                 use_bias=False,
+                data_format=LAYOUT,
                 depthwise_initializer=keras.initializers.VarianceScaling(
                     # Of one input channel for each output channel: 2/k², as for a convolution.
                     2.0 * input_shape[-1] * expansion,
