@@ -136,6 +136,7 @@ def make_loss(spec, one_hot=False):
     loss = _by_name(name, arguments, spec) if named or isinstance(spec, str) else _by_itself(spec)
     kind = None
     if isinstance(loss, keras.losses.Loss):
+        _check_means(loss)
         kind = _checked_kind(loss)
         loss = _of_examples(loss)
     if kind in OF_PROBABILITIES:
@@ -147,7 +148,7 @@ def make_loss(spec, one_hot=False):
 def _by_name(name, arguments, spec):
     """A Keras loss object from the name of a class or function."""
     maker = _maker(name)
-    if maker is None:
+    if maker is None or not isinstance(arguments, dict):
         _refuse(spec)
     takes = inspect.signature(maker).parameters
     unknown = [key for key in arguments if key not in takes]
@@ -193,8 +194,8 @@ def _refuse(spec):
     )
 
 
-def _checked_kind(loss):
-    """The name of the Keras function that a loss computes; None for one of the user's own."""
+def _check_means(loss):
+    """Refuse a loss whose own mean over examples would be another than that of a step."""
     name = type(loss).__name__
     if loss.reduction not in MEANS:
         raise ValueError(
@@ -206,12 +207,16 @@ def _checked_kind(loss):
             f"loss: the dtype of {name} must be float32 or float64, since losses are never less "
             f"precise. Received: {loss.dtype!r}"
         )
+
+
+def _checked_kind(loss):
+    """The name of the Keras function that a loss computes; None for one of the user's own."""
     function = getattr(loss, "fn", None)
     if not _is_of_keras(function):
         return None
     if function is keras.losses.ctc:
         raise ValueError("loss: CTC compares sequences, and the network gives one row of logits.")
-    name = function.__name__ if type(loss) is FunctionLoss else name
+    name = (function if type(loss) is FunctionLoss else type(loss)).__name__
     try:
         given = inspect.signature(function).bind(None, None, **loss._fn_kwargs)  # noqa: SLF001
     except TypeError as error:
@@ -227,6 +232,8 @@ def _checked_kind(loss):
 
 def _of_examples(loss):
     """A Keras loss as a function to the loss of each example, where it does not compare them."""
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        return loss  # of the user's own, which takes the mean itself
 
     def of_examples(labels, logits):
         labels, logits = tf.cast(labels, loss.dtype), tf.cast(logits, loss.dtype)

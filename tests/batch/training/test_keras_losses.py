@@ -129,7 +129,11 @@ class Quadratic(keras.losses.Loss):
 
 
 def test_objects_of_the_users_own():
-    made = [ours(spec, one_hot=True) for spec in (Quadratic(), Quadratic)]
+    class Calling(keras.losses.Loss):
+        def __call__(self, labels, logits, sample_weight=None):
+            return tf.reduce_mean((logits - labels) ** 2)
+
+    made = [ours(spec, one_hot=True) for spec in (Quadratic(), Quadratic, Calling())]
     check(stock("mse", "mean_squared_error"), *made)
 
 
@@ -193,6 +197,7 @@ GIVES = r"must take labels \(n,\) and logits \(n, 3\) and give losses \(n,\), or
         ),
         (("get", {}), "loss must be"),
         ("Loss", "loss must be"),
+        (("mse", 3), "loss must be"),
         (CCE(from_logits=True, axis=0), GIVES + r"Received: shape \(3,\) for 8 examples"),
         (keras.losses.CosineSimilarity(axis=0), GIVES + r"Received: shape \(3,\)"),
         (keras.losses.Dice(axis=0), GIVES + r"Received: shape \(3,\)"),
