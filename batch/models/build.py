@@ -10,9 +10,11 @@ from batch.models.fetches import make_fetches
 from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
-from batch.models.network import STOCHASTIC, make_network, with_own_layers
+from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
 from batch.networks.copies import copied
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
+from batch.networks.remake import own_classes
+from batch.networks.stochastic_depth import StochasticDepth
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -128,7 +130,7 @@ def reopen(model, path, config):
     ValueError
         If the file is not one of ours, or the config would change its network.
     """
-    network, saved, left_out, state = read_model(path)
+    network, saved, left_out, state = read_model(path, _given_classes(config))
     missing = [key for key in left_out if key not in config]
     if missing:
         raise ValueError(
@@ -144,6 +146,9 @@ def reopen(model, path, config):
         )
     if "network" in saved:  # `TFModel.reset` begins from it
         saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
+        for layer in saved["network"]:
+            if isinstance(layer, StochasticDepth):
+                layer.steps.assign(0)
     if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
@@ -152,6 +157,17 @@ def reopen(model, path, config):
     now = [frozen_names(layer) for layer in network.layers]
     changed = [block for block, names in enumerate(now) if names != frozen[block]]
     return parts, state, changed
+
+
+def _given_classes(config):
+    """The user's own classes in the network of a config, which a file may hold too."""
+    given = [config[key] for key in ("network", "base") if config.get(key) is not None]
+    return own_classes(
+        layer
+        for source in given
+        if not isinstance(source, (str, os.PathLike))
+        for layer in read_layers(source)
+    )
 
 
 def _is_source(key, value):

@@ -1,0 +1,174 @@
+"""The state of layers that is not in their configs: from a layer to its copy."""
+
+import tempfile
+
+import keras
+
+from batch.networks.freeze_by_name import set_trainable
+
+
+def pairs(layer, twin):
+    """A layer and its copy, and all layers within, each with its copy; outer ones first.
+
+    Where the layer is not built, its copy may hold more layers: those that building makes.
+
+    Raises
+    ------
+    ValueError
+        If the copy lacks a layer.
+    """
+    yield layer, twin
+    inner, made = _children(layer), _children(twin)
+    if len(inner) > len(made) or (layer.built and len(inner) < len(made)):
+        raise ValueError(
+            f"{layer.name} can't be copied: its config makes {len(made)} layers within it, and it "
+            f"has {len(inner)}. One that it has twice, or was given later, is not in its config."
+        )
+    for part, twin_part in zip(inner, made):
+        yield from pairs(part, twin_part)
+
+
+def _children(layer):
+    inner = layer._layers  # noqa: SLF001 in the order in which the layer got them
+    return [part for part in inner if not isinstance(part, keras.layers.InputLayer)]
+
+
+def own_variables(layer):
+    """The weights of a layer without those of the layers within it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]  # noqa: SLF001
+
+
+def refuse_shared(blocks, twins=None):
+    """Refuse blocks that have a layer or a weight in common: each would train its own.
+
+    Parameters
+    ----------
+    blocks : sequence of keras.layers.Layer
+    twins : sequence of keras.layers.Layer, optional
+        Their copies, built: they tell whether a layer that is not built has weights.
+
+    Raises
+    ------
+    ValueError
+        If there is one; it names the layer.
+    """
+    owners = {}
+    for number, (block, twin) in enumerate(zip(blocks, twins or blocks)):
+        for part, twin_part in pairs(block, twin):
+            layer = [part] if own_variables(twin_part) else []
+            for thing in (*layer, *own_variables(part)):
+                if owners.setdefault(id(thing), number) != number:
+                    raise ValueError(
+                        f"{part.name} is used in several blocks, and blocks share no weights: let "
+                        "one block hold all of its uses."
+                    )
+
+
+def copy_state(layer, twin, shape, trainable=False):
+    """Give a copy the state of the original: weights, what was adapted, what is trainable.
+
+    Parameters
+    ----------
+    layer, twin : keras.layers.Layer
+        The original and its copy, which is built.
+    shape : tuple of int
+        Of an image, for the message.
+    trainable : bool
+        Make all of the copy trainable.
+
+    Raises
+    ------
+    ValueError
+        If the copy can't have it.
+    """
+    forth, back = {}, {}
+    for part, twin_part in pairs(layer, twin):
+        variables = _paired(part, twin_part, shape)
+        for thing, made in ((part, twin_part), *variables):
+            if forth.setdefault(id(thing), made) is not made or (
+                back.setdefault(id(made), thing) is not thing
+            ):
+                raise ValueError(
+                    f"{part.name} has a weight in common with another layer in {layer.name}, and a "
+                    "copy made from its config has not: let the class of the block share it."
+                )
+        twin_part.name = part.name
+        set_trainable(twin_part, trainable or part.trainable)
+        _copy_own_state(part, twin_part, variables)
+        if part.trainable and not trainable:
+            for variable, made in variables:
+                made.trainable = variable.trainable
+
+
+def _paired(part, twin, shape):
+    """The weights of a layer and those of its copy, by name where names tell them apart."""
+    given, made = own_variables(part), own_variables(twin)
+    if not given:
+        return []  # not built, or without weights
+    names = [variable.name for variable in given]
+    if len(set(names)) == len(names) and set(names) == {variable.name for variable in made}:
+        by_name = {variable.name: variable for variable in made}
+        made = [by_name[name] for name in names]
+    shapes = [[tuple(variable.shape) for variable in variables] for variables in (given, made)]
+    if len(given) != len(made):
+        raise ValueError(
+            f"{part.name} can't be copied: its config makes {len(made)} weights of its own, and it "
+            f"has {len(given)}: {', '.join(names)}"
+        )
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{part.name} was made for other images than those of shape {shape}: its weights have "
+            f"shapes {shapes[0]}, and for these images {shapes[1]}"
+        )
+    return list(zip(given, made))
+
+
+def _copy_own_state(part, twin, variables):
+    """Copy what a layer saves, and then its weights as they are: LoRA, for one, merges its own."""
+    store = {}
+    if type(part).load_own_variables is not keras.layers.Layer.load_own_variables:
+        part.save_own_variables(store)
+    if store:
+        twin.load_own_variables(
+            {key: keras.ops.convert_to_numpy(value) for key, value in store.items()}
+        )
+    for variable, made in variables:
+        made.assign(variable)
+    if hasattr(part, "save_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            part.save_assets(folder)
+            twin.load_assets(folder)
+    if getattr(part, "lora_enabled", False):
+        twin.lora_alpha = part.lora_alpha
+
+
+def lora_state(network):
+    """What Keras' file of a network does not keep apart: the weights and the scales of LoRA.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+
+    Returns
+    -------
+    dict from str to ndarray
+        For `set_lora_state`.
+    """
+    state = {}
+    for number, layer in _with_lora(network):
+        state[f"{number}/alpha"] = layer.lora_alpha
+        state |= {f"{number}/{weight.name}": weight.numpy() for weight in own_variables(layer)}
+    return state
+
+
+def set_lora_state(network, state):
+    """Give a network that was read from a file what `lora_state` gave of it."""
+    for number, layer in _with_lora(network):
+        layer.lora_alpha = state[f"{number}/alpha"].item()
+        for weight in own_variables(layer):
+            weight.assign(state[f"{number}/{weight.name}"])
+
+
+def _with_lora(network):
+    layers = enumerate(network._flatten_layers())  # noqa: SLF001
+    return [(number, layer) for number, layer in layers if getattr(layer, "lora_enabled", False)]
