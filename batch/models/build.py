@@ -11,7 +11,6 @@ from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
-from batch.networks.copies import copied
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
 from batch.networks.remake import own_classes
 from batch.networks.stochastic_depth import StochasticDepth
@@ -144,16 +143,15 @@ def reopen(model, path, config):
             f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
             f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
         )
-    if "network" in saved:  # `TFModel.reset` begins from it
-        saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
-        for layer in saved["network"]:
-            if isinstance(layer, StochasticDepth):
-                layer.steps.assign(0)
     if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
     parts = build(model, {**saved, **config}, network)
+    if "network" in saved and "network" not in config:
+        for layer in parts.config["network"]:  # `TFModel.reset` begins from them
+            if isinstance(layer, StochasticDepth):
+                layer.steps.assign(0)
     now = [frozen_names(layer) for layer in network.layers]
     changed = [block for block, names in enumerate(now) if names != frozen[block]]
     return parts, state, changed

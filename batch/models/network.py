@@ -7,7 +7,7 @@ import keras
 
 from batch.models.model_file import read_model
 from batch.models.network_file import read_keras_file
-from batch.networks.copies import copied, with_new_classifier
+from batch.networks.copies import copied, kept, with_new_classifier
 from batch.networks.stochastic_depth import with_stochastic_depth
 
 STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
@@ -36,7 +36,7 @@ def with_own_layers(config, inputs):
         return config
     seed, is_base = config.get("seed", 0), given == ["base"]
     layers = read_layers(config[given[0]])
-    layers = copied(layers, inputs.shape, trainable=is_base, seed=seed).layers
+    layers = kept(layers, inputs.shape, trainable=is_base, seed=seed)
     if is_base:
         layers = with_new_classifier(layers, inputs.classes, seed)
     _refuse_softmax(layers[-1])

@@ -90,7 +90,7 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
     _check_names(layers)
     with seeded(seed), keras.saving.custom_object_scope(own_classes(layers)):
         changes = [_mixed if precision == "bfloat16" else None] * (len(layers) - 1)
-        twins = [remade(layer, change) for layer, change in zip(layers, [*changes, None])]
+        twins = [remade(*pair) for pair in zip(layers, [*changes, None])]
         network = keras.Sequential([keras.Input(shape), *twins], name=name)
     if precision == "bfloat16":
         _check_bfloat16(network.layers[:-1])
@@ -103,6 +103,21 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
             twin.steps.assign(0)
     refuse_unequal(layers, twins, shape, BFLOAT16 if precision == "bfloat16" else 0.0)
     return network
+
+
+def kept(layers, shape, *, trainable=False, seed=0):
+    """Copies of layers that stay as these are now, for networks to be `copied` from later.
+
+    Where no layer has weights yet, neither have the copies: these come from the seed every time.
+    The parameters are those of `copied`.
+    """
+    if any(part.weights for layer in layers for part in layer._flatten_layers()):  # noqa: SLF001
+        return copied(layers, shape, trainable=trainable, seed=seed).layers
+    with keras.saving.custom_object_scope(own_classes(layers)):
+        twins = [remade(layer) for layer in layers]
+    for layer, twin in zip(layers, twins):
+        copy_state(layer, twin, shape, trainable)
+    return twins
 
 
 def _check_names(layers):
