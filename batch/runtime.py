@@ -14,6 +14,8 @@ import threading
 
 from batch.machine import processors
 
+_SEEDING = threading.RLock()  # two networks made at once would disturb each other's draws
+
 
 def set_globals(*, tensorflow=False, batchflow=False):
     """Change what can only be changed for the whole process; all such changes are made here.
@@ -104,9 +106,6 @@ def seeded(seed):
             random.setstate(plain)
             np.random.set_state(numpys)  # noqa: NPY002
             global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
-
-
-_SEEDING = threading.RLock()  # two networks made at once would disturb each other's draws
 
 
 @functools.cache

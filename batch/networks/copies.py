@@ -41,10 +41,15 @@ def with_new_classifier(layers, classes, seed=0):
             Classifier.from_config({**old.get_config(), "classes": classes, "seed": seed}),
         ]
     if type(old) is keras.layers.Dense:
-        initializer = keras.initializers.HeNormal(seed=seed)
-        changes = {"units": classes, "kernel_initializer": initializer, "activation": None}
+        changes = {
+            **{"units": classes, "kernel_initializer": keras.initializers.HeNormal(seed=seed)},
+            **{"activation": None, "lora_rank": None, "lora_alpha": None},
+        }
         config = {**old.get_config(), **changes}
-        return [*blocks, keras.layers.Dense.from_config(config)]
+        if old.quantization_mode:  # integers can't learn
+            config["dtype"] = old.dtype_policy.get_config()["source_name"]
+        with keras.saving.custom_object_scope(own_classes([old])):
+            return [*blocks, keras.layers.Dense.from_config(config)]
     raise ValueError(
         "A base must end in a Classifier or a dense layer, in whose place a new one comes; give "
         f"others as 'network', with a classifier of your own. Received: {type(old).__name__}"

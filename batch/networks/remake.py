@@ -46,7 +46,15 @@ def _remade(layer, change=None):
     # As Keras does to write it, and to read it. The layer is built later, for its new place.
     config = keras.saving.serialize_keras_object(layer)["config"]
     config = json.loads(json.dumps(config))
+    plain = type(layer).from_config.__func__ is keras.layers.Layer.from_config.__func__
+    arrays = [key for key, value in config.items() if plain and _is_array(value)]
+    if arrays:
+        raise TypeError(f"{arrays[0]} is an array in its config, and comes back as a dict.")
     return type(layer).from_config(config if change is None else change(config))
+
+
+def _is_array(value):
+    return isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
 
 
 def _first_line(error):
@@ -71,27 +79,30 @@ def own_classes(layers):
     Raises
     ------
     ValueError
-        If two have one name.
+        If two classes of layers have one name.
     """
-    known = {}
+    classes, others = {}, {}
     for part in (part for layer in layers for part in layer._flatten_layers()):  # noqa: SLF001
-        for value in _objects(part):
-            own = value if isinstance(value, types.FunctionType) else type(value)
-            if _is_unregistered(own) and known.setdefault(own.__name__, own) is not own:
-                raise ValueError(
-                    f"{part.name} uses one of two that are called {own.__name__}: give them names "
-                    "of their own, or @keras.saving.register_keras_serializable(package=…)."
-                )
-    return known
+        kind = type(part)
+        if _is_unregistered(kind) and classes.setdefault(kind.__name__, kind) is not kind:
+            raise ValueError(
+                f"{part.name} is of another class called {kind.__name__} than an earlier layer: "
+                "register them with @keras.saving.register_keras_serializable(package=…)."
+            )
+        for own in filter(_is_unregistered, _used(part)):
+            others.setdefault(own.__name__, set()).add(own)
+    unambiguous = {name: found.pop() for name, found in others.items() if len(found) == 1}
+    return {**unambiguous, **classes}
 
 
-def _objects(layer):
-    """A layer, and the functions and objects with a config that are its attributes."""
-    yield layer
+def _used(layer):
+    """Functions, and classes of objects with a config, that are attributes of a layer."""
     for name, value in vars(layer).items():
-        function = isinstance(value, types.FunctionType) and not hasattr(type(layer), name)
-        if function or hasattr(value, "get_config"):
-            yield value
+        if isinstance(value, types.FunctionType):
+            if not hasattr(type(layer), name):  # not one of its methods, which Keras wraps
+                yield value
+        elif hasattr(value, "get_config"):
+            yield type(value)
 
 
 def _is_unregistered(own):
