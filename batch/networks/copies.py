@@ -4,7 +4,7 @@ import keras
 
 from batch.networks.blocks import Classifier
 from batch.networks.equality import BFLOAT16, refuse_unequal
-from batch.networks.layer_state import copy_state, pairs, refuse_shared
+from batch.networks.layer_state import check_parts, copy_state, pairs, refuse_shared
 from batch.networks.remake import own_classes, remade
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.runtime import seeded
@@ -92,16 +92,17 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
     ValueError
         If a layer can't be copied, is used in several blocks, or its copy computes something else.
     """
-    _check_names(layers)
+    _check_blocks(layers)
     with seeded(seed), keras.saving.custom_object_scope(own_classes(layers)):
         changes = [_mixed if precision == "bfloat16" else None] * (len(layers) - 1)
         twins = [remade(*pair) for pair in zip(layers, [*changes, None])]
+        for layer, twin in zip(layers, twins):
+            check_parts(layer, twin)
         network = keras.Sequential([keras.Input(shape), *twins], name=name)
     if precision == "bfloat16":
         _check_bfloat16(network.layers[:-1])
     else:
         _check_policies(layers, twins)
-    refuse_shared(layers, twins)
     for layer, twin in zip(layers, twins):
         copy_state(layer, twin, shape, trainable)
         if isinstance(twin, StochasticDepth) and not twin.warm_up:
@@ -113,27 +114,35 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
 def kept(layers, shape, *, trainable=False, seed=0):
     """Copies of layers that stay as these are now, for networks to be `copied` from later.
 
-    Where no layer has weights yet, neither have the copies: these come from the seed every time.
-    The parameters are those of `copied`.
+    Where no layer has a state yet, neither have the copies: they are not built, and their weights
+    come from the seed every time. The parameters are those of `copied`.
     """
-    if any(part.weights for layer in layers for part in layer._flatten_layers()):  # noqa: SLF001
+    _check_blocks(layers)
+    parts = [part for layer in layers for part in layer._flatten_layers()]  # noqa: SLF001
+    if any(part.weights or (part.built and not _is_keras(part)) for part in parts):
         return copied(layers, shape, trainable=trainable, seed=seed).layers
     with keras.saving.custom_object_scope(own_classes(layers)):
         twins = [remade(layer) for layer in layers]
     for layer, twin in zip(layers, twins):
         copy_state(layer, twin, shape, trainable)
+    _check_policies(layers, twins)
     return twins
 
 
-def _check_names(layers):
-    """Refuse blocks of the same name, or one block that is given twice."""
+def _is_keras(layer):
+    return type(layer).__module__.startswith("keras.")
+
+
+def _check_blocks(layers):
+    """Refuse blocks of the same name, or with something in common."""
+    if len({id(layer) for layer in layers}) < len(layers):
+        twice = next(layer.name for number, layer in enumerate(layers) if layer in layers[:number])
+        raise ValueError(f"{twice} is given as several blocks: give each a layer of its own.")
     named = {}
     for layer in layers:
         if named.setdefault(layer.name, layer) is not layer:
             raise ValueError(f"Two blocks are called {layer.name}: give each a name of its own.")
-    if len(named) < len(layers):
-        twice = next(layer.name for layer in layers if layers.count(layer) > 1)
-        raise ValueError(f"{twice} is given as several blocks: give each a layer of its own.")
+    refuse_shared(layers)
 
 
 def _check_policies(layers, twins):

@@ -3,6 +3,7 @@
 import tempfile
 
 import keras
+import numpy as np
 
 from batch.networks.freeze_by_name import set_trainable
 
@@ -10,22 +11,29 @@ from batch.networks.freeze_by_name import set_trainable
 def pairs(layer, twin):
     """A layer and its copy, and all layers within, each with its copy; outer ones first.
 
-    Where the layer is not built, its copy may hold more layers: those that building makes.
+    Where one of the two is not built, the other may hold more layers: those that building makes.
 
     Raises
     ------
     ValueError
-        If the copy lacks a layer.
+        If the copy has other layers.
     """
     yield layer, twin
     inner, made = _children(layer), _children(twin)
-    if len(inner) > len(made) or (layer.built and len(inner) < len(made)):
+    fewer, more = len(inner) > len(made), len(inner) < len(made)
+    if (fewer and (twin.built or not layer.built)) or (more and (layer.built or not twin.built)):
         raise ValueError(
             f"{layer.name} can't be copied: its config makes {len(made)} layers within it, and it "
             f"has {len(inner)}. One that it has twice, or was given later, is not in its config."
         )
     for part, twin_part in zip(inner, made):
         yield from pairs(part, twin_part)
+
+
+def check_parts(layer, twin):
+    """Refuse a copy that has other layers within it, as `pairs` does."""
+    for _ in pairs(layer, twin):
+        pass
 
 
 def _children(layer):
@@ -38,14 +46,10 @@ def own_variables(layer):
     return [*layer._trainable_variables, *layer._non_trainable_variables]  # noqa: SLF001
 
 
-def refuse_shared(blocks, twins=None):
+def refuse_shared(blocks):
     """Refuse blocks that have a layer or a weight in common: each would train its own.
 
-    Parameters
-    ----------
-    blocks : sequence of keras.layers.Layer
-    twins : sequence of keras.layers.Layer, optional
-        Their copies, built: they tell whether a layer that is not built has weights.
+    Layers that are built and have no weights do no harm.
 
     Raises
     ------
@@ -53,10 +57,10 @@ def refuse_shared(blocks, twins=None):
         If there is one; it names the layer.
     """
     owners = {}
-    for number, (block, twin) in enumerate(zip(blocks, twins or blocks)):
-        for part, twin_part in pairs(block, twin):
-            layer = [part] if own_variables(twin_part) else []
-            for thing in (*layer, *own_variables(part)):
+    for number, block in enumerate(blocks):
+        for part in block._flatten_layers():  # noqa: SLF001
+            weights = own_variables(part)
+            for thing in (*weights, *([part] if weights or not part.built else [])):
                 if owners.setdefault(id(thing), number) != number:
                     raise ValueError(
                         f"{part.name} is used in several blocks, and blocks share no weights: let "
@@ -135,15 +139,25 @@ def _copy_own_state(part, twin, variables):
     for variable, made in variables:
         made.assign(variable)
     if hasattr(part, "save_assets"):
-        with tempfile.TemporaryDirectory() as folder:
-            part.save_assets(folder)
-            twin.load_assets(folder)
+        _copy_assets(part, twin)
     if getattr(part, "lora_enabled", False):
         twin.lora_alpha = part.lora_alpha
 
 
-def lora_state(network):
-    """What Keras' file of a network does not keep apart: the weights and the scales of LoRA.
+def _copy_assets(part, twin):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            part.save_assets(folder)
+            twin.load_assets(folder)
+        except Exception as error:  # of whatever kind the layer raises, as without a vocabulary
+            raise ValueError(
+                f"{part.name} can't be copied: what it saves beside its weights, as a vocabulary, "
+                f"can't be read again. Was it adapted? Received: {type(error).__name__}"
+            ) from error
+
+
+def unsaved_state(network):
+    """What Keras' file of a network lacks: what is trainable within blocks, and LoRA unmerged.
 
     Parameters
     ----------
@@ -152,23 +166,31 @@ def lora_state(network):
     Returns
     -------
     dict from str to ndarray
-        For `set_lora_state`.
+        For `set_unsaved_state`.
     """
-    state = {}
-    for number, layer in _with_lora(network):
-        state[f"{number}/alpha"] = layer.lora_alpha
-        state |= {f"{number}/{weight.name}": weight.numpy() for weight in own_variables(layer)}
+    parts = network._flatten_layers()  # noqa: SLF001
+    state = {
+        "layers": np.array([part.trainable for part in parts]),
+        "weights": np.array([weight.trainable for weight in network.weights]),
+    }
+    for number, part in _with_lora(parts):
+        state[f"{number}/alpha"] = np.array(part.lora_alpha)
+        state |= {f"{number}/{weight.name}": weight.numpy() for weight in own_variables(part)}
     return state
 
 
-def set_lora_state(network, state):
-    """Give a network that was read from a file what `lora_state` gave of it."""
-    for number, layer in _with_lora(network):
-        layer.lora_alpha = state[f"{number}/alpha"].item()
-        for weight in own_variables(layer):
+def set_unsaved_state(network, state):
+    """Give a network that was read from a file what `unsaved_state` gave of it."""
+    parts = network._flatten_layers()  # noqa: SLF001
+    for part, trainable in zip(parts, state["layers"], strict=True):
+        set_trainable(part, bool(trainable))
+    for weight, trainable in zip(network.weights, state["weights"], strict=True):
+        weight.trainable = bool(trainable)
+    for number, part in _with_lora(parts):
+        part.lora_alpha = state[f"{number}/alpha"].item()
+        for weight in own_variables(part):
             weight.assign(state[f"{number}/{weight.name}"])
 
 
-def _with_lora(network):
-    layers = enumerate(network._flatten_layers())  # noqa: SLF001
-    return [(number, layer) for number, layer in layers if getattr(layer, "lora_enabled", False)]
+def _with_lora(parts):
+    return [pair for pair in enumerate(parts) if getattr(pair[1], "lora_enabled", False)]

@@ -1,6 +1,8 @@
 """New layers like given ones, by way of what a file would hold of them."""
 
+import inspect
 import json
+import textwrap
 import types
 
 import keras
@@ -30,7 +32,7 @@ def remade(layer, change=None):
         raise ValueError(
             f"{fault.name} (a {type(fault).__name__}) can't be made again from its config, as "
             "copies and files need it. Make it a class with a get_config that holds what its "
-            f"__init__ takes, in plain values and Keras objects. Received: {_first_line(reason)}"
+            f"__init__ takes, in plain values and Keras objects. Received: {_first_words(reason)}"
         ) from error
 
 
@@ -46,22 +48,37 @@ def _remade(layer, change=None):
     # As Keras does to write it, and to read it. The layer is built later, for its new place.
     config = keras.saving.serialize_keras_object(layer)["config"]
     config = json.loads(json.dumps(config))
-    plain = type(layer).from_config.__func__ is keras.layers.Layer.from_config.__func__
-    arrays = [key for key, value in config.items() if plain and _is_array(value)]
-    if arrays:
-        raise TypeError(f"{arrays[0]} is an array in its config, and comes back as a dict.")
-    return type(layer).from_config(config if change is None else change(config))
+    default = type(layer).from_config.__func__ is keras.layers.Layer.from_config.__func__
+    for key, value in config.items():
+        if default and _is_array(value):
+            raise TypeError(f"{key} is an array in its config, and comes back as a dict.")
+    made = type(layer).from_config(config if change is None else change(config))
+    for key in _left_out(layer, made):
+        raise TypeError(f"Its get_config leaves out {key}.")
+    return made
 
 
 def _is_array(value):
     return isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
 
 
-def _first_line(error):
+def _left_out(layer, made):
+    """Arguments that a layer of the user's own was made with, and the new one was not."""
+    given, again = (getattr(part, "_auto_config", None) for part in (layer, made))
+    if given is None or again is None or type(layer).__module__.startswith("keras."):
+        return []
+    parameters = inspect.signature(type(layer).__init__).parameters
+    return [
+        key
+        for key, value in given.config.items()
+        if key in parameters and key not in again.config and value != parameters[key].default
+    ]
+
+
+def _first_words(error):
     """What an error says first; Keras wraps the cause in the whole config."""
-    cause = str(error).rpartition("Exception encountered:")[2]
-    lines = filter(None, map(str.strip, cause.splitlines()))
-    return next(lines, type(error).__name__)
+    cause = str(error).rpartition("Exception encountered:")[2].strip()
+    return textwrap.shorten(cause or type(error).__name__, 160, placeholder=" …")
 
 
 def own_classes(layers):
