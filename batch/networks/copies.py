@@ -5,7 +5,7 @@ import keras
 from batch.networks.blocks import Classifier
 from batch.networks.equality import BFLOAT16, refuse_unequal
 from batch.networks.layer_state import check_parts, copy_state, pairs, refuse_shared
-from batch.networks.remake import own_classes, remade
+from batch.networks.remake import is_keras, own_classes, remade
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.runtime import seeded
 
@@ -119,18 +119,14 @@ def kept(layers, shape, *, trainable=False, seed=0):
     """
     _check_blocks(layers)
     parts = [part for layer in layers for part in layer._flatten_layers()]  # noqa: SLF001
-    if any(part.weights or (part.built and not _is_keras(part)) for part in parts):
+    if any(part.weights or (part.built and not is_keras(part)) for part in parts):
         return copied(layers, shape, trainable=trainable, seed=seed).layers
-    with keras.saving.custom_object_scope(own_classes(layers)):
+    with seeded(seed), keras.saving.custom_object_scope(own_classes(layers)):
         twins = [remade(layer) for layer in layers]
     for layer, twin in zip(layers, twins):
         copy_state(layer, twin, shape, trainable)
     _check_policies(layers, twins)
     return twins
-
-
-def _is_keras(layer):
-    return type(layer).__module__.startswith("keras.")
 
 
 def _check_blocks(layers):

@@ -24,16 +24,24 @@ def remade(layer, change=None):
     ValueError
         If the config does not make the layer again. It names the innermost layer that is at fault.
     """
+    inner = layer._flatten_layers(include_self=False)[::-1]  # noqa: SLF001
     try:
+        for part in inner:
+            if not is_keras(part):  # which Keras would make again without a look
+                _remade(part)
         return _remade(layer, change)
     except Exception as error:
-        inner = reversed(layer._flatten_layers(include_self=False))  # noqa: SLF001
         fault, reason = next(filter(None, map(_fault, inner)), (layer, error))
         raise ValueError(
             f"{fault.name} (a {type(fault).__name__}) can't be made again from its config, as "
             "copies and files need it. Make it a class with a get_config that holds what its "
             f"__init__ takes, in plain values and Keras objects. Received: {_first_words(reason)}"
         ) from error
+
+
+def is_keras(layer):
+    """Whether a layer is of a class of Keras' own."""
+    return type(layer).__module__.startswith("keras.")
 
 
 def _fault(layer):
@@ -65,13 +73,14 @@ def _is_array(value):
 def _left_out(layer, made):
     """Arguments that a layer of the user's own was made with, and the new one was not."""
     given, again = (getattr(part, "_auto_config", None) for part in (layer, made))
-    if given is None or again is None or type(layer).__module__.startswith("keras."):
+    if given is None or again is None or is_keras(layer):
         return []
-    parameters = inspect.signature(type(layer).__init__).parameters
+    named = inspect.signature(type(layer).__init__).parameters
+    defaults = {key: named[key].default for key in given.config if key in named}
     return [
         key
-        for key, value in given.config.items()
-        if key in parameters and key not in again.config and value != parameters[key].default
+        for key, default in defaults.items()
+        if given.config[key] != default and again.config.get(key, default) == default
     ]
 
 

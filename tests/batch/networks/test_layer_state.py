@@ -141,7 +141,7 @@ LAYERS = {
     "own class inside": lambda: block(own(), built(L.Dense(3))),
     "noise": lambda: block(built(L.Dense(6)), L.GaussianNoise(1.0), L.Dropout(0.5)),
     "noise always": lambda: built(Noisy()),
-    "recurrent": lambda: block(L.Reshape((3, 2)), L.LSTM(4, dropout=0.5)),
+    "recurrent": lambda: block(L.Reshape((3, 2)), L.SimpleRNN(4, dropout=0.5)),
     "wrapped": lambda: block(L.Reshape((3, 2)), L.TimeDistributed(L.Dense(4)), L.Flatten()),
     "partly frozen": partly_frozen,
     "frozen weight": frozen_weight,

@@ -62,12 +62,12 @@ def another_plain():
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (lambda: L.Lambda(lambda inputs: inputs, name="bad"), "a Lambda.* Python lambda"),
-        (lambda: Plain(np.ones(3), name="bad"), "a Plain.* must override `get_config"),
+        (lambda: L.Lambda(lambda inputs: inputs, name="bad"), "Python lambda"),
+        (lambda: Plain(np.ones(3), name="bad"), "must override `get_config"),
         (lambda: Open(np.ones(3), name="bad"), "table is an array in its config"),
         (lambda: Open(object(), name="bad"), "Cannot serialize object"),
         (lambda: Forgetful(3.0, name="bad"), "Its get_config leaves out table"),
-        (lambda: L.Dense(4, activation=lambda x: x, name="bad"), "a Dense.* activation function"),
+        (lambda: L.Dense(4, activation=lambda x: x, name="bad"), "activation function"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
