@@ -12,6 +12,7 @@ from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
+from batch.networks.keras_settings import check_settings
 from batch.networks.remake import own_classes
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.schedules import choose_schedule
@@ -81,6 +82,7 @@ def build(model, config, network=None):
     ValueError
         If a value does not fit.
     """
+    check_settings()
     inputs = read_inputs(config.get("inputs"), config.get("input_block"))
     fetches = make_fetches(config.get("output"))
     config = with_own_layers(config, inputs)

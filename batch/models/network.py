@@ -8,6 +8,7 @@ import keras
 from batch.models.model_file import read_model
 from batch.models.network_file import read_keras_file
 from batch.networks.copies import copied, kept, with_new_classifier
+from batch.networks.keras_settings import check_layout, check_policy_of_ours
 from batch.networks.stochastic_depth import with_stochastic_depth
 
 STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
@@ -36,6 +37,8 @@ def with_own_layers(config, inputs):
         return config
     seed, is_base = config.get("seed", 0), given == ["base"]
     layers = read_layers(config[given[0]])
+    if len(inputs.shape) == 3:
+        check_layout(layers)
     layers = kept(layers, inputs.shape, trainable=is_base, seed=seed)
     if is_base:
         layers = with_new_classifier(layers, inputs.classes, seed)
@@ -109,6 +112,7 @@ def _published(model, config, inputs):
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
             f"'network' for others. Received: {inputs.shape}"
         )
+    check_policy_of_ours()
     options = {key: config[key] for key in model.options()}
     return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 
 import keras
@@ -17,7 +18,7 @@ FILES = ("network.keras", "network.npz")
 def write_network(network, folder):
     """Write a network to the files `FILES` in a folder."""
     saved, more = (os.path.join(folder, name) for name in FILES)
-    network.save(saved)
+    write_keras_file(saved, network)
     inputs, outputs = equality.fitting_outputs(network)
     check = {} if outputs is None else {"check/inputs": inputs, "check/outputs": outputs}
     state = {f"state/{name}": value for name, value in unsaved_state(network).items()}
@@ -69,6 +70,13 @@ def _off(network, inputs=None, outputs=None):
     dtypes = {part.compute_dtype for part in network._flatten_layers()}  # noqa: SLF001
     coarse = bool(dtypes & {"bfloat16", "float16"})
     return off if off > (equality.BFLOAT16 if coarse else equality.MACHINES) else 0.0
+
+
+def write_keras_file(path, network):
+    """Write a network for Keras to load, even where deprecation warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras converts weights in an old way
+        network.save(path)
 
 
 def read_keras_file(path, classes=None, name=None):

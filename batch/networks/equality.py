@@ -5,6 +5,7 @@ import contextlib
 import keras
 import numpy as np
 
+from batch.networks.layer_state import value_of
 from batch.networks.layers import run
 from batch.runtime import deterministic_on_gpus
 
@@ -105,7 +106,7 @@ def _undone(layer):
     random = [variable for variable in layer.variables if id(variable) not in weights]
     inner = layer._flatten_layers()  # noqa: SLF001
     statistics = [state for part in inner for state in part._non_trainable_variables]  # noqa: SLF001
-    values = [(variable, variable.numpy()) for variable in (*random, *statistics)]
+    values = [(variable, value_of(variable)) for variable in (*random, *statistics)]
     for variable in random:
         variable.assign(keras.ops.zeros_like(variable))
     try:
@@ -127,4 +128,4 @@ def difference(given, expected):
 
 
 def _as_array(tensor):
-    return np.asarray(keras.ops.cast(tensor, "float32"))
+    return keras.ops.cast(tensor, "float32").numpy()

@@ -46,6 +46,12 @@ def own_variables(layer):
     return [*layer._trainable_variables, *layer._non_trainable_variables]  # noqa: SLF001
 
 
+def value_of(variable):
+    """A variable's value, or anything else as an array."""
+    # Not the variable's own `numpy`, which warns of what NumPy deprecates.
+    return variable.value.numpy() if isinstance(variable, keras.Variable) else np.array(variable)
+
+
 def refuse_shared(blocks):
     """Refuse blocks that have a layer or a weight in common: each would train its own.
 
@@ -133,9 +139,7 @@ def _copy_own_state(part, twin, variables):
     if type(part).load_own_variables is not keras.layers.Layer.load_own_variables:
         part.save_own_variables(store)
     if store:
-        twin.load_own_variables(
-            {key: keras.ops.convert_to_numpy(value) for key, value in store.items()}
-        )
+        twin.load_own_variables({key: value_of(value) for key, value in store.items()})
     for variable, made in variables:
         made.assign(variable)
     if hasattr(part, "save_assets"):
@@ -175,7 +179,7 @@ def unsaved_state(network):
     }
     for number, part in _with_lora(parts):
         state[f"{number}/alpha"] = np.array(part.lora_alpha)
-        state |= {f"{number}/{weight.name}": weight.numpy() for weight in own_variables(part)}
+        state |= {f"{number}/{weight.name}": value_of(weight) for weight in own_variables(part)}
     return state
 
 
