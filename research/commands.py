@@ -82,7 +82,7 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
-        from batch.models.model_file import write_network
+        from batch.models.network_file import write_keras_file
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
@@ -93,7 +93,7 @@ def train(options):
         _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
-            write_network(new, network)
+            write_keras_file(new, network)
     split = "validation" if options.validate == "val" else "test"
     say(
         f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "

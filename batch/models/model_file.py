@@ -3,12 +3,12 @@
 import json
 import os
 import tempfile
-import warnings
 import zipfile
 
 import keras
 import numpy as np
 
+from batch.models.network_file import FILES, read_network, write_network
 from batch.schedules import observes
 
 
@@ -35,27 +35,24 @@ def write_model(path, trainer, *, config, optimizer):
         "optimizer": keras.optimizers.serialize(optimizer),
     }
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
-        saved, state, whole = (
-            os.path.join(folder, name) for name in ("network.keras", "state.npz", "whole")
-        )
-        write_network(saved, trainer.network)
+        state, whole = (os.path.join(folder, name) for name in ("state.npz", "whole"))
+        write_network(trainer.network, folder)
         np.savez(state, **_state(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
-            archive.write(saved, "network.keras")
-            archive.write(state, "state.npz")
+            for name in (*FILES, "state.npz"):
+                archive.write(os.path.join(folder, name), name)
             archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
 
 
-def write_network(path, network):
-    """Write a network for `keras.saving.load_model`, even where deprecation warnings are errors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras converts weights in an old way
-        network.save(path)
-
-
-def read_model(path):
+def read_model(path, classes=None):
     """Read a file that `write_model` wrote.
+
+    Parameters
+    ----------
+    path : path
+    classes : dict, optional
+        The user's own classes of layers and functions by name, as from `own_classes`.
 
     Returns
     -------
@@ -70,13 +67,13 @@ def read_model(path):
     Raises
     ------
     ValueError
-        If the file is not one of ours, or not whole.
+        If the file is not one of ours, or not whole, or holds classes that are not known.
     """
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             record = json.loads(archive.read("config.json"))
             optimizer = keras.optimizers.deserialize(record["optimizer"])
-            network = keras.saving.load_model(archive.extract("network.keras", folder))
+            network = read_network(archive, classes)
             with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
                 config = {**record["config"], "optimizer": optimizer}
                 if record["own_network"]:

@@ -37,10 +37,10 @@ class TFModel(BaseModel):
           required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
           for feeds.
         - `input_block/inputs`: which of several inputs are the images.
-        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. The
-          model trains copies of them; `reset` copies them again, as they are then. Or a
-          `keras.Sequential`, or the file of a trained network. Subclasses that bring a network do
-          not need it.
+        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. Or a
+          `keras.Sequential`, or the file of a trained network. The model trains copies, which
+          compute what the given layers do (`batch.networks.copies.copied`), and `reset` goes back
+          to what they were then. Subclasses that bring a network do not need it.
         - `base`: the same, to be fine-tuned: a new classifier for these classes replaces its last
           layer.
         - `freeze`: patterns of the names of blocks, or of layers in them, that never learn, as
@@ -79,6 +79,8 @@ class TFModel(BaseModel):
           branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
           `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
         - `seed`: of the initial weights, the augmentation and the stochastic depth; 0 by default.
+          In a `network` of your own: of layers without weights, and of what dropout and the like
+          draw. Layers with weights keep them, and initializers and layers with seeds theirs.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
         - and the options of the subclass's network.
 
@@ -273,7 +275,8 @@ class TFModel(BaseModel):
         """Write weights, slots of the optimizers, iteration and config to a file.
 
         The file is written whole or not at all. Callables of the user's own (schedule, loss, output
-        operations) are not saved: the config of the model that loads must have them again.
+        operations) are not saved: the config of the model that loads must have them again. So must
+        it have the `network`, if that has classes of layers that are not registered with Keras.
         """
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
@@ -290,6 +293,7 @@ class TFModel(BaseModel):
     def reset(self):
         """Go back to the initial weights and slots and to iteration 0.
 
-        If the network came from a file alone, the initial weights are those in the file.
+        All that the network draws begins anew, too. If the network came from a file alone, the
+        initial weights are those in the file.
         """
         self._begin(build(self, self.config))
