@@ -56,8 +56,10 @@ class TFModel(BaseModel):
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
           bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule. Its
-          `global_clipnorm` bounds the norm over all active blocks.
+          a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
+          Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
+          blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
+          active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
@@ -68,7 +70,7 @@ class TFModel(BaseModel):
           (`batch.training.losses.make_loss`). What layers add is added to their mean.
         - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
           the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
-          one.
+          one; give one of the two.
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.

@@ -9,6 +9,7 @@ from batch.networks.added_losses import added_losses, regularized, total, weight
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
 from batch.training.losses import weighted_mean
+from batch.training.updates import Updates, check_gradients, clipped, finish, unscaled
 
 
 class Block:
@@ -18,7 +19,7 @@ class Block:
     ----------
     layer : keras.layers.Layer
     optimizer : keras.optimizers.Optimizer
-        Built for the layer's trainable variables.
+        With slots for the layer's trainable variables, or without slots.
     weight_decay : float
         As for `Trainer`.
     frozen_batch_norm : {'inference', 'batch'}
@@ -31,6 +32,8 @@ class Block:
     layer : keras.layers.Layer
     varies : bool
         Whether its output for an example depends on the rest of the batch when it is frozen.
+    updates : Updates
+        Of its weights.
     """
 
     def __init__(
@@ -54,18 +57,8 @@ class Block:
         self._penalty = list  # nothing
         if regularized(layer):
             self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
-
-        def update(rate, gradients):
-            if gradients:
-                if weight_decay:
-                    gradients = [
-                        gradient + weight_decay * variable
-                        for gradient, variable in zip(gradients, self.variables)
-                    ]
-                optimizer.learning_rate.assign(rate)
-                optimizer.apply(gradients, trainable)
-
-        self.update = tf.function(update, autograph=False)
+        self.updates = Updates(optimizer, trainable, weight_decay)
+        self.update = tf.function(self.updates, autograph=False)
 
     @property
     def adds_when_frozen(self):
@@ -158,15 +151,20 @@ class Steps:
     preprocessing : Preprocessing
     global_clipnorm : float or None
         Largest norm of the gradients of all active blocks together; larger ones are scaled down.
+    loss_scale : float or None
+        What the loss is multiplied by for the backward pass; gradients are divided by it.
     norms : bool
         Whether steps also return the norms of the blocks' gradients.
     """
 
-    def __init__(self, blocks, losses, preprocessing, *, global_clipnorm=None, norms=False):
+    def __init__(
+        self, blocks, losses, preprocessing, *, global_clipnorm=None, loss_scale=None, norms=False
+    ):
         self._blocks = blocks
         self._losses = losses
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
+        self._loss_scale = loss_scale
         self._norms = norms
         self._compiled = {}
 
@@ -213,6 +211,7 @@ class Steps:
 
         key = step_key(images, active, weighted=weighted, start=start)
         if key not in self._compiled:
+            self.make_slots()
             stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
@@ -249,24 +248,47 @@ class Steps:
             data_loss = weighted_mean(self._losses(labels, logits), weights)
             added += [*more, *_weight_penalties(blocks)]
             loss = tf.add_n([data_loss, *added]) if added else data_loss
-        gradients = tape.gradient(loss, variables)
-        for (block, rate, is_active), gradient in zip(learning, self._clipped(gradients)):
+        gradients = tape.gradient(loss, variables, output_gradients=self._loss_scale)
+        check_gradients([block.layer for block, _, _ in learning], gradients)
+        gradients = unscaled(gradients, self._loss_scale)
+        updates = [block.updates for block, _, _ in learning]
+        to_apply = clipped(updates, gradients, self._global_clipnorm)
+        for (block, rate, is_active), gradient in zip(learning, to_apply):
             block.learn(rate, gradient, is_active)
         returned = {"data_loss": data_loss} if added else {}
         if self._norms:
-            norms = {
-                id(block): tf.linalg.global_norm(of_block)
-                for (block, _, _), of_block in zip(learning, gradients)
-            }
-            returned["norms"] = tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+            returned["norms"] = self._gradient_norms(learning, gradients)
         return loss, logits, returned
 
-    def _clipped(self, gradients):
-        """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
-        if self._global_clipnorm is None:
-            return gradients
-        flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
-        return tf.nest.pack_sequence_as(gradients, flat)
+    def _gradient_norms(self, learning, gradients):
+        """Norms of the blocks' gradients, 0 for those that are frozen, shape `(blocks + 1,)`."""
+        norms = {
+            id(block): tf.linalg.global_norm(of_block)
+            for (block, _, _), of_block in zip(learning, gradients)
+            if any(gradient is not None for gradient in of_block)
+        }
+        return tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+
+    def make_slots(self):
+        """Make the slots of the blocks' optimizers, unless they are there."""
+        for block in self._blocks:
+            block.updates.make_slots()
+
+    def finish(self, active, ending):
+        """Let blocks update by what they have accumulated, since they will freeze.
+
+        Parameters
+        ----------
+        active : sequence of bool
+            The blocks of the step just made, the classifier last.
+        ending : sequence of bool
+            Those that will be frozen in the next one.
+        """
+        updates = [
+            [block.updates for block, is_there in zip(self._blocks, some) if is_there]
+            for some in (active, ending)
+        ]
+        finish(*updates, self._global_clipnorm)
 
 
 def _forward(blocks, features):
