@@ -6,6 +6,7 @@ import importlib
 import pathlib
 
 from research import results
+from research.locks import only_writer
 from research.merging import together
 from research.methods.options import SHARED, SPACING, STEPS
 from research.names import PARTIAL, SUITES
@@ -121,6 +122,7 @@ def _carried_out(options, experiment, data, folder):
         if options.tensorboard:
             from research.tensorboard import TensorBoardLog
 
+            stack.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
             run.callbacks.append(stack.enter_context(log))
@@ -174,7 +176,9 @@ def data(options):
 
     loaded = _load(options.source or options.name)
     name = pathlib.Path(options.name).stem
-    for path in pack(dataclasses.replace(loaded, name=name), options.out):
+    with only_writer(options.out):
+        paths = pack(dataclasses.replace(loaded, name=name), options.out)
+    for path in paths:
         print(path)
 
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import datetime
+import itertools
 import json
 import pathlib
 import shutil
 
 from batch.data.history import read_histories, write_histories
+from research.locks import LockedError, only_writer
 from research.names import PARTIAL
 from research.statistics import SUMMARY, summarize
 
@@ -21,7 +23,7 @@ class ResultsError(RuntimeError):
 
 @contextlib.contextmanager
 def new_folder(out, kind, overwrite=False, resume=False):
-    """A folder to write in that becomes `out` when all is done.
+    """A folder to write in that becomes `out` when all is done; nobody else writes it meanwhile.
 
     If that fails, the folder vanishes, unless it holds metrics or checkpoints: then it stays, as
     `out.partial`.
@@ -46,30 +48,63 @@ def new_folder(out, kind, overwrite=False, resume=False):
     ResultsError
         If `out` or `out.partial` exist (with `overwrite`: hold something else than results), or
         can't be written.
+    LockedError
+        If another run writes `out`.
     """
-    target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
-    partial = target.with_name(f"{target.name}{PARTIAL}")
-    _check_target(target, partial, overwrite, resume)
-    earlier = target.with_name(f".{partial.name}")
-    if not resume and partial.exists() and any(_entries(partial)):
-        _set_aside(partial, earlier, overwrite)
+    with contextlib.ExitStack() as stack:
+        target = _claim(stack, out) if out else _claim_new(stack, kind)
+        partial = _partial(target)
+        _check_target(target, partial, overwrite, resume)
+        earlier = target.with_name(f".{partial.name}")
+        if not resume and partial.exists() and any(_entries(partial)):
+            _set_aside(partial, earlier, overwrite)
+        try:
+            partial.mkdir(exist_ok=partial.exists())
+        except OSError as error:
+            raise ResultsError(f"Can't write {target}: {error.strerror}") from error
+        try:
+            yield partial
+            _put_in_place(partial, target, overwrite)
+        finally:
+            if partial.exists() and not _worth_keeping(partial):
+                shutil.rmtree(partial)
+                if earlier.exists():
+                    earlier.rename(partial)
+            shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _claim(stack, out):
+    """The folder that was asked for, locked until the stack ends."""
+    target = pathlib.Path(out)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(only_writer(target))
     except OSError as error:
         raise ResultsError(f"Can't write {target}: {error.strerror}") from error
-    try:
-        yield partial
-        if target.exists():
-            if not overwrite:
-                raise ResultsError(f"{target} came to be meanwhile: results are in {partial}")
-            shutil.rmtree(target)
-        partial.rename(target)
-    finally:
-        if partial.exists() and not _worth_keeping(partial):
-            shutil.rmtree(partial)
-            if earlier.exists():
-                earlier.rename(partial)
-        shutil.rmtree(earlier, ignore_errors=True)
+    return target
+
+
+def _claim_new(stack, kind):
+    """A folder under `runs/` that nobody else has or writes, locked until the stack ends."""
+    name = f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    for number in itertools.count(1):
+        with contextlib.ExitStack() as attempt, contextlib.suppress(LockedError):
+            target = _claim(attempt, name if number == 1 else f"{name}-{number}")
+            if not target.exists() and not _partial(target).exists():
+                stack.push(attempt.pop_all())
+                return target
+
+
+def _partial(target):
+    return target.with_name(f"{target.name}{PARTIAL}")
+
+
+def _put_in_place(partial, target, overwrite):
+    if target.exists():
+        if not overwrite:
+            raise ResultsError(f"{target} came to be meanwhile: results are in {partial}")
+        _check_replaceable(target)
+        shutil.rmtree(target)
+    partial.rename(target)
 
 
 def _check_target(target, partial, overwrite, resume):
@@ -78,6 +113,11 @@ def _check_target(target, partial, overwrite, resume):
         _check_resumable(target, partial)
     elif target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
+    _check_replaceable(target)
+
+
+def _check_replaceable(target):
+    """Refuse to replace what is no folder of results."""
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
 
