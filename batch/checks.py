@@ -54,6 +54,13 @@ def one_of(name, value, allowed):
     return value
 
 
+def true_or_false(name, value):
+    """Check that a value is a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False. Received: {value!r}")
+    return bool(value)
+
+
 def as_dict(config):
     """A new plain dict of a dict or a BatchFlow config; keys with slashes become nested dicts."""
     from batchflow import Config  # slow to import, and only models have configs
