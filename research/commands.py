@@ -106,6 +106,11 @@ def _carried_out(options, experiment, data, folder):
     from research.metrics import default_name
     from research.run import Run
 
+    if (options.checkpoint_every or 0) > experiment.iterations:
+        raise ValueError(
+            f"--checkpoint-every {options.checkpoint_every} would save none: the run has "
+            f"{experiment.iterations} iterations"
+        )
     evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
     run = Run(experiment, data, evaluation=evaluation)
     checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
@@ -200,7 +205,8 @@ def bench(options):
 
     with results.new_folder(options.out, "bench", options.overwrite) as folder:
         names = options.suites or list(SUITES)
-        run_suites(names, options.repetitions, options.batch_size, options.threads, folder)
+        batch_size = options.batch_size or 300
+        run_suites(names, options.repetitions, batch_size, options.threads, folder)
         settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
         results.write_record(folder, settings, _environment(options.threads))
     print(f"\nTable: {_final(folder) / 'bench.md'}")

@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import itertools
 import json
 import pathlib
 import shutil
@@ -86,12 +85,24 @@ def _claim(stack, out):
 def _claim_new(stack, kind):
     """A folder under `runs/` that nobody else has or writes, locked until the stack ends."""
     name = f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    for number in itertools.count(1):
-        with contextlib.ExitStack() as attempt, contextlib.suppress(LockedError):
-            target = _claim(attempt, name if number == 1 else f"{name}-{number}")
-            if not target.exists() and not _partial(target).exists():
-                stack.push(attempt.pop_all())
-                return target
+    target, number = pathlib.Path(name), 1
+    while not _is_new(stack, target):
+        number += 1
+        target = pathlib.Path(f"{name}-{number}")
+    return target
+
+
+def _is_new(stack, target):
+    """Whether a folder is not there, and nobody writes it: then lock it until the stack ends."""
+    with contextlib.ExitStack() as attempt:
+        try:
+            _claim(attempt, target)
+        except LockedError:
+            return False
+        new = not target.exists() and not _partial(target).exists()
+        if new:
+            stack.push(attempt.pop_all())
+    return new
 
 
 def _partial(target):

@@ -44,8 +44,8 @@ def summarize(histories, predicted, methods=None):
         the difference in test accuracy is to `baseline`, paired over these seeds, with its 95 %
         interval (Student's t).
         What can't be known is empty: a ratio or a difference without the runs it needs, an interval
-        from fewer than 2 seeds or from differences that are all the same. Of `PAIRED`, too: how many seeds were paired, and the time of these
-        runs over that of their baseline's.
+        from fewer than 2 seeds or from differences that are all the same. Of `PAIRED`, too: how
+        many seeds were paired, and the time of these runs over that of their baseline's.
     """
     runs = {
         method: {history.seed: history for history in own}

@@ -12,6 +12,7 @@ import numpy as np
 
 from batch.data.blk import BlkError, read_blk, write_blk
 from batch.data.labels import class_numbers, count_classes, one_hot
+from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -79,7 +80,7 @@ def load_data(source="digits"):
         return _from_npz(path, path.stem)
     raise UnknownDataError(
         f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
-        "with *_pics.blk and *_labels.blk"
+        f"with *_pics.blk and *_labels.blk{did_you_mean(name, NAMES)}"
     )
 
 

@@ -4,6 +4,8 @@ from collections import Counter
 
 import keras
 
+from batch.spelling import did_you_mean
+
 
 def as_blocks(model, cuts):
     """Cut a functional model into blocks; in a row, they compute what the model computes.
@@ -48,6 +50,7 @@ def as_blocks(model, cuts):
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
             f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+            f"{did_you_mean(list(map(str, wrong)), possible)}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]

@@ -4,6 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import check_arguments
+from batch.spelling import did_you_mean
+
 
 @keras.saving.register_keras_serializable(package="resbatch")
 class FusedSGD(keras.optimizers.SGD):
@@ -90,8 +93,11 @@ def make_optimizer(spec):
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
     if not isinstance(name, str) or name.lower() not in makers:
+        names = [maker.__name__ for maker in makers.values()]
+        hint = did_you_mean(name, names) if isinstance(name, str) else ""
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. Received: {spec!r}"
+            f"name. Received: {spec!r}{hint}"
         )
+    check_arguments(makers[name.lower()], arguments, f"optimizer '{name}'")
     return fused(makers[name.lower()](**arguments))
