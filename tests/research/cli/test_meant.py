@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch.spelling import did_you_mean
+from research import Experiment, Method
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,15 @@ def test_unknown_names_say_what_may_have_been_meant(arguments, end, fails, tmp_p
     assert end in fails(2, *arguments)
 
 
-def test_only_names_that_are_near_are_offered():
-    assert did_you_mean("Adamm", ["SGD", "Adam"]) == ". Did you mean 'Adam'?"
-    assert did_you_mean(["stpe", "seed", "xyz"], ["step", "seeds"]) == (
-        ". Did you mean 'step' and 'seeds'?"
-    )
-    assert did_you_mean("xyz", ["step", "seed"]) == did_you_mean([], ["step"]) == ""
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda: Experiment(method="freeze_out"), "freezeout"),
+        (lambda: Experiment(method="freezeout", how_scale="cube").method_config(5), "cubic"),
+        (lambda: Method("own", dict, action="train_resnet"), "train_res"),
+        (lambda: Method("own", dict, options={"t0": None}), "t_0"),
+    ],
+)
+def test_calls_say_it_too(call, meant):
+    with pytest.raises(ValueError, match=rf"Did you mean '{meant}'\?"):
+        call()
