@@ -54,7 +54,9 @@ def one_of(name, value, allowed):
     """The value, if it is one of those allowed; otherwise a ValueError."""
     if value not in allowed:
         hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
-        raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}{hint}")
+        raise ValueError(
+            f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}{hint}"
+        )
     return value
 
 

@@ -8,7 +8,8 @@ import importlib
 import sys
 
 from batch import __version__
-from research.arguments import count
+from research import console
+from research.arguments import count, folder, seed
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
 from research.options import add_out, add_run_options, add_watching_options
@@ -19,6 +20,7 @@ WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is 
 OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 
+@console.standard_streams()
 def main(arguments=None):
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage."""
     parser = make_parser()
@@ -29,12 +31,13 @@ def main(arguments=None):
         parser.error(str(error))
     try:
         for note in notes:
-            print(note, flush=True)
+            console.say(note)
         importlib.import_module("research.commands").COMMANDS[options.command](options)
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             raise
-        sys.stderr.write(f"resbatch: {_one_line(error)}\n")
+        with console.writing("stderr"):
+            sys.stderr.write(f"resbatch: {_one_line(error)}\n")
         return 2 if type(error).__name__ in WRONG_USAGE else 1
     return 0
 
@@ -97,7 +100,7 @@ def _add_train(commands):
         metavar="NAME",
         help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
     )
-    train.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     train.add_argument(
         "--validate",
         choices=("val", "test"),
@@ -126,7 +129,9 @@ def _add_report(commands):
     report = commands.add_parser(
         "report", help="figures and report again from saved results, without training"
     )
-    report.add_argument("folders", nargs="+", metavar="DIR", help="of resbatch compare or train")
+    report.add_argument(
+        "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
+    )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 
@@ -134,7 +139,13 @@ def _add_others(commands):
     data = commands.add_parser("data", help="pack a data set into MNIST_data/ with blosc")
     data.add_argument("name", help="mnist, or another name or path that --data takes")
     data.add_argument("--from", dest="source", metavar="FILE", help="an .npz to pack instead")
-    data.add_argument("--out", default="MNIST_data", metavar="DIR", help="(default: MNIST_data)")
+    data.add_argument(
+        "--out",
+        type=folder,
+        default="MNIST_data",
+        metavar="DIR",
+        help="(default: MNIST_data)",
+    )
     reproduce = commands.add_parser("reproduce", help="run every notebook with nbconvert")
     add_out(reproduce, "a new one under runs/")
     bench = commands.add_parser("bench", help="measure, side by side with peers")

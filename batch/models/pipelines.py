@@ -1,15 +1,10 @@
-"""What pipelines lack for our actions: lists filled in place, and config keys that are checked."""
+"""What BatchFlow lacks for our actions: lists that are filled in place, and rows of arrays."""
 
-import re
-
-from batchflow import Pipeline, W
+import numpy as np
+from batchflow import W
 from batchflow.named_expr import NamedExpression
 
-from batch.checks import as_dict
-from batch.spelling import did_you_mean
-
-ALIASES = {"freezeout": "freeznet"}  # another key of the same model
-NEARLY = 0.82  # how like ours a key must be to be a slip of the pen
+from batch.data.rows import are_ids, row_numbers
 
 
 class AsGiven(W):
@@ -49,78 +44,55 @@ def _as_given(value):
     return AsGiven(value) if rebuilt else value
 
 
-def model_config(pipeline, kind, name):
-    """What a pipeline's config says of a model: under its kind, then under its name.
+def batch_rows(batch, count, arrays="images"):
+    """The rows of arrays that a batch is about: its index, if that of its dataset holds such rows.
 
     Parameters
     ----------
-    pipeline : batchflow.Pipeline
-    kind, name : str
-        As 'freeznet', which may be called 'freezeout' too, and the name that its action gives it.
+    batch : batchflow.Batch
+    count : int
+        How many rows the arrays have.
+    arrays : str
+        What they are, for messages.
 
     Returns
     -------
-    list of dict or batchflow.Config
-        Later ones replace earlier ones.
+    ndarray, shape (n,), int64
 
     Raises
     ------
     ValueError
-        If a key is there under both of its names.
+        If the index is of something else, or the batch does not come from a dataset.
     """
-    config = pipeline.config
-    keys = [key for key, meant in ALIASES.items() if meant == kind and key not in used(pipeline)]
-    given = [key for key in (kind, *keys) if config.get(key) is not None]
-    if len(given) > 1:
-        raise ValueError(f"Give '{given[0]}' or '{given[1]}' in the pipeline's config, not both.")
-    return [config.get(key) for key in dict.fromkeys((*given, name))]
+    received = _no_rows(batch._dataset, count)  # noqa: SLF001
+    if received:
+        raise ValueError(
+            "An action reads arrays by the index of the dataset, which must be of rows of the "
+            f"{count} {arrays}, 0 … {count - 1}. Received: {received}. Give arrays with a row for "
+            "each number of the index; or make the batches from a Dataset(len(images), ResBatch); "
+            "or give no arrays: an action then takes the components of the batch."
+        )
+    return row_numbers(batch.indices, count)
 
 
-def check_outer_keys(pipeline, kinds):
-    """Refuse keys of a pipeline's config that are nearly those of our models, and of no use else.
-
-    Parameters
-    ----------
-    pipeline : batchflow.Pipeline
-    kinds : collection of str
-
-    Raises
-    ------
-    ValueError
-        If there is one; names that the pipeline's actions use, of models or in `C`, are none.
-    """
-    ours = [*kinds, *ALIASES]
-    names = None
-    for key in as_dict(pipeline.config):
-        if not isinstance(key, str) or key in ours or _of_another(key, ours):
-            continue
-        hint = did_you_mean(re.sub(r"[\W_]", "", key), ours, NEARLY)
-        names = used(pipeline) if hint and names is None else names
-        if hint and key not in names:
-            raise ValueError(f"The pipeline's config has a key that nothing uses: {key!r}{hint}")
+def batch_ids(batch, count):
+    """Ids of the `count` examples that are in a batch; None if its index does not identify them."""
+    index = np.asarray(batch.indices)
+    # Another action may have made more images than there are indices.
+    known = batch._dataset is not None and len(index) == count  # noqa: SLF001
+    return index if known and are_ids(index) else None
 
 
-def used(pipeline):
-    """Names in the arguments of a pipeline's actions, those of named expressions among them."""
-    names = set()
-    _collect([pipeline._actions, list(pipeline.models.models)], names)  # noqa: SLF001
-    return names
-
-
-def _collect(value, names):
-    if isinstance(value, str):
-        names.add(value)
-    elif isinstance(value, dict):
-        _collect([*value, *value.values()], names)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            _collect(inner, names)
-    elif isinstance(value, NamedExpression):
-        _collect(list(vars(value).values()), names)
-    elif isinstance(value, Pipeline):
-        _collect(value._actions, names)  # noqa: SLF001
-
-
-def _of_another(key, ours):
-    """Whether a key is one of ours with a number or the like, as 'resnet18': another model's."""
-    return any(re.match(rf"{name}[\W\d_]", key) for name in ours)
+def _no_rows(dataset, count):
+    """What an index of a dataset is if not of rows of arrays; None if it is."""
+    if dataset is None:
+        return "a batch with an index of its own and no dataset, as after rebatch or merge"
+    index, kind = np.asarray(dataset.indices), type(dataset.index).__name__
+    if index.dtype.kind not in "iu":
+        return f"a {kind} of {index.dtype}, {index[:2].tolist()} …"
+    if index.min() < 0 or index.max() >= count:
+        return f"a {kind} of {index.min()} … {index.max()}"
+    index = index.astype(np.int64)
+    if index.max() + 1 < len(index) == count and not index[np.diff(index, prepend=-1) != 1].any():
+        return f"a {kind} that counts from 0 several times, as where indices were joined"
+    return None
