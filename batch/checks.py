@@ -1,8 +1,11 @@
 """Checks of values that users give: each returns the value, or raises an error that names it."""
 
+import inspect
 import numbers
 
 import numpy as np
+
+from batch.spelling import did_you_mean
 
 
 def positive_whole(name, value):
@@ -50,7 +53,10 @@ def share(name, value, zero=False):
 def one_of(name, value, allowed):
     """The value, if it is one of those allowed; otherwise a ValueError."""
     if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}")
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(
+            f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}{hint}"
+        )
     return value
 
 
@@ -85,7 +91,24 @@ def check_keys(config, allowed, where):
         raise ValueError(
             f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
             f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
+            f"{did_you_mean(unknown, allowed)}"
         )
+
+
+def check_arguments(function, arguments, where, without=()):
+    """Refuse arguments that a function or class does not take by name, or that are not to be given.
+
+    Raises
+    ------
+    ValueError
+        If there are some; it names them and lists the known ones.
+    """
+    known = {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    check_keys(arguments, known - set(without), where)
 
 
 def read_config(config, allowed, where):

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from research import methods
+from research import methods, optimizers
 from research.methods.loading import errors_named
 from research.methods.options import SHARED
 from research.recipes import NOTEBOOK
@@ -35,6 +35,9 @@ class Experiment:
         Of the initial weights, of the order of the batches, and of what is augmented.
     learning_rate, momentum : float, optional
         By default the method's own, as in `batch.res_batch.DEFAULTS`.
+    optimizer : str or (str, dict), optional
+        One of Keras' in place of the method's own, as 'SGD:momentum=0.9,nesterov=true' or name and
+        arguments. Its rate is `learning_rate` and the method's schedule.
     weight_decay : float
         As for `batch.TFModel`.
     t_0, how_scale, scale_lr, count_classifier : float, str, bool, bool
@@ -68,6 +71,7 @@ class Experiment:
     seed: int = 0
     learning_rate: float | None = NOTEBOOK["learning_rate"]
     momentum: float | None = NOTEBOOK["momentum"]
+    optimizer: "str | tuple | None" = None
     weight_decay: float = NOTEBOOK["weight_decay"]
     t_0: float = SHARED["t_0"].default
     how_scale: str = SHARED["how_scale"].default
@@ -86,6 +90,8 @@ class Experiment:
 
     def __post_init__(self):
         methods.find(self.method)  # an error now, not when it trains
+        if self.optimizer is not None:
+            optimizers.read(self.optimizer)
 
     @property
     def trained_by(self):
@@ -146,6 +152,9 @@ class Experiment:
     def _optimizer(self):
         """The optimizer of the method's action as a model's config takes it."""
         name, settings = _defaults(self.trained_by)["optimizer"]
+        if self.optimizer is not None:
+            name, arguments = optimizers.read(self.optimizer)
+            return name, {**arguments, "learning_rate": self.with_rates().learning_rate}
         given = {key: getattr(self, key) for key in ("learning_rate", "momentum")}
         own = {key: value for key, value in given.items() if key in settings and value is not None}
         return name, {**settings, **own}
@@ -172,6 +181,11 @@ def _check_config(config, experiment, blocks):
         raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
     allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
     check_keys(config, allowed, f"method '{method.name}'")
+    if "optimizer" in config and experiment.optimizer is not None:
+        raise ValueError(
+            f"{method.name} has an optimizer of its own, so the run's can't be "
+            f"{experiment.optimizer}"
+        )
     if "schedule" not in config:
         if method.action == "train_freez":
             raise ValueError("train_freez needs a 'schedule' in the config")
@@ -197,6 +211,17 @@ def check(experiment, data):
             f"A batch must not be larger than the training split: {experiment.batch_size} images, "
             f"but {data.name} has {len(data.train.labels)}"
         )
+    if experiment.optimizer is not None:
+        _check_optimizer(experiment)
+
+
+def _check_optimizer(experiment):
+    if experiment.momentum is not None:
+        raise ValueError(
+            "momentum is for the method's own optimizer: give it as an argument of "
+            f"{experiment.optimizer}. Received: {experiment.momentum}"
+        )
+    optimizers.check(experiment.optimizer)
 
 
 def hold_out(data):

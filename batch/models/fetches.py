@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from batch.spelling import did_you_mean
 from batch.training.losses import weighted_mean
 
 OPERATIONS = {
@@ -52,7 +53,7 @@ def make_fetches(output=None):
         elif operation not in OPERATIONS:
             raise ValueError(
                 f"'output/ops' must be of {', '.join(OPERATIONS)}, or callables. "
-                f"Received: {operation!r}"
+                f"Received: {operation!r}{did_you_mean(str(operation), OPERATIONS)}"
             )
     named = {f"output_{name}": operation for name, operation in operations.items()}
     return {"predictions": lambda logits, examples: logits.numpy(), **named}
@@ -94,7 +95,7 @@ def check_fetches(names, fetches, with_labels=True):
     if unknown:
         raise ValueError(
             f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}, and "
-            "output_top_5 with any number"
+            f"output_top_5 with any number{did_you_mean(unknown, {*known, 'output_top_5'})}"
         )
     own = set(fetches) - {"output_accuracy"}
     needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]

@@ -6,6 +6,7 @@ import keras
 
 from batch.networks.equality import difference, fitting_outputs, outputs
 from batch.networks.layer_state import refuse_shared
+from batch.spelling import did_you_mean
 
 
 def as_blocks(model, cuts):
@@ -52,6 +53,7 @@ def as_blocks(model, cuts):
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
             f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+            f"{did_you_mean(list(map(str, wrong)), possible)}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]

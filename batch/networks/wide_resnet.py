@@ -6,6 +6,7 @@ import keras
 
 from batch.networks.blocks import Classifier
 from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
+from batch.spelling import did_you_mean
 
 BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their convolutions
     f"B({','.join(map(str, sizes))})": sizes
@@ -168,7 +169,10 @@ def wide_resnet(
         raise ValueError(f"widen_factor must be 1 or more. Received: {widen_factor!r}")
     kernel_sizes = BLOCKS.get(re.sub(r"\s", "", str(block)))
     if kernel_sizes is None:
-        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. Received: {block!r}")
+        raise ValueError(
+            f"block must be one of {', '.join(BLOCKS)}. Received: {block!r}"
+            f"{did_you_mean(str(block), BLOCKS)}"
+        )
     count = (depth - 4) // 6
     seeds = make_seeds(seed, 3 * count + 2)
     blocks = [

@@ -9,10 +9,12 @@ gradient_norms)`, `get_state()` and `set_state(state)`. NumPy only.
 import copy
 import json
 
+from batch.checks import check_arguments
 from batch.schedules.autofreeze import AutoFreeze
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
 from batch.schedules.rates import Constant, Discriminative, KerasRates, MultiStep
+from batch.spelling import did_you_mean
 
 SCHEDULES = {
     schedule.__name__: schedule
@@ -76,20 +78,27 @@ def make_schedule(spec, blocks):
         If the name is not known, or the schedule is for another number of blocks.
     """
     if callable(spec):
-        made_for = getattr(spec, "blocks", blocks)
-        if made_for != blocks:
-            raise ValueError(
-                f"The network has {blocks} blocks (the classifier not counted). "
-                f"Received: a schedule for {made_for}"
-            )
+        _check_blocks(getattr(spec, "blocks", blocks), blocks)
         return _copied(spec) if observes(spec) else spec
-    known = isinstance(spec, (tuple, list)) and len(spec) == 2 and spec[0] in SCHEDULES
-    if not known:
+    pair = isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], dict)
+    if not pair or spec[0] not in SCHEDULES:
+        hint = did_you_mean(str(spec[0] if pair else spec), SCHEDULES)
         raise ValueError(
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
-            f"arguments) with a name among {', '.join(SCHEDULES)}. Received: {spec!r}"
+            f"arguments) with a name among {', '.join(SCHEDULES)}. Received: {spec!r}{hint}"
         )
-    return SCHEDULES[spec[0]](**{**spec[1], "blocks": blocks})
+    check_arguments(SCHEDULES[spec[0]], spec[1], f"schedule '{spec[0]}'")
+    arguments = {"blocks": blocks, **spec[1]}
+    _check_blocks(arguments["blocks"], blocks)
+    return SCHEDULES[spec[0]](**arguments)
+
+
+def _check_blocks(made_for, blocks):
+    if made_for != blocks:
+        raise ValueError(
+            f"The network has {blocks} blocks (the classifier not counted). "
+            f"Received: a schedule for {made_for}"
+        )
 
 
 def _copied(schedule):

@@ -6,6 +6,7 @@ import numpy as np
 
 from batch.checks import positive, positive_whole, share, true_or_false
 from batch.schedules.config import Configured
+from batch.spelling import did_you_mean
 
 DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
 
@@ -204,7 +205,8 @@ def iterations_of(epochs, examples, batch_size):
 def degree_of(how_scale):
     """1, 2 or 3 for 'linear', 'squared' or 'cubic'."""
     if how_scale not in DEGREES:
-        raise ValueError(f"how_scale must be {', '.join(DEGREES)}. Received: {how_scale!r}")
+        hint = did_you_mean(str(how_scale), DEGREES)
+        raise ValueError(f"how_scale must be {', '.join(DEGREES)}. Received: {how_scale!r}{hint}")
     return DEGREES[how_scale]
 
 

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import not_negative, positive, positive_whole
+from batch.checks import check_arguments, not_negative, positive, positive_whole
+from batch.spelling import did_you_mean
 
 # Methods that see all weights at once: an optimizer with its own may do more than update each.
 WHOLE = ("apply", "apply_gradients", "scale_loss", "finalize_variable_values", "_clip_gradients")
@@ -160,12 +161,14 @@ def _by_name(spec):
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
     if not isinstance(name, str) or name.lower() not in kinds:
+        hint = did_you_mean(str(name), [kind.__name__ for kind in kinds.values()])
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. Received: {spec!r}"
+            f"name. Received: {spec!r}{hint}"
         )
     kind = kinds[name.lower()]
     _check_kind(kind)
+    check_arguments(kind, arguments, f"optimizer '{name}'")
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:

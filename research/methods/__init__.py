@@ -4,6 +4,7 @@ A new one is a file here and a line in the registry; one of a user's own is a `M
 of theirs, which `--methods` takes (`research.methods.loading`).
 """
 
+from batch.spelling import did_you_mean
 from research.methods.annealed import ANNEALED
 from research.methods.autofreeze import AUTOFREEZE
 from research.methods.classic import CLASSIC
@@ -30,6 +31,7 @@ def find(method):
     if method not in METHODS:
         raise ValueError(
             f"method must be a Method, or one of {', '.join(METHODS)}. Received: {method!r}"
+            f"{did_you_mean(str(method), METHODS)}"
         )
     return METHODS[method]
 

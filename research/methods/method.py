@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
+from batch.spelling import did_you_mean
 from research.methods.options import SHARED
 
 MODELS = {  # the pipeline's actions that train, and how the models that they make are called
@@ -84,12 +85,13 @@ class Method:
         if self.action not in MODELS:
             raise ValueError(
                 f"action of {self.name} must be one of {', '.join(MODELS)}. "
-                f"Received: {self.action!r}"
+                f"Received: {self.action!r}{did_you_mean(str(self.action), MODELS)}"
             )
         unknown = [name for name in self.options if name not in SHARED]
         if unknown:
             raise ValueError(
                 f"options of {self.name} must be of {', '.join(SHARED)}. Received: {unknown[0]!r}"
+                f"{did_you_mean(str(unknown[0]), SHARED)}"
             )
 
     @property
