@@ -240,11 +240,13 @@ class ResBatch(Batch):
         data = self.dataset.data if from_components and self.dataset is not None else None
         if data is not None:
             labels = data.labels
-        elif from_components and labels.ndim == 1:
-            raise ValueError(
-                "The labels of one batch don't tell how many classes there are: give 'classes' in "
-                "the pipeline's config, as in {'resnet': {'classes': 10}}."
-            )
+        elif from_components:
+            if np.shape(labels)[1:] in ((), (1,)):
+                raise ValueError(
+                    "The labels of one batch don't tell how many classes there are: give 'classes' "
+                    "in the pipeline's config, as in {'resnet': {'classes': 10}}."
+                )
+            return np.shape(labels)[1]
         return max(count_classes(labels), 2)
 
     def _deliver(self, value, values, save_to):

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
+from batch.data.scales import Pixels
+from batch.models.pixels import check_scale
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -30,6 +32,7 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
+    images = _typed(images)
     shape = image_shape(images)
     if shape != inputs.shape:
         raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
@@ -38,10 +41,12 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
             f"indices must be an example's number for each of the {len(images)} images. "
             f"Received: shape {np.shape(ids)}"
         )
-    images, labels = place(images, labels, inputs.classes)
+    placed, labels = place(images, labels, inputs.classes)
+    pixels = pixels_of(images, inputs.entrance)
     rows = row_numbers(rows, len(images))
     ids = None if ids is None else np.asarray(ids)[rows]
-    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
+    weights = _weights(feed["loss_weights"], len(rows))
+    return Examples(placed, labels, rows, ids, weights, pixels)
 
 
 def read_feed(inputs, feed_dict=None, **given):
@@ -151,6 +156,23 @@ def place(images, labels, classes):
     )
 
 
+def pixels_of(images, entrance):
+    """Type and range of images, checked to be on a network's scale; None of rows (N, L).
+
+    Parameters
+    ----------
+    images : array_like
+        Already checked by `place`.
+    entrance : Entrance
+        Of the network.
+    """
+    if np.ndim(images) < 3:
+        return None
+    pixels = _once(images, Pixels.of, "pixels")
+    check_scale(pixels, entrance)
+    return pixels
+
+
 def row_numbers(rows, count):
     """Positions of rows, int64, checked to be below `count`; None stands for all rows."""
     rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
@@ -171,6 +193,15 @@ def image_shape(images):
             f"empty. Received: {shape}"
         )
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
+
+
+def _typed(images):
+    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`."""
+    if not isinstance(images, (list, tuple)):
+        return images
+    images = np.asarray(images)
+    whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
+    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
 
 
 def _image_tensor(images):

@@ -12,6 +12,7 @@ from batch.models.feed import make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.model_file import restore, write_model
+from batch.models.pixels import check_same_scale
 from batch.training.trainer import Trainer
 
 
@@ -130,6 +131,7 @@ class TFModel(BaseModel):
             cache=self.config.get("cache", "auto"),
         )
         self.inference = Inference(self.network, self.preprocessing)
+        self._white = None  # in the images that it was trained on, as far as that is known
 
     @classmethod
     def keys(cls):
@@ -182,8 +184,9 @@ class TFModel(BaseModel):
         Parameters
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
-            `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
-            only once, so do not change it in place.
+            `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
+            another scale than the network takes is refused. An array moves to the device only once,
+            so do not change it in place.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int, shape (N,), optional
@@ -215,7 +218,10 @@ class TFModel(BaseModel):
         if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
+        check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
+        if examples.pixels is not None:
+            self._white = examples.pixels.white or self._white
         return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
 
     @exclusive
@@ -256,6 +262,7 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
+        check_same_scale(examples.pixels, self._white)
         logits = self.inference(examples)
         return fetch(
             fetches,
