@@ -52,7 +52,7 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
         check(experiment, data)
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     histories = []
-    with Progress(total, quiet=quiet) as progress:
+    with Progress(total, quiet=quiet, about=data.summary()) as progress:
         _warm_up(next(iter(named.values())), data)
         progress.restart()
         for seed in seeds:

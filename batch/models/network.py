@@ -5,6 +5,7 @@ import zipfile
 
 import keras
 
+from batch.data.scales import refuse_channels_first
 from batch.models.model_file import read_model
 from batch.networks.copies import copied, with_new_classifier
 from batch.networks.stochastic_depth import with_stochastic_depth
@@ -106,6 +107,7 @@ def _published(model, config, inputs):
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
             f"'network' for others. Received: {inputs.shape}"
         )
+    refuse_channels_first(inputs.shape)
     options = {key: config[key] for key in model.options()}
     return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)
 
