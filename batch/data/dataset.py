@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from batch.data.labels import class_numbers, count_classes
+from batch.checks import positive_whole
+from batch.data.labels import class_numbers, count_classes, named
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
 
 KINDS = ("train", "test")
@@ -55,6 +56,7 @@ class Data:
             If they are of another shape or type, do not fit each other, or are almost surely not
             what they should be: channels first, the splits on two scales, classes counted from 1.
         """
+        classes = None if classes is None else positive_whole("classes", classes)
         pairs = (train_images, train_labels), (test_images, test_labels)
         given = [_split(kind, *pair, classes) for kind, pair in zip(KINDS, pairs)]
         shapes = [split.images.shape[1:] for split in given]
@@ -89,14 +91,14 @@ class Data:
         every = np.arange(self.classes)
         in_none = np.setdiff1d(every, self.train.labels)
         in_train = np.setdiff1d(np.setdiff1d(every, self.test.labels), in_none)
-        said = f"; no example of {_classes(in_none)}" if len(in_none) else ""
-        return said + (f"; none of {_classes(in_train)} to test on" if len(in_train) else "")
+        said = f"; no example of {named(in_none)}" if len(in_none) else ""
+        return said + (f"; none of {named(in_train)} to test on" if len(in_train) else "")
 
 
 def _split(kind, images, labels, classes):
     """A checked split; its images are on the scale on which they were given."""
     try:
-        images, labels = np.asarray(images), np.asarray(labels)
+        images, labels = _array("images", images), _array("labels", labels)
         _check_images(images)
         split = Split(images.reshape(*images.shape[:3], -1), class_numbers(labels, classes))
         if len(images) != len(labels):
@@ -112,6 +114,14 @@ def _split(kind, images, labels, classes):
     except ValueError as error:
         raise DataError(f"{kind} split: {error}") from error
     return split
+
+
+def _array(name, values):
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):
+        kind = type(values).__name__
+        raise ValueError(f"{name} must be an array, all of one shape. Received: {kind}") from None
 
 
 def _check_images(images):
@@ -164,13 +174,6 @@ def check_covered(data):
     if len(unknown):
         count = np.isin(data.test.labels, unknown).sum()
         raise DataError(
-            f"train split: no example of {_classes(unknown)}, of which the test split has {count}: "
+            f"train split: no example of {named(unknown)}, of which the test split has {count}: "
             "shuffle before you split, or keep np.isin(test_labels, train_labels)"
         )
-
-
-def _classes(numbers):
-    """Class numbers in words, the first five of them."""
-    shown = ", ".join(map(str, numbers[:5]))
-    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
-    return f"class{'es' * (len(numbers) > 1)} {shown}{more}"

@@ -83,6 +83,13 @@ def one_hot(labels, classes):
     return np.eye(classes, dtype=np.uint8)[labels]
 
 
+def named(numbers):
+    """Class numbers in words, the first five of them."""
+    shown = ", ".join(map(str, numbers[:5]))
+    more = f" and {len(numbers) - 5} more" if len(numbers) > 5 else ""
+    return f"class{'es' * (len(numbers) > 1)} {shown}{more}"
+
+
 def _is_one_hot(labels):
     return labels.ndim == 2 and labels.shape[1] > 1
 

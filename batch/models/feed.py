@@ -35,7 +35,12 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     images = _typed(images)
     shape = image_shape(images)
     if shape != inputs.shape:
-        raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
+        first = (
+            ": give np.moveaxis(images, 1, -1)" if (*shape[1:], shape[0]) == inputs.shape else ""
+        )
+        raise ValueError(
+            f"The network takes images of shape {inputs.shape}. Received: {shape}{first}"
+        )
     if ids is not None and np.shape(ids) != (len(images),):
         raise ValueError(
             f"indices must be an example's number for each of the {len(images)} images. "

@@ -141,6 +141,14 @@ def test_names_as_labels_are_refused_with_the_line_that_numbers_them():
             Data.of(BYTES, labels, BYTES, labels)
 
 
+@pytest.mark.parametrize("bad", [None, "images", [[1], [1, 2]], {}, 3, BYTES.astype(complex)])
+def test_what_is_no_array_of_images_or_labels_is_refused(bad):
+    with pytest.raises(DataError, match=r"train split: (images|pixels) must be .* Received: "):
+        Data.of(bad, LABELS, BYTES, LABELS)
+    with pytest.raises(DataError, match=r"test split: labels must be .* Received: "):
+        Data.of(BYTES, LABELS, BYTES, bad)
+
+
 def test_what_stands_in_another_place_is_named():
     with pytest.raises(DataError, match=r"train split: images must be .* Received: \(35,\)"):
         Data.of(LABELS, BYTES, LABELS, BYTES)

@@ -83,7 +83,7 @@ def test_images_on_a_scale_that_nothing_makes_right_are_refused(plain, images, m
     ("images", "message"),
     [
         (BYTES, r"uint8 images .* scaled scales pixels .* Give images\.astype\('float32'\), or"),
-        (BYTES[:1], "or leave out scaled. Received: uint8 from 0 to 255"),
+        (BYTES[:1], ".* or leave out scaled. Received: uint8 from 0 to 255"),
         (BITS, r"these images are from 0 to 1, .* Give images \* np\.float32\(255\)"),
         (BYTES / np.float32(255), r"these images are from 0 to 1, .* Give images \* np\.float"),
         (BYTES / 127.5 - 1, "these images are normalized, .* Received: float64 from -1 to 1"),
@@ -165,6 +165,13 @@ def test_other_shapes_are_taken_as_they_are(shape):
     inputs = {"images": {"shape": shape}, "labels": {"classes": 3}}
     network = [layers.Conv2D(2, 1), keras.Sequential([layers.Flatten(), layers.Dense(3)])]
     assert TFModel({"inputs": inputs, "network": network}).inputs.shape == shape
+
+
+def test_channels_first_where_they_should_be_last_are_named(plain):
+    with pytest.raises(
+        ValueError, match=r"Received: \(1, 8, 9\): give np\.moveaxis\(images, 1, -1\)"
+    ):
+        plain.predict(np.moveaxis(BYTES, -1, 1))
 
 
 def test_a_network_may_put_the_channels_last_itself():

@@ -71,6 +71,16 @@ def test_what_is_almost_surely_wrong_is_refused(given, images, labels, message):
 
 
 @every_entrance
+def test_a_class_without_an_example_is_named_once(given, network, caplog):
+    labels = np.where(LABELS == 1, 3, LABELS)
+    network = [*blocks()[:-1], keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(4)])]
+    pipeline = given(BYTES, labels, network=network)
+    for _ in range(2):
+        pipeline.next_batch(24, n_epochs=None)
+    assert [record.message for record in caplog.records] == ["No example of class 1."]
+
+
+@every_entrance
 def test_classes_without_examples_may_be_meant(given, network):
     network = [*blocks()[:-1], keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(9)])]
     pipeline = given(BYTES, LABELS + 5, network=network, classes=9)
