@@ -50,8 +50,15 @@ def share(name, value, zero=False):
 def one_of(name, value, allowed):
     """The value, if it is one of those allowed; otherwise a ValueError."""
     if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}")
+        raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}")
     return value
+
+
+def true_or_false(name, value):
+    """Check that a value is a bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} must be True or False. Received: {value!r}")
+    return bool(value)
 
 
 def as_dict(config):

@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from batch.files import replacing
+
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
 
 
@@ -94,7 +96,9 @@ def compiling_seconds(history):
 
 def write_histories(histories, path):
     """Write histories to one CSV file; `read_histories` reads them back bit for bit."""
-    pd.concat([history.to_frame() for history in histories]).to_csv(path, index=False)
+    frame = pd.concat([history.to_frame() for history in histories])
+    with replacing(path) as new:
+        frame.to_csv(new, index=False)
 
 
 def read_histories(path):

@@ -3,7 +3,14 @@
 import keras
 
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
+from batch.networks.layers import (
+    LAYOUT,
+    batch_norm,
+    build_in_order,
+    convolution,
+    make_seeds,
+    sequence,
+)
 
 EPSILON = 1e-5
 
@@ -64,7 +71,7 @@ class Transition(keras.layers.Layer):
         self.config = {"filters": filters, "seed": seed}
         self.normalization = batch_norm(self.dtype_policy, EPSILON)
         self.convolution = convolution(filters, 1, seed=seed, dtype=self.dtype_policy)
-        self.pool = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
+        self.pool = keras.layers.AveragePooling2D(2, data_format=LAYOUT, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         build_in_order((self.normalization, self.convolution), input_shape)

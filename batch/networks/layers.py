@@ -9,6 +9,7 @@ import tensorflow as tf
 from batch.networks.batch_statistics import by_batch, normalize_by_batch
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
+LAYOUT = "channels_last"  # of our images, whatever keras.json has
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -131,6 +132,7 @@ def convolution(
         strides=strides,
         padding="same",
         use_bias=use_bias,
+        data_format=LAYOUT,
         kernel_initializer=keras.initializers.VarianceScaling(
             2.0, "fan_out", "untruncated_normal", seed=seed
         ),

@@ -33,6 +33,8 @@ class PreActivationBlock(keras.layers.Layer):
         a B(1,3) has it; a 1×1 convolution with a stride would ignore three of four pixels.
     dropout : float
         Share of the features to drop in training, before the last convolution.
+    symmetric : bool
+        Pad strided convolutions on both sides alike.
     epsilon : float
         Of the batch normalizations.
     seed : int, optional
@@ -47,6 +49,7 @@ class PreActivationBlock(keras.layers.Layer):
         epsilon=1e-5,
         seed=None,
         kernel_sizes=(3, 3),
+        symmetric=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -57,6 +60,7 @@ class PreActivationBlock(keras.layers.Layer):
             "dropout": dropout,
             "epsilon": epsilon,
             "seed": seed,
+            "symmetric": symmetric,
         }
         dtype = self.dtype_policy
         if 3 not in kernel_sizes:
@@ -70,6 +74,7 @@ class PreActivationBlock(keras.layers.Layer):
                 strides if number == strided else 1,
                 seed=None if seed is None else seed + number,
                 dtype=dtype,
+                symmetric=symmetric,
             )
             for number, size in enumerate(kernel_sizes)
         ]
@@ -118,7 +123,15 @@ class PreActivationBlock(keras.layers.Layer):
 
 
 def wide_resnet(
-    input_shape, classes, depth=28, widen_factor=2, *, dropout=0.0, block="B(3,3)", seed=0
+    input_shape,
+    classes,
+    depth=28,
+    widen_factor=2,
+    *,
+    dropout=0.0,
+    block="B(3,3)",
+    symmetric=False,
+    seed=0,
 ):
     """A Wide ResNet: a stem of 16 channels and three groups of (depth − 4)/6 blocks.
 
@@ -135,6 +148,8 @@ def wide_resnet(
         Share of the features to drop between the convolutions of a block.
     block : str
         Type of the blocks, one of `BLOCKS`.
+    symmetric : bool
+        Pad strided convolutions on both sides alike, as PyTorch does: weights from there need it.
     seed : int
         Of the initial weights and of the dropout.
 
@@ -162,6 +177,7 @@ def wide_resnet(
             strides=2 if group and not number else 1,
             dropout=dropout,
             kernel_sizes=kernel_sizes,
+            symmetric=symmetric,
             seed=seeds[group * count + number + 1],
             name=f"block{group * count + number}",
         )
