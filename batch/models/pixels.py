@@ -3,8 +3,7 @@
 import numpy as np
 
 from batch.data.scales import FEW, OVERSHOOT, refuse_binary
-
-FAINT = 1 / 8  # the least difference of black and white that is no fault
+from batch.networks.entrance import FAINT
 
 
 def check_scale(pixels, entrance):
@@ -25,7 +24,7 @@ def check_scale(pixels, entrance):
     """
     if pixels.count >= FEW:
         refuse_binary(pixels)
-    if _are_scaled_twice(pixels, entrance.gain):
+    if entrance.is_of_255 and _are_small(pixels, entrance.gain):
         raise ValueError(_twice(pixels, " and ".join(entrance.by)))
     unscaled = pixels.white == 255 and pixels.high * entrance.gain > OVERSHOOT
     if unscaled and not entrance.any_scale:
@@ -59,11 +58,12 @@ def check_same_scale(pixels, white):
     )
 
 
-def _are_scaled_twice(pixels, gain):
+def _are_small(pixels, gain):
+    """Whether they surely are no pixels from 0 to 255, and become all but black by this gain."""
     if pixels.are_divided:
-        return gain < FAINT
+        return True
     may_be_dark = pixels.count < FEW or pixels.low == pixels.high
-    faint = gain < FAINT and (pixels.high - pixels.low) * gain < FAINT
+    faint = (pixels.high - pixels.low) * gain < FAINT
     return faint and not may_be_dark and max(-pixels.low, pixels.high) <= 4
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from batch.networks.layers import run
 
+FAINT = 1 / 8  # the least difference of black and white that is no fault
 OF_ANY_SCALE = (
     keras.layers.BatchNormalization,
     keras.layers.GroupNormalization,
@@ -36,6 +37,11 @@ class Entrance:
     any_scale: bool = True
     channels_last: bool = False
     by: tuple = ()
+
+    @property
+    def is_of_255(self):
+        """Whether it scales pixels from 0 to 255; those from 0 to 1 become all but black."""
+        return self.gain < FAINT
 
 
 ANY = Entrance()  # nothing is known
