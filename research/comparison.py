@@ -54,7 +54,7 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
             make_model(experiment, data)  # an error now, where they don't go together
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     histories = []
-    with Progress(total, quiet=quiet) as progress:
+    with Progress(total, quiet=quiet, about=data.summary()) as progress:
         _warm_up(next(iter(named.values())), data)
         progress.restart()
         for seed in seeds:

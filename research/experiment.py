@@ -230,9 +230,10 @@ def hold_out(data):
     Raises
     ------
     ValueError
-        If that leaves fewer to train on.
+        If that leaves fewer to train on, or none of a class that is held out.
     """
-    from batch.data.data import Data, Split
+    from batch.data.data import Split
+    from batch.data.dataset import check_covered
 
     images, labels = data.train.images, data.train.labels
     if len(labels) < 2 * HELD_OUT:
@@ -242,7 +243,9 @@ def hold_out(data):
         )
     train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
     parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
-    return Data(data.name, data.classes, *parts)
+    data = dataclasses.replace(data, train=parts[0], test=parts[1])
+    check_covered(data)
+    return data
 
 
 def make_model(experiment, data):

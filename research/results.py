@@ -195,7 +195,8 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
-        For the record: its `methods`, as from `research.labels.describe`.
+        For the record: its `methods`, as from `research.labels.describe`, and its `data`, as from
+        `Data.summary`.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")

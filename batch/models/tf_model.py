@@ -12,6 +12,7 @@ from batch.models.feed import make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.model_file import restore, write_model
+from batch.models.pixels import check_same_scale
 from batch.training.trainer import Trainer
 
 
@@ -135,6 +136,7 @@ class TFModel(BaseModel):
             cache=self.config.get("cache", "auto"),
         )
         self.inference = Inference(self.network, self.preprocessing)
+        self._white = None  # in the images that it was trained on, as far as that is known
 
     @classmethod
     def keys(cls):
@@ -187,8 +189,9 @@ class TFModel(BaseModel):
         Parameters
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
-            `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
-            only once, and again when rows that a batch has were changed in place since.
+            `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
+            another scale than the network takes is refused. An array moves to the device only once,
+            and again when rows that a batch has were changed in place since.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int or str, shape (N,), optional
@@ -220,7 +223,10 @@ class TFModel(BaseModel):
         if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
+        check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
+        if examples.pixels is not None:
+            self._white = examples.pixels.white or self._white
         losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
         return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
@@ -264,6 +270,7 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
+        check_same_scale(examples.pixels, self._white)
         logits, added = self.inference(examples)
 
         def data_loss():
