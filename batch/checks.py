@@ -1,57 +1,197 @@
-"""Checks of values that users give: each returns the value, or raises an error that names it."""
+"""Checks of values that users give: each returns the value, or raises an error that names it.
 
+Numbers may be Python's own, NumPy's, or arrays without dimensions; they are returned as Python's.
+"""
+
+import math
 import numbers
+import os
 
 import numpy as np
 
+LARGEST = 2**53  # up to here float64 holds every whole number
+MOST_LAYERS = 10_000  # of a network
+MOST_CHANNELS = 2**20
+_SINGLE = np.finfo(np.float32)  # learning rates and the like end up in float32
+_LONGEST = 150  # characters of a value in a message
+_LISTS = (list, tuple, dict, set, frozenset)
 
-def positive_whole(name, value):
+
+def received(value):
+    """The end of a message, on one short line: what was received."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"Received: an array of shape {value.shape}, {value.dtype}"
+    if isinstance(value, _LISTS) and len(value) > _LONGEST:
+        return f"Received: a {type(value).__name__} of {len(value):,}"
+    try:
+        shown = " ".join(repr(value).split())
+    except Exception:  # a whole number of thousands of digits, or a repr of the user's own
+        shown = f"a {type(value).__name__} too large to be shown"
+    return f"Received: {shown if len(shown) <= _LONGEST else shown[:_LONGEST] + ' …'}"
+
+
+def whole(name, value, least=0, most=LARGEST):
+    """The value as an int, if it is a whole number in this range; otherwise a ValueError."""
+    number = _number(value)
+    if not math.isfinite(number) or number != int(number) or not least <= number <= most:
+        expected = {0: ", 0 or more", 1: " above 0"}.get(least, f" of at least {least:,}")
+        limit = f", at most {most:,}" if number > most else ""
+        raise ValueError(f"{name} must be a whole number{expected}{limit}. {received(value)}")
+    return int(number)
+
+
+def stepped(name, value, first, step, expected, most):
+    """The value as an int, if it is first, first + step, first + 2·step … up to `most`."""
+    number = _number(value)
+    if not first <= number <= most or (number - first) % step:
+        limit = f", at most {most:,}" if number > most else ""
+        raise ValueError(f"{name} must be {expected}{limit}. {received(value)}")
+    return int(number)
+
+
+def positive_whole(name, value, most=LARGEST):
     """The value as an int, if it is a whole number above 0; otherwise a ValueError."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    whole = real and float(value).is_integer()
-    if not whole or value < 1:
-        raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
-    return int(value)
+    return whole(name, value, 1, most)
 
 
 def not_negative(name, value):
     """The value as a float, if it is a finite number of 0 or more; otherwise a ValueError."""
-    if value == 0 and not isinstance(value, bool):
-        return 0.0
-    try:
-        return positive(name, value)
-    except ValueError:
-        message = f"{name} must be a finite number, 0 or more. Received: {value!r}"
-        raise ValueError(message) from None
+    return _finite(name, value, ", 0 or more", zero=True)
 
 
 def positive(name, value):
     """The value as a float, if it is a finite number above 0; otherwise a ValueError."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a finite number above 0. Received: {value!r}")
-    return float(value)
+    return _finite(name, value, " above 0")
 
 
 def share(name, value, zero=False):
     """The value as a float, if it is a number above 0 (or 0, if `zero`) and at most 1."""
-    try:
-        number = not_negative(name, value) if zero else positive(name, value)
-    except ValueError:
-        number = np.inf
-    if number > 1:
+    number = _number(value)
+    if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= 1:
         raise ValueError(
-            f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. "
-            f"Received: {value!r}"
+            f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. {received(value)}"
         )
-    return number
+    return float(number)
+
+
+def probability(name, value):
+    """The value as a float, if it is a number from 0 to 1; otherwise a ValueError."""
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1. {received(value)}")
+    return float(number)
+
+
+def flag(name, value):
+    """The value as a bool, if it is True or False, 1 or 0; otherwise a ValueError."""
+    plain = (
+        value.item() if isinstance(value, (np.ndarray, np.generic)) and not value.ndim else value
+    )
+    if not isinstance(plain, numbers.Integral) or plain not in (0, 1):
+        raise ValueError(f"{name} must be True or False. {received(value)}")
+    return bool(plain)
+
+
+def optional(check, name, value, *limits):
+    """None, if the value is None; otherwise what the check returns."""
+    return None if value is None else check(name, value, *limits)
+
+
+def text(name, value):
+    """The value, if it is a text that is not empty; otherwise a TypeError or a ValueError."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be a text, not empty. {received(value)}")
+    return value
+
+
+def path(name, value):
+    """The value as a text, if it is a path; otherwise a TypeError."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise TypeError(f"{name} must be a path. {received(value)}")
+    return os.fspath(value)
 
 
 def one_of(name, value, allowed):
-    """The value, if it is one of those allowed; otherwise a ValueError."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(allowed)}. Received: {value!r}")
+    """The value, if it is one of the texts allowed; otherwise a ValueError."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(allowed)}. {received(value)}")
     return value
+
+
+def instance(name, value, kind, expected):
+    """The value, if it is of a kind; otherwise a TypeError that says what was expected."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {expected}. {received(value)}")
+    return value
+
+
+def function(name, value, expected):
+    """The value, if it can be called; otherwise a TypeError that says what it should be."""
+    if not callable(value):
+        raise TypeError(f"{name} must be {expected}, callable. {received(value)}")
+    return value
+
+
+def sequence(name, values, expected):
+    """The values as a list, if they are a list, a tuple, a range or an array; else a TypeError."""
+    listed = isinstance(values, (list, tuple, range)) or (
+        isinstance(values, np.ndarray) and values.ndim
+    )
+    if not listed:
+        raise TypeError(f"{name} must be a list of {expected}. {received(values)}")
+    return list(values)
+
+
+def finite(name, values, dimensions):
+    """The values as a float64 array of so many dimensions, if they are finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or if there are none.
+    """
+    array = _array(values)
+    fits = array is not None and array.dtype.kind in "iuf" and array.ndim in dimensions
+    if not fits or array.size == 0 or not np.isfinite(array).all():
+        shape = " or ".join(f"{number}" for number in dimensions)
+        raise ValueError(
+            f"{name} must be finite numbers, not empty, in {shape} "
+            f"dimension{'s' * (dimensions != (1,))}. {received(values)}"
+        )
+    return array.astype(np.float64)
+
+
+def _array(values):
+    """The values as an array; None if they are a set, a generator or the like, or uneven."""
+    if not isinstance(values, (np.ndarray, list, tuple, range)) and not hasattr(
+        values, "__array__"
+    ):
+        return None
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        return None
+
+
+def _number(value):
+    """The value as Python's int or float; NaN if it is no number, infinity if it is too large."""
+    if isinstance(value, (np.ndarray, np.generic)) and not value.ndim:
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
+        float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return value
+
+
+def _finite(name, value, expected, zero=False):
+    number = _number(value)
+    if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= _SINGLE.max:
+        limit = ", that float32 can hold" if 0 < number < math.inf else ""
+        raise ValueError(f"{name} must be a finite number{expected}{limit}. {received(value)}")
+    return float(number)
 
 
 def as_dict(config):

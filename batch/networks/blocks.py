@@ -2,13 +2,22 @@
 
 import keras
 
-from batch.networks.layers import batch_norm, build_in_order, convolution
+from batch.checks import flag, not_negative, one_of, positive_whole, received
+from batch.networks.arguments import (
+    MOST_PIXELS,
+    channels,
+    check_memory,
+    class_count,
+    layer_seed,
+    window,
+)
+from batch.networks.layers import Block, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
 
 @keras.saving.register_keras_serializable(package="resbatch", name="Stem")  # its name in files
-class ConvolutionBlock(keras.layers.Layer):
+class ConvolutionBlock(Block):
     """Convolution, batch normalization, ReLU, max-pooling: a stem, or a block of a VGG network.
 
     Parameters
@@ -45,28 +54,24 @@ class ConvolutionBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.config = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "strides": strides,
-            "pool_size": pool_size,
-            "pool_padding": pool_padding,
-            "symmetric": symmetric,
-            "use_bias": use_bias,
-            "epsilon": epsilon,
-            "seed": seed,
+        self.config = config = {
+            "filters": channels("filters", filters),
+            "kernel_size": window("kernel_size", kernel_size, odd=flag("symmetric", symmetric)),
+            "strides": window("strides", strides),
+            "pool_size": positive_whole("pool_size", pool_size, MOST_PIXELS),
+            "pool_padding": one_of("pool_padding", pool_padding, ("valid", "same")),
+            "symmetric": flag("symmetric", symmetric),
+            "use_bias": flag("use_bias", use_bias),
+            "epsilon": not_negative("epsilon", epsilon),
+            "seed": layer_seed(seed),
         }
         dtype = self.dtype_policy
+        of_convolution = ("filters", "kernel_size", "strides", "seed", "use_bias", "symmetric")
         self.convolution = convolution(
-            filters,
-            kernel_size,
-            strides,
-            seed=seed,
-            dtype=dtype,
-            use_bias=use_bias,
-            symmetric=symmetric,
+            **{name: config[name] for name in of_convolution}, dtype=dtype
         )
         self.normalization = batch_norm(dtype, epsilon)
+        pool_size = config["pool_size"]
         # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
         self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
@@ -75,7 +80,15 @@ class ConvolutionBlock(keras.layers.Layer):
             self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
 
     def build(self, input_shape):
-        build_in_order((self.convolution, self.normalization), input_shape)
+        shape = build_in_order((self.convolution, self.normalization), input_shape)
+        sizes = shape if self.padding is None else self.padding.compute_output_shape(shape)
+        least, padding = self.config["pool_size"], self.config["pool_padding"]
+        if padding == "valid" and any(size and size < least for size in sizes[1:3]):
+            raise ValueError(
+                f"{self.name} pools {least}×{least} pixels: its inputs must be larger. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
@@ -88,7 +101,7 @@ class ConvolutionBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(Block):
     """A basic or a bottleneck block: a branch of convolutions, added to its input.
 
     The branch has two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure
@@ -126,17 +139,16 @@ class ResidualBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if len(filters) not in KERNEL_SIZES:
-            raise ValueError(f"filters must be two or three channel counts. Received: {filters}")
         self.config = {
-            "filters": list(filters),
-            "strides": strides,
-            "stride_first": stride_first,
-            "symmetric": symmetric,
-            "use_bias": use_bias,
-            "epsilon": epsilon,
-            "seed": seed,
+            "filters": _channel_counts(filters),
+            "strides": window("strides", strides),
+            "stride_first": flag("stride_first", stride_first),
+            "symmetric": flag("symmetric", symmetric),
+            "use_bias": flag("use_bias", use_bias),
+            "epsilon": not_negative("epsilon", epsilon),
+            "seed": layer_seed(seed),
         }
+        filters, strides = self.config["filters"], self.config["strides"]
         kernel_sizes = KERNEL_SIZES[len(filters)]
         strided = 0 if stride_first else kernel_sizes.index(3)
         self.convolutions = [
@@ -168,6 +180,7 @@ class ResidualBlock(keras.layers.Layer):
             self.projection = self._convolution(shape[-1], 1, self.config["strides"], number=3)
             self.projection_normalization = self._normalization()
             build_in_order((self.projection, self.projection_normalization), input_shape)
+        super().build(input_shape)
 
     def branch(self, inputs, training=None):
         """The convolutions, whose output is added to the shortcut."""
@@ -193,8 +206,16 @@ class ResidualBlock(keras.layers.Layer):
         return {**super().get_config(), **self.config}
 
 
+def _channel_counts(filters):
+    """A checked list of two or three numbers of channels."""
+    counted = isinstance(filters, (list, tuple)) and len(filters) in KERNEL_SIZES
+    if not counted:
+        raise ValueError(f"filters must be two or three channel counts. {received(filters)}")
+    return [channels("filters", count) for count in filters]
+
+
 @keras.saving.register_keras_serializable(package="resbatch")
-class Classifier(keras.layers.Layer):
+class Classifier(Block):
     """Global average pooling and a dense layer: from features to logits.
 
     Parameters
@@ -209,7 +230,8 @@ class Classifier(keras.layers.Layer):
 
     def __init__(self, classes, seed=None, normalize=False, **kwargs):
         super().__init__(**kwargs)
-        self.config = {"classes": classes, "seed": seed, "normalize": normalize}
+        classes, seed = class_count(classes, least=1), layer_seed(seed)
+        self.config = {"classes": classes, "seed": seed, "normalize": flag("normalize", normalize)}
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
         self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
@@ -220,7 +242,11 @@ class Classifier(keras.layers.Layer):
     def build(self, input_shape):
         if self.normalization is not None:
             self.normalization.build(input_shape)
+        check_memory(
+            f"{self.name} of {self.dense.units:,} classes", input_shape[-1] * self.dense.units
+        )
         self.dense.build((input_shape[0], input_shape[-1]))
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         if self.normalization is not None:

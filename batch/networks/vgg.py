@@ -1,5 +1,9 @@
 """VGG networks with batch normalization."""
 
+import numpy as np
+
+from batch.checks import received
+from batch.networks.arguments import class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -37,12 +41,14 @@ def vgg(input_shape, classes, depth="D", *, seed=0):
     ----------
     Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
     """
-    name = DEPTHS.get(depth, depth)
-    if name not in CONFIGURATIONS:
+    input_shape, classes = image_shape(input_shape), class_count(classes)
+    known = [*CONFIGURATIONS, *DEPTHS]
+    if not isinstance(depth, (str, int, np.integer)) or depth not in known:
         raise ValueError(
             f"depth must be one of {', '.join(CONFIGURATIONS)}, or "
-            f"{', '.join(map(str, DEPTHS))}. Received: {depth!r}"
+            f"{', '.join(map(str, DEPTHS))}. {received(depth)}"
         )
+    name = DEPTHS.get(depth, depth)
     stages = CONFIGURATIONS[name]
     seeds = make_seeds(seed, sum(stages) + 1)
     blocks = []

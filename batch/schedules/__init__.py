@@ -7,8 +7,10 @@ gradient_norms)`, `get_state()` and `set_state(state)`. NumPy only.
 """
 
 import copy
+import inspect
 import json
 
+from batch.checks import received
 from batch.schedules.autofreeze import AutoFreeze
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
@@ -75,7 +77,7 @@ def make_schedule(spec, blocks):
     ValueError
         If the name is not known, or the schedule is for another number of blocks.
     """
-    if callable(spec):
+    if callable(spec) and not isinstance(spec, type):
         made_for = getattr(spec, "blocks", blocks)
         if made_for != blocks:
             raise ValueError(
@@ -83,13 +85,27 @@ def make_schedule(spec, blocks):
                 f"Received: a schedule for {made_for}"
             )
         return _copied(spec) if observes(spec) else spec
-    known = isinstance(spec, (tuple, list)) and len(spec) == 2 and spec[0] in SCHEDULES
-    if not known:
+    named = isinstance(spec, (tuple, list)) and len(spec) == 2
+    if not named or not isinstance(spec[1], dict) or spec[0] not in list(SCHEDULES):
         raise ValueError(
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
-            f"arguments) with a name among {', '.join(SCHEDULES)}. Received: {spec!r}"
+            f"arguments) with a name among {', '.join(SCHEDULES)}. {received(spec)}"
         )
-    return SCHEDULES[spec[0]](**{**spec[1], "blocks": blocks})
+    return _made(spec[0], {**spec[1], "blocks": blocks})
+
+
+def _made(name, arguments):
+    """A schedule by its name, or a ValueError that says which of its arguments are wrong."""
+    takes = inspect.signature(SCHEDULES[name]).parameters
+    lacking = [key for key in takes if takes[key].default is inspect.Parameter.empty]
+    wrong = [str(key) for key in arguments if key not in takes]
+    missing = [key for key in lacking if key not in arguments]
+    if wrong or missing:
+        raise ValueError(
+            f"schedule {name} takes {', '.join(takes)}. "
+            + (f"Received: {', '.join(wrong)}" if wrong else f"Missing: {', '.join(missing)}")
+        )
+    return SCHEDULES[name](**arguments)
 
 
 def _copied(schedule):
