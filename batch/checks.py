@@ -32,7 +32,7 @@ def received(value):
 
 def whole(name, value, least=0, most=LARGEST):
     """The value as an int, if it is a whole number in this range; otherwise a ValueError."""
-    number = _number(value)
+    number = as_number(value)
     if not math.isfinite(number) or number != int(number) or not least <= number <= most:
         expected = {0: ", 0 or more", 1: " above 0"}.get(least, f" of at least {least:,}")
         limit = f", at most {most:,}" if number > most else ""
@@ -42,7 +42,7 @@ def whole(name, value, least=0, most=LARGEST):
 
 def stepped(name, value, first, step, expected, most):
     """The value as an int, if it is first, first + step, first + 2·step … up to `most`."""
-    number = _number(value)
+    number = as_number(value)
     if not first <= number <= most or (number - first) % step:
         limit = f", at most {most:,}" if number > most else ""
         raise ValueError(f"{name} must be {expected}{limit}. {received(value)}")
@@ -66,7 +66,7 @@ def positive(name, value):
 
 def share(name, value, zero=False):
     """The value as a float, if it is a number above 0 (or 0, if `zero`) and at most 1."""
-    number = _number(value)
+    number = as_number(value)
     if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= 1:
         raise ValueError(
             f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. {received(value)}"
@@ -76,18 +76,16 @@ def share(name, value, zero=False):
 
 def probability(name, value):
     """The value as a float, if it is a number from 0 to 1; otherwise a ValueError."""
-    number = _number(value)
+    number = as_number(value)
     if not 0 <= number <= 1:
         raise ValueError(f"{name} must be a number from 0 to 1. {received(value)}")
     return float(number)
 
 
-def flag(name, value):
-    """The value as a bool, if it is True or False, 1 or 0; otherwise a ValueError."""
-    plain = (
-        value.item() if isinstance(value, (np.ndarray, np.generic)) and not value.ndim else value
-    )
-    if not isinstance(plain, numbers.Integral) or plain not in (0, 1):
+def true_or_false(name, value):
+    """The value as a bool, if it is True or False; otherwise a ValueError."""
+    plain = value.item() if isinstance(value, np.ndarray) and not value.ndim else value
+    if not isinstance(plain, (bool, np.bool_)):
         raise ValueError(f"{name} must be True or False. {received(value)}")
     return bool(plain)
 
@@ -114,7 +112,8 @@ def path(name, value):
 def one_of(name, value, allowed):
     """The value, if it is one of the texts allowed; otherwise a ValueError."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(allowed)}. {received(value)}")
+        *most, last = allowed
+        raise ValueError(f"{name} must be {', '.join(most)} or {last}. {received(value)}")
     return value
 
 
@@ -142,7 +141,15 @@ def sequence(name, values, expected):
     return list(values)
 
 
-def finite(name, values, dimensions):
+def sequence_of(name, values, kind, expected):
+    """The values as a list, if they are a sequence of one kind, not empty; or a TypeError."""
+    listed = sequence(name, values, expected)
+    if not listed or not all(isinstance(value, kind) for value in listed):
+        raise TypeError(f"{name} must be a list of {expected}, not empty. {received(values)}")
+    return listed
+
+
+def finite(name, values, dimensions=(1,)):
     """The values as a float64 array of so many dimensions, if they are finite numbers.
 
     Raises
@@ -150,10 +157,10 @@ def finite(name, values, dimensions):
     ValueError
         If they are not, or if there are none.
     """
-    array = _array(values)
-    fits = array is not None and array.dtype.kind in "iuf" and array.ndim in dimensions
-    if not fits or array.size == 0 or not np.isfinite(array).all():
-        shape = " or ".join(f"{number}" for number in dimensions)
+    array = numeric(name, values)
+    fits = array.ndim in dimensions and array.size > 0 and array.dtype.kind != "b"
+    if not fits or not np.isfinite(array).all():
+        shape = " or ".join(map(str, dimensions))
         raise ValueError(
             f"{name} must be finite numbers, not empty, in {shape} "
             f"dimension{'s' * (dimensions != (1,))}. {received(values)}"
@@ -161,19 +168,19 @@ def finite(name, values, dimensions):
     return array.astype(np.float64)
 
 
-def _array(values):
-    """The values as an array; None if they are a set, a generator or the like, or uneven."""
-    if not isinstance(values, (np.ndarray, list, tuple, range)) and not hasattr(
-        values, "__array__"
-    ):
-        return None
+def numeric(name, values):
+    """The values as an array, if they are numbers; a ValueError if not, or if they are uneven."""
+    sized = isinstance(values, (np.ndarray, list, tuple, range)) or hasattr(values, "__array__")
     try:
-        return np.asarray(values)
+        array = np.asarray(values) if sized else np.array(None)
     except (ValueError, TypeError, RecursionError, OverflowError):
-        return None
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of numbers. {received(values)}")
+    return array
 
 
-def _number(value):
+def as_number(value):
     """The value as Python's int or float; NaN if it is no number, infinity if it is too large."""
     if isinstance(value, (np.ndarray, np.generic)) and not value.ndim:
         value = value.item()
@@ -187,7 +194,7 @@ def _number(value):
 
 
 def _finite(name, value, expected, zero=False):
-    number = _number(value)
+    number = as_number(value)
     if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= _SINGLE.max:
         limit = ", that float32 can hold" if 0 < number < math.inf else ""
         raise ValueError(f"{name} must be a finite number{expected}{limit}. {received(value)}")

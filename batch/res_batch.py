@@ -24,11 +24,12 @@ DEFAULTS = {
         "scaled": False,
         "t_0": 0.6,
         "finetune_rate": 1e-2,
+        "count_classifier": False,
     },
     "stochastic": {**CLASSIC, "survival": 0.6},
 }
 ACTIONS = ("train_res", "train_freez", "train_stochastic", "test", "add_loss_weights")
-FREEZING = ("iteration", "learning_rate", "degree", "scaled", "t_0", "finetune_rate")
+FREEZING = tuple(key for key in DEFAULTS["freeznet"] if key != "optimizer")
 
 
 set_globals(batchflow=True)
@@ -52,8 +53,8 @@ class ResBatch(Batch):
       `batch.models.named.MODELS` ('resnet', the small ResNet), with the options of its network;
       `classes`, if the labels do not show all classes
     - `freeznet`: `iteration` (300), `learning_rate` (0.06), `degree` (1), `scaled` (False), `t_0`
-      (0.6), `finetune_rate` (0.01; None for none). `scaled` divides the learning rate by each
-      block's last iteration here.
+      (0.6), `finetune_rate` (0.01; None for none), `count_classifier` (False). `scaled` divides
+      the learning rate by each block's last iteration here.
     - `stochastic`: `survival` (0.6). Any of the three may have `survival`, and with it `rule`,
       `mode`, `scale` and `warm_up`. A frozen block is never dropped.
     """

@@ -37,8 +37,9 @@ class Experiment:
         By default the method's own, as in `batch.res_batch.DEFAULTS`.
     weight_decay : float
         As for `batch.TFModel`.
-    t_0, how_scale, scale_lr : float, str, bool
-        `FreezeOut`'s t_0, degree and scaled, in the words of the paper's program.
+    t_0, how_scale, scale_lr, count_classifier : float, str, bool, bool
+        `FreezeOut`'s t_0, degree, scaled and count_classifier, the first three in the words of the
+        paper's program.
     finetune_rate : float, optional
         Of all blocks after the schedules' last iteration.
     freeze_iterations : int, optional
@@ -71,6 +72,7 @@ class Experiment:
     t_0: float = SHARED["t_0"].default
     how_scale: str = SHARED["how_scale"].default
     scale_lr: bool = SHARED["scale_lr"].default
+    count_classifier: bool = SHARED["count_classifier"].default
     finetune_rate: float | None = SHARED["finetune_rate"].default
     freeze_iterations: int | None = None
     freeze_every: int | None = None

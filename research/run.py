@@ -15,7 +15,7 @@ from batch.data.data import load_data
 from batch.data.history import History
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
-from research.experiment import check
+from research.experiment import Experiment, check
 from research.methods import loading
 from research.prediction import own_lengths
 
@@ -68,8 +68,7 @@ class Run:
         split = self.data.train
         digest = hashlib.sha256(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
-        fields = dataclasses.fields(self.experiment)
-        plain = {field.name: getattr(self.experiment, field.name) for field in fields}
+        plain = _settings(self.experiment)
         del plain["cache"]  # it changes nothing but time
         own = loading.digest(self.experiment.trained_by)
         return {
@@ -135,10 +134,13 @@ class Run:
         self._pipeline.iter_params.update(skipped.iter_params)
 
     def _check_same(self, checkpoint):
-        ours, theirs = json.loads(json.dumps(self.identity)), checkpoint.run
-        differing = [name for name in ours if ours[name] != theirs.get(name)]
+        ours = json.loads(json.dumps(self.identity))
+        # A setting that came after the checkpoint was written had its default then.
+        defaults = json.loads(json.dumps(_settings(Experiment())))
+        theirs = {**dict.fromkeys(ours), **defaults, **checkpoint.run}
+        differing = [name for name in ours if ours[name] != theirs[name]]
         if differing:
-            values = ", ".join(f"{name} {theirs.get(name)}, not {ours[name]}" for name in differing)
+            values = ", ".join(f"{name} {theirs[name]}, not {ours[name]}" for name in differing)
             raise CheckpointError(f"{checkpoint.folder} is of a run with {values}")
 
     def _iterate(self):
@@ -211,3 +213,7 @@ def run(experiment, data=None, callbacks=(), evaluation=None):
     made = Run(experiment, data, callbacks, evaluation)
     made.advance(experiment.iterations)
     return made.history, made.model
+
+
+def _settings(experiment):
+    return {field.name: getattr(experiment, field.name) for field in dataclasses.fields(experiment)}

@@ -12,6 +12,8 @@ import pickle
 import blosc
 import numpy as np
 
+from batch import checks
+
 LARGEST = 8 * 2**30  # bytes that a file may declare to hold
 
 
@@ -24,6 +26,7 @@ def write_blk(path, array):
 
     The file appears whole or not at all.
     """
+    path, array = checks.path("path", path), checks.numeric("array", array)
     partial = f"{path}.partial"
     try:
         with open(partial, "wb") as file:
@@ -44,7 +47,7 @@ def read_blk(path):
     OSError
         If it can't be read.
     """
-    with open(path, "rb") as file:
+    with open(checks.path("path", path), "rb") as file:
         packed = file.read()
     try:
         size, packed_size, _ = blosc.get_cbuffer_sizes(packed)

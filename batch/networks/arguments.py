@@ -8,7 +8,6 @@ import numpy as np
 from batch.checks import (
     MOST_CHANNELS,
     finite,
-    flag,
     instance,
     not_negative,
     one_of,
@@ -16,6 +15,7 @@ from batch.checks import (
     positive_whole,
     probability,
     received,
+    true_or_false,
     whole,
 )
 from batch.machine import free_memory
@@ -195,12 +195,12 @@ def _channels_last(name, value):
 
 
 LAYER = {
-    **{"name": _name, "dtype": _dtype, "trainable": flag, "autocast": flag},
+    **{"name": _name, "dtype": _dtype, "trainable": true_or_false, "autocast": true_or_false},
     "activity_regularizer": _penalty,
 }
 CONVOLUTION = {
     **LAYER,
-    **{"filters": channels, "kernel_size": _odd, "groups": channels, "use_bias": flag},
+    **{"filters": channels, "kernel_size": _odd, "groups": channels, "use_bias": true_or_false},
     **dict.fromkeys(("strides", "dilation_rate"), window),
     **{"padding": _same, "data_format": _channels_last, "activation": _function},
     **{f"{part}_initializer": _initial for part in ("kernel", "bias")},
@@ -210,7 +210,7 @@ CONVOLUTION = {
 NORMALIZATION = {
     **LAYER,
     **{"axis": _axis, "momentum": probability, "epsilon": not_negative},
-    **dict.fromkeys(("center", "scale", "renorm", "synchronized"), flag),
+    **dict.fromkeys(("center", "scale", "renorm", "synchronized"), true_or_false),
     **{"renorm_clipping": _clipping, "renorm_momentum": probability},
     **{f"{part}_initializer": _initial for part in ("beta", "gamma")},
     **{f"moving_{part}_initializer": _initial for part in ("mean", "variance")},

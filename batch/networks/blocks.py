@@ -2,7 +2,7 @@
 
 import keras
 
-from batch.checks import flag, not_negative, one_of, positive_whole, received
+from batch.checks import not_negative, one_of, positive_whole, received, true_or_false
 from batch.networks.arguments import (
     MOST_PIXELS,
     channels,
@@ -54,14 +54,15 @@ class ConvolutionBlock(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        symmetric = true_or_false("symmetric", symmetric)
         self.config = config = {
             "filters": channels("filters", filters),
-            "kernel_size": window("kernel_size", kernel_size, odd=flag("symmetric", symmetric)),
+            "kernel_size": window("kernel_size", kernel_size, odd=symmetric),
             "strides": window("strides", strides),
             "pool_size": positive_whole("pool_size", pool_size, MOST_PIXELS),
             "pool_padding": one_of("pool_padding", pool_padding, ("valid", "same")),
-            "symmetric": flag("symmetric", symmetric),
-            "use_bias": flag("use_bias", use_bias),
+            "symmetric": symmetric,
+            "use_bias": true_or_false("use_bias", use_bias),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
         }
@@ -142,9 +143,9 @@ class ResidualBlock(Block):
         self.config = {
             "filters": _channel_counts(filters),
             "strides": window("strides", strides),
-            "stride_first": flag("stride_first", stride_first),
-            "symmetric": flag("symmetric", symmetric),
-            "use_bias": flag("use_bias", use_bias),
+            "stride_first": true_or_false("stride_first", stride_first),
+            "symmetric": true_or_false("symmetric", symmetric),
+            "use_bias": true_or_false("use_bias", use_bias),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
         }
@@ -231,7 +232,8 @@ class Classifier(Block):
     def __init__(self, classes, seed=None, normalize=False, **kwargs):
         super().__init__(**kwargs)
         classes, seed = class_count(classes, least=1), layer_seed(seed)
-        self.config = {"classes": classes, "seed": seed, "normalize": flag("normalize", normalize)}
+        normalize = true_or_false("normalize", normalize)
+        self.config = {"classes": classes, "seed": seed, "normalize": normalize}
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
         self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")

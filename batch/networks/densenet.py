@@ -2,7 +2,7 @@
 
 import keras
 
-from batch.checks import MOST_CHANNELS, MOST_LAYERS, flag, positive_whole, share, stepped
+from batch.checks import MOST_CHANNELS, MOST_LAYERS, positive_whole, share, stepped, true_or_false
 from batch.networks.arguments import channels, class_count, image_shape, layer_seed
 from batch.networks.blocks import Classifier
 from batch.networks.layers import (
@@ -34,7 +34,7 @@ class DenseLayer(Block):
     def __init__(self, growth_rate, bottleneck=True, seed=None, **kwargs):
         super().__init__(**kwargs)
         growth_rate = channels("growth_rate", growth_rate)
-        bottleneck, seed = flag("bottleneck", bottleneck), layer_seed(seed)
+        bottleneck, seed = true_or_false("bottleneck", bottleneck), layer_seed(seed)
         self.config = {"growth_rate": growth_rate, "bottleneck": bottleneck, "seed": seed}
         dtype = self.dtype_policy
         shapes = [(4 * growth_rate, 1), (growth_rate, 3)][not bottleneck :]
@@ -127,7 +127,7 @@ def densenet(
     Huang et al., Densely Connected Convolutional Networks, 2017, section 3.
     """
     input_shape, classes = image_shape(input_shape, least=4), class_count(classes)
-    bottleneck = flag("bottleneck", bottleneck)
+    bottleneck = true_or_false("bottleneck", bottleneck)
     step = 6 if bottleneck else 3
     expected = f"{step}n + 4 {'with' if bottleneck else 'without'} bottlenecks"
     depth = stepped("depth", depth, 4 + step, step, expected, MOST_LAYERS)

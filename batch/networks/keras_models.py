@@ -4,6 +4,8 @@ from collections import Counter
 
 import keras
 
+from batch.checks import received, sequence
+
 
 def as_blocks(model, cuts):
     """Cut a functional model into blocks; in a row, they compute what the model computes.
@@ -41,9 +43,9 @@ def as_blocks(model, cuts):
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
     _check_functional(model)
-    cuts = [cuts] if isinstance(cuts, str) else list(cuts)
+    cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
     possible = _bottlenecks(model)
-    wrong = [name for name in cuts if name not in possible]
+    wrong = [name for name in cuts if not isinstance(name, str) or name not in possible]
     if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
@@ -59,7 +61,7 @@ def as_blocks(model, cuts):
 
 def _check_functional(model):
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+        raise ValueError(f"as_blocks takes a functional keras.Model as model. {received(model)}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "as_blocks takes a model with one input and one output. "

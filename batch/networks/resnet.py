@@ -1,6 +1,6 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
-from batch.checks import flag, not_negative, received
+from batch.checks import as_number, not_negative, received, true_or_false
 from batch.networks.arguments import class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.layers import make_seeds, sequence
@@ -76,12 +76,13 @@ def resnet(
     ----------
     He et al., Deep Residual Learning for Image Recognition, 2016, table 1.
     """
-    if depth not in list(DEPTHS) or isinstance(depth, bool):
+    if as_number(depth) not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. {received(depth)}")
     input_shape, classes = image_shape(input_shape), class_count(classes)
-    use_bias, stride_first = flag("use_bias", use_bias), flag("stride_first", stride_first)
+    use_bias = true_or_false("use_bias", use_bias)
+    stride_first = true_or_false("stride_first", stride_first)
     epsilon = not_negative("epsilon", epsilon)
-    stages, convolutions = DEPTHS[depth]
+    stages, convolutions = DEPTHS[as_number(depth)]
     seeds = make_seeds(seed, sum(stages) + 2)
     options = {"symmetric": True, "use_bias": use_bias, "epsilon": epsilon}
     blocks = []

@@ -1,8 +1,6 @@
 """VGG networks with batch normalization."""
 
-import numpy as np
-
-from batch.checks import received
+from batch.checks import as_number, received
 from batch.networks.arguments import class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.layers import make_seeds, sequence
@@ -42,13 +40,12 @@ def vgg(input_shape, classes, depth="D", *, seed=0):
     Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
     """
     input_shape, classes = image_shape(input_shape), class_count(classes)
-    known = [*CONFIGURATIONS, *DEPTHS]
-    if not isinstance(depth, (str, int, np.integer)) or depth not in known:
+    name = depth if isinstance(depth, str) else DEPTHS.get(as_number(depth))
+    if name not in CONFIGURATIONS:
         raise ValueError(
             f"depth must be one of {', '.join(CONFIGURATIONS)}, or "
             f"{', '.join(map(str, DEPTHS))}. {received(depth)}"
         )
-    name = DEPTHS.get(depth, depth)
     stages = CONFIGURATIONS[name]
     seeds = make_seeds(seed, sum(stages) + 1)
     blocks = []

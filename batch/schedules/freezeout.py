@@ -7,7 +7,6 @@ import numpy as np
 from batch.checks import (
     MOST_CHANNELS,
     MOST_LAYERS,
-    flag,
     one_of,
     optional,
     positive,
@@ -15,6 +14,7 @@ from batch.checks import (
     received,
     share,
     stepped,
+    true_or_false,
 )
 from batch.schedules.config import Configured, at, block_count
 
@@ -25,7 +25,9 @@ class FreezeOut(Configured):
     """FreezeOut: each block's rate falls to zero on a cosine of its own, early blocks first.
 
     Block i of n (i = 0 … n − 1) learns at the rate α_i(t) = ½·α_i(0)·(1 + cos(π·t/t_i)) until
-    iteration t_i = T·ratio_i, ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree. Then it is frozen.
+    iteration t_i = T·ratio_i, ratio_i = (t_0 + (1 − t_0)·i/(n − 1))^degree. Then it is frozen. The
+    classifier follows the last block. The authors' program counts the classifier as the last layer,
+    so that its blocks stop earlier; `count_classifier` gives its iterations.
 
     Parameters
     ----------
@@ -44,6 +46,10 @@ class FreezeOut(Configured):
         See `learning_rate`.
     finetune_rate : float, optional
         From iteration T on, all blocks learn again, at this rate. Without it they stay frozen.
+    count_classifier : bool
+        Space the layers as the authors' program does: ratio_i = (t_0 + (1 − t_0)·i/n)^degree for
+        the blocks, and 1 for the classifier, whose rate is then one of its own, the last of
+        `blocks + 1`.
 
     Attributes
     ----------
@@ -64,33 +70,42 @@ class FreezeOut(Configured):
     --------
     >>> FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False).last_iterations
     array([180., 210., 240., 270., 300.])
+    >>> FreezeOut(4, 300, 0.06, t_0=0.6, degree=1, count_classifier=True).last_iterations
+    array([180., 210., 240., 270.])
     """
 
     ARGUMENTS = (
         *("blocks", "iterations", "learning_rate"),
-        *("t_0", "degree", "scaled", "finetune_rate"),
+        *("t_0", "degree", "scaled", "finetune_rate", "count_classifier"),
     )
 
     def __init__(
-        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+        count_classifier=False,
     ):
         self.blocks = block_count(blocks)
         self.iterations = positive_whole("iterations", iterations)
         self.learning_rate = positive("learning_rate", learning_rate)
         self.t_0 = share("t_0", t_0)
         self.degree = stepped("degree", degree, 1, 1, "1, 2 or 3", 3)
-        self.scaled = flag("scaled", scaled)
+        self.scaled = true_or_false("scaled", scaled)
         self.finetune_rate = optional(positive, "finetune_rate", finetune_rate)
-        depth = np.linspace(0.0, 1.0, self.blocks) if self.blocks > 1 else np.ones(1)
+        self.count_classifier = true_or_false("count_classifier", count_classifier)
+        layers = self.blocks + self.count_classifier  # whose rates it gives
+        depth = np.linspace(0.0, 1.0, layers) if layers > 1 else np.ones(1)
         ratios = (self.t_0 + (1.0 - self.t_0) * depth) ** self.degree
-        self.last_iterations = snapped(self.iterations * ratios)
-        self._initial = np.full(self.blocks, self.learning_rate)
-        if self.scaled:
-            self._initial /= ratios
-            if self._initial[0] > np.finfo(np.float32).max:
-                raise ValueError(
-                    f"t_0 must be larger, for the scaled rates to be finite. {received(t_0)}"
-                )
+        self._ends = snapped(self.iterations * ratios)
+        self.last_iterations = self._ends[: self.blocks]
+        self._initial = self.learning_rate / ratios if self.scaled else self.learning_rate
+        if np.max(self._initial) > np.finfo(np.float32).max:
+            raise ValueError(f"t_0 is too small: scaled rates are not finite. {received(t_0)}")
 
     @classmethod
     def from_epochs(
@@ -127,28 +142,33 @@ class FreezeOut(Configured):
         90000
         """
         iterations = iterations_of(epochs, examples, batch_size)
-        degree, scaled = degree_of(how_scale), flag("scale_lr", scale_lr)
+        degree, scaled = degree_of(how_scale), true_or_false("scale_lr", scale_lr)
         return cls(blocks, iterations, learning_rate, t_0=t_0, degree=degree, scaled=scaled)
 
     def __call__(self, iteration):
-        """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen.
+
+        With `count_classifier`, the shape is `(blocks + 1,)`, and the last is the classifier's.
+        """
         iteration = at(iteration)
         if self.finetune_rate is not None and iteration >= self.iterations:
-            return np.full(self.blocks, self.finetune_rate)
-        cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self.last_iterations))
-        return np.where(iteration < self.last_iterations, cosine, 0.0)
+            return np.full(len(self._ends), self.finetune_rate)
+        cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self._ends))
+        return np.where(iteration < self._ends, cosine, 0.0)
 
 
 class Annealed:
     """FreezeOut's matched baseline: one cosine from the learning rate to zero for all blocks.
 
-    It is the curve of FreezeOut's last block. It takes the same arguments, so that only the name
-    differs. A difference between the two comes from freezing, not from annealing.
+    It is the curve of the layer that FreezeOut stops last. It takes the same arguments, so that
+    only the name differs. A difference between the two comes from freezing, not from annealing.
 
     Parameters
     ----------
-    blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
-        As for `FreezeOut`. The last block's curve does not depend on `t_0`, `degree` and `scaled`.
+    blocks, iterations, learning_rate, finetune_rate
+        As for `FreezeOut`.
+    t_0, degree, scaled, count_classifier
+        As for `FreezeOut`; they change nothing here, since that curve does not depend on them.
 
     Attributes
     ----------
@@ -157,14 +177,23 @@ class Annealed:
     """
 
     def __init__(
-        self, blocks, iterations, learning_rate, t_0=0.8, degree=3, scaled=True, finetune_rate=None
+        self,
+        blocks,
+        iterations,
+        learning_rate,
+        t_0=0.8,
+        degree=3,
+        scaled=True,
+        finetune_rate=None,
+        count_classifier=False,
     ):
         self._freezeout = FreezeOut(
-            blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate
+            *(blocks, iterations, learning_rate, t_0, degree, scaled, finetune_rate),
+            count_classifier=count_classifier,
         )
         self.blocks, self.iterations = self._freezeout.blocks, self._freezeout.iterations
         self.learning_rate = self._freezeout.learning_rate
-        self.last_iterations = np.full(self.blocks, self._freezeout.last_iterations[-1])
+        self.last_iterations = np.full(self.blocks, float(self.iterations))
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""

@@ -18,4 +18,5 @@ def spacing(experiment):
         "t_0": experiment.t_0,
         "degree": degree_of(experiment.how_scale),
         "scaled": experiment.scale_lr,
+        "count_classifier": experiment.count_classifier,
     }

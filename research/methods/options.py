@@ -89,6 +89,12 @@ SPACING = {  # of the blocks' last iterations
         {"action": argparse.BooleanOptionalAction},
         published=True,
     ),
+    "count_classifier": Option(
+        False,
+        "space the blocks as the paper's program does, with the classifier as the last layer "
+        "(default: {default})",
+        {"action": argparse.BooleanOptionalAction},
+    ),
 }
 SURVIVAL = {
     "survival": Option(

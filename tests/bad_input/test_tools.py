@@ -14,6 +14,7 @@ F = tempfile.mkdtemp()
 COSTS = [BlockCost(1.0, 1.0, 1.0, 1.0)] * 4
 H = History("a", 0, [1.0, 2.0], [1.0, 1.0], [0, 0])
 write_histories([H], F + "/h.csv"); write_blk(F + "/a.blk", np.arange(3))
+import keras; NET = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
 AX = plt.subplots()[1]
 def config(experiment, blocks): return {}
 def fresh(): return History("a", 0, [1.0], [1.0], [0])
@@ -29,7 +30,7 @@ CALLS = {
     "class_numbers": (class_numbers, {"labels": [0, 1, 2]}),
     "count_classes": (count_classes, {"labels": [0, 1, 2]}),
     "one_hot": (one_hot, {"labels": [0, 1, 2], "classes": 3}),
-    "block_costs": (block_costs, {"network": None}),
+    "block_costs": (block_costs, {"network": NET}),
     "step_cost": (step_cost, {"costs": COSTS, "active": (True,) * 4}),
     "frozen_ratios": (frozen_ratios, {"costs": COSTS}),
     "predicted_ratio": (predicted_ratio, {"costs": COSTS, "schedule": FreezeOut(3, 10, 0.1), "iterations": 10}),

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -132,6 +133,20 @@ def test_the_newest_are_kept_and_hold_what_was_there(saved):
     assert newest.history.loss == made.history.loss[:8]
     assert newest.run["model_options"] == WIDE["model_options"]
     assert read_checkpoint(checkpoints.folder / "00000004").iteration == 4
+
+
+def test_a_setting_that_is_newer_than_a_checkpoint_had_its_default(saved, small):
+    checkpoints, made = saved
+    record = checkpoints.newest().folder / "checkpoint.json"
+    text = json.loads(record.read_text())
+    del text["run"]["count_classifier"]
+    record.write_text(json.dumps(text))
+    resumed = Run(made.experiment, small)
+    resumed.resume(checkpoints)
+    assert len(resumed.history) == 8
+    other = Run(dataclasses.replace(made.experiment, count_classifier=True), small)
+    with pytest.raises(CheckpointError, match="with count_classifier False, not True"):
+        other.resume(checkpoints)
 
 
 def test_nothing_to_resume_starts_from_the_beginning(small, tmp_path):

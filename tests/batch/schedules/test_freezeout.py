@@ -61,6 +61,41 @@ def test_annealed_is_the_last_blocks_curve():
     assert annealed.last_iterations.tolist() == [300] * 5
 
 
+LAYERS = {  # of the authors' three architectures, the classifier not counted
+    "densenet76": 1 + 3 * 12 + 2,  # stem, dense layers, transitions
+    "wrn16": 1 + 3 * 2,  # stem and blocks
+    "wrn28": 1 + 3 * 4,
+    "vgg16": 13,  # convolutions
+}
+
+
+@pytest.mark.parametrize("network", LAYERS)
+@pytest.mark.parametrize("degree", [1, 2, 3])
+def test_with_the_classifier_counted_layers_stop_as_in_the_authors_program(network, degree):
+    blocks, iterations, t_0 = LAYERS[network], 100_000, 0.8
+    # max_j = epochs · 1000 · scale_fn(t_0 + (1 − t_0) · layer_index / classifier's layer_index)
+    expected = [iterations * (t_0 + (1 - t_0) * i / blocks) ** degree for i in range(blocks)]
+    theirs = FreezeOut(blocks, iterations, 0.1, t_0, degree, count_classifier=True)
+    ours = FreezeOut(blocks, iterations, 0.1, t_0, degree)
+    np.testing.assert_allclose(theirs.last_iterations, expected, rtol=1e-12)
+    assert (ours.last_iterations[1:] > theirs.last_iterations[1:]).all()
+    rates, last = theirs(1234), np.append(theirs.last_iterations, iterations)
+    initial = 0.1 / (last / iterations)
+    assert rates.shape == (blocks + 1,)
+    np.testing.assert_allclose(rates, 0.5 * initial * (1 + np.cos(np.pi * 1234 / last)), rtol=1e-12)
+
+
+def test_a_counted_classifier_learns_after_the_last_block_has_stopped():
+    schedule = FreezeOut(2, 10, 0.1, 0.5, 1, scaled=False, count_classifier=True)
+    assert schedule.last_iterations.tolist() == [5.0, 7.5]
+    assert (schedule(8) > 0).tolist() == [False, False, True]
+    assert schedule(10).tolist() == [0.0, 0.0, 0.0]
+    tuned = FreezeOut(2, 10, 0.1, 0.5, finetune_rate=0.01, count_classifier=True)
+    assert tuned(10).tolist() == [0.01] * 3
+    baseline = Annealed(2, 10, 0.1, 0.5, 1, False, count_classifier=True)
+    assert baseline(7).tolist() == [schedule(7)[-1]] * 2
+
+
 def test_one_block_stops_with_the_run():
     assert FreezeOut(1, 10, 0.1).last_iterations.tolist() == [10]
 
@@ -68,6 +103,7 @@ def test_one_block_stops_with_the_run():
 def test_config_makes_the_same_schedule_again():
     for schedule in (
         FreezeOut(5, 300, 0.06, 0.6, 1, False, 0.01),
+        FreezeOut(5, 300, 0.06, count_classifier=True),
         Annealed(5, 30, 1),
         Constant(2, 1),
         MultiStep(2, 10, 0.1, [0.5], 0.1),
@@ -92,6 +128,7 @@ def test_config_makes_the_same_schedule_again():
         ("degree", 4),
         ("degree", True),
         ("scaled", "False"),
+        ("count_classifier", 1),
         ("finetune_rate", -0.1),
     ],
 )
@@ -123,7 +160,7 @@ def test_epochs_of_nothing_are_refused(arguments, message):
 
 def test_spacings_by_name():
     assert [degree_of(name) for name in ("linear", "squared", "cubic")] == [1, 2, 3]
-    with pytest.raises(ValueError, match=r"linear, squared, cubic\. Received: 'quartic'"):
+    with pytest.raises(ValueError, match=r"linear, squared or cubic\. Received: 'quartic'"):
         degree_of("quartic")
 
 

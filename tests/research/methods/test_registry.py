@@ -67,7 +67,7 @@ def test_settings_reach_the_schedule():
     schedule = make_schedule(experiment.method_config(5)["schedule"], 5)
     assert schedule.get_config() == {
         **{"blocks": 5, "iterations": 20, "learning_rate": 0.06, "t_0": 0.5, "degree": 3},
-        **{"scaled": True, "finetune_rate": 0.01},
+        **{"scaled": True, "finetune_rate": 0.01, "count_classifier": False},
     }
     milestones = Experiment(method="stochastic", milestones=(0.5,), learning_rate=0.2)
     steps = make_schedule(milestones.method_config(5)["schedule"], 5)
