@@ -1,25 +1,24 @@
 """Checks of values that users give: each returns the value, or raises an error that names it.
 
 Numbers may be Python's own, NumPy's, or arrays without dimensions; they are returned as Python's.
+NumPy is imported only where arrays are checked, since the command line checks its options too.
 """
 
 import math
 import numbers
 import os
 
-import numpy as np
-
 LARGEST = 2**53  # up to here float64 holds every whole number
 MOST_LAYERS = 10_000  # of a network
 MOST_CHANNELS = 2**20
-_SINGLE = np.finfo(np.float32)  # learning rates and the like end up in float32
+SMALLEST, GREATEST = 2.0**-149, (2 - 2**-23) * 2.0**127  # above 0 in float32, as rates end up
 _LONGEST = 150  # characters of a value in a message
 _LISTS = (list, tuple, dict, set, frozenset)
 
 
 def received(value):
     """The end of a message, on one short line: what was received."""
-    if isinstance(value, np.ndarray) and value.ndim:
+    if getattr(value, "ndim", 0) and hasattr(value, "dtype"):
         return f"Received: an array of shape {value.shape}, {value.dtype}"
     if isinstance(value, _LISTS) and len(value) > _LONGEST:
         return f"Received: a {type(value).__name__} of {len(value):,}"
@@ -67,7 +66,7 @@ def positive(name, value):
 def share(name, value, zero=False):
     """The value as a float, if it is a number above 0 (or 0, if `zero`) and at most 1."""
     number = as_number(value)
-    if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= 1:
+    if not (zero and number == 0) and not SMALLEST <= number <= 1:
         raise ValueError(
             f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. {received(value)}"
         )
@@ -84,10 +83,10 @@ def probability(name, value):
 
 def true_or_false(name, value):
     """The value as a bool, if it is True or False; otherwise a ValueError."""
-    plain = value.item() if isinstance(value, np.ndarray) and not value.ndim else value
-    if not isinstance(plain, (bool, np.bool_)):
+    plain = _plain_scalar(value)
+    if not isinstance(plain, bool):
         raise ValueError(f"{name} must be True or False. {received(value)}")
-    return bool(plain)
+    return plain
 
 
 def optional(check, name, value, *limits):
@@ -125,18 +124,15 @@ def instance(name, value, kind, expected):
 
 
 def function(name, value, expected):
-    """The value, if it can be called; otherwise a TypeError that says what it should be."""
-    if not callable(value):
+    """The value, if it can be called and is no class; otherwise a TypeError."""
+    if not callable(value) or isinstance(value, type):
         raise TypeError(f"{name} must be {expected}, callable. {received(value)}")
     return value
 
 
 def sequence(name, values, expected):
     """The values as a list, if they are a list, a tuple, a range or an array; else a TypeError."""
-    listed = isinstance(values, (list, tuple, range)) or (
-        isinstance(values, np.ndarray) and values.ndim
-    )
-    if not listed:
+    if not isinstance(values, (list, tuple, range)) and not getattr(values, "ndim", 0):
         raise TypeError(f"{name} must be a list of {expected}. {received(values)}")
     return list(values)
 
@@ -157,6 +153,8 @@ def finite(name, values, dimensions=(1,)):
     ValueError
         If they are not, or if there are none.
     """
+    import numpy as np
+
     array = numeric(name, values)
     fits = array.ndim in dimensions and array.size > 0 and array.dtype.kind != "b"
     if not fits or not np.isfinite(array).all():
@@ -170,7 +168,9 @@ def finite(name, values, dimensions=(1,)):
 
 def numeric(name, values):
     """The values as an array, if they are numbers; a ValueError if not, or if they are uneven."""
-    sized = isinstance(values, (np.ndarray, list, tuple, range)) or hasattr(values, "__array__")
+    import numpy as np
+
+    sized = isinstance(values, (list, tuple, range)) or hasattr(values, "__array__")
     try:
         array = np.asarray(values) if sized else np.array(None)
     except (ValueError, TypeError, RecursionError, OverflowError):
@@ -182,8 +182,7 @@ def numeric(name, values):
 
 def as_number(value):
     """The value as Python's int or float; NaN if it is no number, infinity if it is too large."""
-    if isinstance(value, (np.ndarray, np.generic)) and not value.ndim:
-        value = value.item()
+    value = _plain_scalar(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return math.nan
     try:
@@ -193,9 +192,15 @@ def as_number(value):
     return value
 
 
+def _plain_scalar(value):
+    """A NumPy scalar, or an array without dimensions, as Python's own; other values as they are."""
+    scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if scalar else value
+
+
 def _finite(name, value, expected, zero=False):
     number = as_number(value)
-    if not (zero and number == 0) and not _SINGLE.smallest_subnormal <= number <= _SINGLE.max:
+    if not (zero and number == 0) and not SMALLEST <= number <= GREATEST:
         limit = ", that float32 can hold" if 0 < number < math.inf else ""
         raise ValueError(f"{name} must be a finite number{expected}{limit}. {received(value)}")
     return float(number)

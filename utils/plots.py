@@ -121,8 +121,8 @@ def _named(params):
     named = params if mapped else dict(zip(PARAMETERS, values))
     missing = [name for name in PARAMETERS if name not in named]
     if missing or len(values) > len(PARAMETERS):
-        problem = f"Missing: {', '.join(missing)}" if missing else received(params)
-        raise ValueError(f"params must give {', '.join(PARAMETERS)}. {problem}")
+        problem = f"Missing: {', '.join(missing)}. " if missing else ""
+        raise ValueError(f"params must give {', '.join(PARAMETERS)}. {problem}{received(params)}")
     true_or_false("scaled of params", named["scaled"])
     for name in PARAMETERS[:3]:
         positive(f"{name} of params", named[name])

@@ -1,6 +1,7 @@
 """The history of a run: a row for each iteration."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -145,6 +146,6 @@ def _checked(histories):
 
 def _finite(name, value):
     number = checks.as_number(value)
-    if not np.isfinite(number):
+    if not math.isfinite(number):
         raise ValueError(f"{name} must be a finite number. {checks.received(value)}")
     return float(number)

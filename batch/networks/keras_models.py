@@ -44,12 +44,14 @@ def as_blocks(model, cuts):
     """
     _check_functional(model)
     cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
+    if not all(isinstance(name, str) for name in cuts):
+        raise TypeError(f"cuts must be a list of names of layers. {received(cuts)}")
     possible = _bottlenecks(model)
-    wrong = [name for name in cuts if not isinstance(name, str) or name not in possible]
+    wrong = [name for name in cuts if name not in possible]
     if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
-            f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+            f"{', '.join(possible)}. Received: {', '.join(wrong or cuts) or 'none'}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]

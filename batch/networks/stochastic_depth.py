@@ -11,6 +11,7 @@ from batch.checks import (
     positive_whole,
     probability,
     received,
+    sequence,
     whole,
 )
 from batch.networks.arguments import MOST_SEED, check_dtype, layers_of
@@ -106,12 +107,13 @@ class StochasticDepth(Block):
 
         Parameters
         ----------
-        steps : iterable of int
+        steps : sequence of int
 
         Returns
         -------
         ndarray of bool
         """
+        steps = [whole("steps", step) for step in sequence("steps", steps, "whole numbers")]
         return np.array([self._alive((), step) for step in steps], dtype=bool)
 
     @property

@@ -1,8 +1,10 @@
 """Schedules that freeze nothing: constant, in steps, smaller in early blocks, or Keras' own."""
 
+import math
+
 import numpy as np
 
-from batch.checks import optional, positive, positive_whole, received, sequence
+from batch.checks import GREATEST, SMALLEST, optional, positive, positive_whole, received, sequence
 from batch.schedules.config import Configured, at, block_count
 from batch.schedules.freezeout import Annealed, snapped
 
@@ -55,6 +57,11 @@ class Discriminative(Configured):
         )
         self.last_iterations = self._last.last_iterations
         self._shares = self.factor ** -np.arange(self.blocks, dtype=np.float64)[::-1]
+        if self.learning_rate * self._shares[0] < SMALLEST:
+            raise ValueError(
+                f"factor leaves the first of {self.blocks} blocks no rate above 0. "
+                f"{received(factor)}"
+            )
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
@@ -134,6 +141,12 @@ class MultiStep(Configured):
                 f"milestones must be rising shares of the iterations, at most 1. {received(shares)}"
             )
         self.gamma = positive("gamma", gamma)
+        last = math.log2(self.learning_rate) + len(shares) * math.log2(self.gamma)
+        if not math.log2(SMALLEST) <= last < math.log2(GREATEST):
+            raise ValueError(
+                f"gamma makes the last rate 0 or infinite, after {len(shares)} milestones. "
+                f"{received(gamma)}"
+            )
         self.last_iterations = np.full(self.blocks, np.inf)
         self._starts = snapped(self.iterations * np.asarray(self.milestones))
 

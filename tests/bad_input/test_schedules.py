@@ -1,3 +1,4 @@
+import batch.schedules
 from batch import (
     Annealed,
     AutoFreeze,
@@ -7,20 +8,21 @@ from batch import (
     LayerFreezing,
     MultiStep,
 )
-from batch.schedules import make_schedule
+from batch.schedules import autofreeze, freezeout, layer_freezing, make_schedule, rates
 from batch.schedules.freezeout import calc_speedup, degree_of, iterations_of
 
+MODULES = (batch.schedules, freezeout, layer_freezing, autofreeze, rates)
 RUN = {"blocks": 3, "iterations": 100, "learning_rate": 0.1}
-WATCHING = AutoFreeze(**RUN)
 SCHEDULES = {
     "FreezeOut": FreezeOut(**RUN),
     "Annealed": Annealed(**RUN),
     "LayerFreezing": LayerFreezing(**RUN),
-    "AutoFreeze": WATCHING,
+    "AutoFreeze": AutoFreeze(**RUN),
     "Discriminative": Discriminative(3, 0.1),
     "Constant": Constant(3, 0.1),
     "MultiStep": MultiStep(**RUN),
 }
+WATCHING = SCHEDULES["AutoFreeze"]
 CALLS = {
     "FreezeOut": (FreezeOut, RUN),
     "FreezeOut.from_epochs": (
@@ -44,22 +46,29 @@ CALLS = {
     "degree_of": (degree_of, {"how_scale": "cubic"}),
     "make_schedule": (make_schedule, {"spec": ("Constant", {"learning_rate": 0.1}), "blocks": 3}),
 }
+INTERNAL = {
+    **dict.fromkeys(("choose_schedule", "observes", "interval", "snapped"), "called by ours alone"),
+    **dict.fromkeys(("KerasRates", "KerasRates.__call__"), "made by choose_schedule alone"),
+}
 CALLED = {"make_schedule.spec": "schedule"}  # the key of a config
-NUMBER = {"a half": "a number like others"}
+NUMBER = {"a half": "a number"}
+RATE = {**NUMBER, "huge whole": "float32 holds it, as Keras' optimizers do: the loss will tell"}
+FLAG = {"True": "true or false"}
 ACCEPTED = {
-    "learning_rate": NUMBER,
+    "learning_rate": RATE,
+    "finetune_rate": {**RATE, "None": "no finetuning, the default"},
     "t_0": NUMBER,
     "gamma": NUMBER,
     "epochs": NUMBER,
     "freeze_start": {**NUMBER, "zero": "blocks freeze from the start"},
     "freeze_level": {**NUMBER, "zero": "no block freezes"},
     "percentile": {**NUMBER, "zero": "the lowest of all changes"},
-    "finetune_rate": {**NUMBER, "None": "no finetuning, the default"},
     "every": {"None": "a tenth of the run, the default"},
     "Discriminative.iterations": {"None": "constant rates, the default"},
-    "scaled": {"True": "a flag", "zero": "False, as everywhere in Python"},
-    "scale_lr": {"True": "a flag", "zero": "False, as everywhere in Python"},
-    "milestones": {"empty list": "a rate without steps"},
+    "scaled": FLAG,
+    "scale_lr": FLAG,
+    "count_classifier": FLAG,
+    "milestones": {"empty list": "a rate without steps", "empty array": "the same"},
     "iteration": {"zero": "the first iteration"},
 }
 
@@ -70,3 +79,11 @@ def state():
 
 def test_bad_values_are_refused_by_name(case, faults_of):
     assert not faults_of(case)
+
+
+def test_numpys_numbers_are_numbers(case, call_with_numpys):
+    call_with_numpys(case)
+
+
+def test_every_public_call_is_in_the_table(missing_calls):
+    assert not missing_calls
