@@ -112,7 +112,8 @@ def one_of(name, value, allowed):
     """The value, if it is one of the texts allowed; otherwise a ValueError."""
     if not isinstance(value, str) or value not in allowed:
         *most, last = allowed
-        raise ValueError(f"{name} must be {', '.join(most)} or {last}. {received(value)}")
+        expected = f"{', '.join(most)} or {last}" if most else last
+        raise ValueError(f"{name} must be {expected}. {received(value)}")
     return value
 
 

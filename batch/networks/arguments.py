@@ -180,6 +180,14 @@ def _function(name, value):
     return optional(_keras_object(keras.activations.get, "activation"), name, value)
 
 
+def _casting(name, value):
+    if not true_or_false(name, value):
+        raise ValueError(
+            f"{name} must be True: the layers within cast their inputs. Received: False"
+        )
+    return True
+
+
 def _odd(name, value):
     return window(name, value, odd=True)
 
@@ -198,6 +206,7 @@ LAYER = {
     **{"name": _name, "dtype": _dtype, "trainable": true_or_false, "autocast": true_or_false},
     "activity_regularizer": _penalty,
 }
+BLOCK = {**LAYER, "autocast": _casting}
 CONVOLUTION = {
     **LAYER,
     **{"filters": channels, "kernel_size": _odd, "groups": channels, "use_bias": true_or_false},

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from batch.networks.arguments import (
+    BLOCK,
     CONVOLUTION,
-    LAYER,
     NORMALIZATION,
     Checked,
     bound,
@@ -131,11 +131,12 @@ class Block(Checked, keras.layers.Layer):
     """
 
     def __init__(self, **kwargs):
-        super().__init__(**checked(kwargs, LAYER))
+        super().__init__(**checked(kwargs, BLOCK))
 
     def build(self, input_shape):  # called last, when the layers within exist
         if not self.trainable:
-            self.trainable = False
+            for part in self._flatten_layers(include_self=False):
+                part.trainable = False
 
 
 @keras.saving.register_keras_serializable(package="resbatch")

@@ -21,7 +21,9 @@ import traceback
 import numpy as np
 import pytest
 
-OURS = tuple(str(pathlib.Path(__file__).parents[2] / name) for name in ("batch", "utils", "research"))
+OURS = tuple(
+    str(pathlib.Path(__file__).parents[2] / name) for name in ("batch", "utils", "research")
+)
 SECONDS = 2
 LONGEST = 500  # characters of a message
 PROTOCOL = {  # of Keras' layers and of dataclasses: called with what they made themselves

@@ -6,7 +6,6 @@ from batch.networks import (
     blocks,
     densenet,
     fade_in,
-    keras_models,
     layers,
     resnet,
     stochastic_depth,
@@ -79,7 +78,7 @@ ACCEPTED = {
     "with_stochastic_depth.seed": {"zero": "a seed"},
     **dict.fromkeys(("dropout", "survival", "last", "momentum", "renorm_momentum"), PROBABILITY),
     "FusedBatchNormalization.renorm_momentum": {},  # without renorm
-    **dict.fromkeys(("StochasticDepth.scale", "with_stochastic_depth.scale"), {}),  # a text
+    **{f"{name}.scale": {} for name in ("StochasticDepth", "with_stochastic_depth")},  # a text
     "StochasticDepth.survives.steps": {
         **dict.fromkeys(("empty list", "empty array"), "no steps"),
         "array of length 7": "whole numbers",

@@ -60,7 +60,8 @@ INTERNAL = {
 NUMBER = {"a half": "a number"}
 TEXT = {"text of a number": "a text"}
 NUMBERS = dict.fromkeys(("array of negatives", "array of length 7"), "numbers to draw")
-HISTORIES = dict.fromkeys(("loss", "seconds", "frozen"), {"empty list": "no iteration yet"})
+EMPTY = {"empty list": "no iteration yet"}
+DEFAULT = {"None": "the default"}
 ACCEPTED = {
     "path": {"text of a number": "a path"},
     "write_blk.array": {
@@ -70,7 +71,7 @@ ACCEPTED = {
     },
     "History.method": {**TEXT, "empty text": "the default"},
     "History.seed": {"zero": "a seed"},
-    **{f"History.{name}": reason for name, reason in HISTORIES.items()},
+    **{f"History.{name}": EMPTY for name in ("loss", "seconds", "frozen")},
     "History.accuracy": {**NUMBER, "None": "not known yet, the default", "zero": "none is right"},
     "History.cache": {"None": "no cache, the default", "empty dict": "nothing is known of it"},
     "History.append.loss": {
@@ -85,7 +86,7 @@ ACCEPTED = {
     "step_cost.dropping": {"True": "true or false"},
     **dict.fromkeys(("values", "first", "second", "freeze_loss", "res_loss"), NUMBERS),
     **dict.fromkeys(("first_label", "second_label", "type_data"), TEXT),
-    **dict.fromkeys(("axis", "bound"), {"None": "the default"}),
+    **dict.fromkeys(("axis", "bound"), DEFAULT),
 }
 
 
