@@ -21,6 +21,7 @@ test: lint
 
 lint: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --preview --select PLW1514 batch utils research resbatch.py  # every text says its encoding
 	@$(BIN)/ruff format --check .
 
 reproduce: $(READY)

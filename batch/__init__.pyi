@@ -3,6 +3,7 @@ import utils.plots
 from .models.named import (
     VGG,
     DenseNet,
+    EfficientNetLite0,
     ResNet,
     ResNet18,
     ResNet34,
@@ -14,6 +15,7 @@ from .models.named import (
 )
 from .models.tf_model import TFModel
 from .networks.fade_in import FadeIn, faded_in
+from .networks.from_torch import from_torch
 from .networks.keras_models import as_blocks
 from .networks.layers import FusedBatchNormalization
 from .networks.stochastic_depth import StochasticDepth
@@ -38,6 +40,7 @@ __all__ = [
     "Constant",
     "DenseNet",
     "Discriminative",
+    "EfficientNetLite0",
     "FadeIn",
     "FreezeOut",
     "FusedBatchNormalization",
@@ -58,5 +61,6 @@ __all__ = [
     "as_blocks",
     "ax_draw",
     "faded_in",
+    "from_torch",
     "openset",
 ]

@@ -109,9 +109,9 @@ def path(name, value):
 
 
 def one_of(name, value, allowed):
-    """The value, if it is one of the texts allowed; otherwise a ValueError."""
-    if not isinstance(value, str) or value not in allowed:
-        *most, last = allowed
+    """The value, if it is one of those allowed, texts or None; otherwise a ValueError."""
+    if not isinstance(value, (str, type(None))) or value not in allowed:
+        *most, last = map(str, allowed)
         expected = f"{', '.join(most)} or {last}" if most else last
         raise ValueError(f"{name} must be {expected}. {received(value)}")
     return value

@@ -49,7 +49,7 @@ def free_memory():
     Where the system does not say what is free, half of all memory.
     """
     try:
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             entries = dict(line.split(":") for line in lines)
         free = 1024 * int(entries["MemAvailable"].split()[0])
     except (OSError, KeyError):
@@ -61,7 +61,7 @@ def _left_by_limits(groups="/proc/self/cgroup", root="/sys/fs/cgroup"):
     """Bytes that each limit of the process's control groups leaves, of version 2 or 1."""
     left = []
     with contextlib.suppress(OSError):
-        for line in pathlib.Path(groups).read_text().splitlines():
+        for line in pathlib.Path(groups).read_text(encoding="utf-8").splitlines():
             _, kinds, group = line.split(":", 2)
             if kinds not in ("", "memory"):
                 continue
@@ -75,6 +75,6 @@ def _left_by_limits(groups="/proc/self/cgroup", root="/sys/fs/cgroup"):
 
 def _left_in(folder, limit, used):
     with contextlib.suppress(OSError, ValueError):  # no limit, or no such file
-        limit, used = (int((folder / name).read_text()) for name in (limit, used))
+        limit, used = (int((folder / name).read_text(encoding="utf-8")) for name in (limit, used))
         return [max(limit - used, 0)]
     return []

@@ -7,10 +7,10 @@ from batchflow import Batch, Dataset, action
 
 from batch.checks import as_dict, check_keys, positive_whole
 from batch.data.data import load_data
-from batch.data.labels import count_classes
+from batch.data.labels import class_numbers, count_classes
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
-from batch.models.pipelines import keep_lists
+from batch.models.pipelines import batch_ids, batch_rows, keep_lists
 from batch.runtime import set_globals
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
@@ -40,9 +40,9 @@ class ResBatch(Batch):
     """A batch whose actions train and test residual networks.
 
     A pipeline may have any of the actions any number of times. An action with arrays gathers their
-    rows by `batch.indices`; an action without arrays takes the batch's own components. For each
-    batch it appends one number to the list that it was given, or stores it in `save_to`, as in
-    `save_to=V('loss', mode='a')`.
+    rows by `batch.indices`: the index of the dataset must be of rows of these arrays. An action
+    without arrays takes the batch's own components. For each batch it appends one number to the
+    list that it was given, or stores it in `save_to`, as in `save_to=V('loss', mode='a')`.
 
     The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
     or have the `name` of the action. They are made at the first batch, from the pipeline's config
@@ -167,8 +167,7 @@ class ResBatch(Batch):
         if id_to_mask is not None:
             if self.labels is None:
                 raise ValueError("id_to_mask needs labels, and the batch has none.")
-            numbers = self.labels if self.labels.ndim == 1 else np.argmax(self.labels, axis=-1)
-            chosen = np.where(numbers == id_to_mask, 0, chosen)
+            chosen = np.where(class_numbers(self.labels) == id_to_mask, 0, chosen)
         if "loss_weights" in self.components:
             self.loss_weights = chosen
         else:
@@ -185,9 +184,7 @@ class ResBatch(Batch):
                 )
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        # Another action may have made more images than the batch has indices.
-        with_ids = rows is None and len(self.indices) == len(images)
-        ids = self.indices if with_ids else None
+        ids = batch_ids(self, len(images)) if rows is None else None
         loss = model.train(images, labels, ids, rows=rows, loss_weights=weights)
         return self._deliver(loss, losses, save_to)
 
@@ -195,12 +192,14 @@ class ResBatch(Batch):
         """Images, labels, the batch's rows in them (None: all), and the weights of its examples."""
         if (images is None) != (labels is None):
             raise ValueError("Give both images and labels, or neither.")
+        if images is not None:
+            image_shape(images)  # or it raises
         if loss_weights is None:
             weights = getattr(self, "loss_weights", None)
         else:
             weights = self._chosen(loss_weights, None if images is None else len(images))
         if images is not None:
-            return images, labels, self.indices, weights
+            return images, labels, batch_rows(self, len(images)), weights
         if self.images is None or self.labels is None:
             raise ValueError(
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
@@ -211,13 +210,12 @@ class ResBatch(Batch):
     def _chosen(self, weights, count=None):
         """The weights of the batch's examples, from weights of all, `count` examples if given."""
         weights = np.asarray(weights)
-        enough = len(weights) == count if count else len(weights) > max(self.indices)
-        if weights.ndim != 1 or not enough:
+        if weights.ndim != 1 or count not in (None, len(weights)):
             raise ValueError(
                 "loss_weights must be a number for each example of the dataset"
                 f"{f', {count}' if count else ''}. Received: shape {weights.shape}"
             )
-        return weights[self.indices]
+        return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
         config = dict(DEFAULTS[kind])

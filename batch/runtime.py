@@ -9,8 +9,18 @@ import functools
 import importlib
 import os
 import pathlib
+import sys
 
 from batch.machine import processors
+
+KERAS_SETTINGS = (
+    "Keras' backend must be 'tensorflow', in the environment variable KERAS_BACKEND or else in "
+    "keras.json, in ~/.keras or KERAS_HOME"
+)
+
+
+class SettingsError(RuntimeError):
+    """TensorFlow or Keras can't be used as they are set up here."""
 
 
 def set_globals(*, tensorflow=False, batchflow=False):
@@ -98,12 +108,26 @@ def import_tensorflow():
     """Import TensorFlow without the lines that it writes to standard error on every start.
 
     `TF_CPP_MIN_LOG_LEVEL=0` brings the lines back.
+
+    Raises
+    ------
+    SettingsError
+        If Keras can't be imported, or runs on another backend.
     """
     set_globals(tensorflow=True)
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
-        return importlib.import_module("tensorflow")
-    with _silent_stderr():
-        return importlib.import_module("tensorflow")
+    loud = os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0" or "tensorflow" in sys.modules
+    try:
+        with contextlib.nullcontext() if loud else _silent_stderr():
+            tensorflow = importlib.import_module("tensorflow")
+        backend = importlib.import_module("keras").config.backend()
+    except Exception as error:  # a backend that is not installed, or a bad keras.json: anything
+        raise SettingsError(
+            f"TensorFlow or Keras can't start. {KERAS_SETTINGS}. "
+            f"Received: {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    if backend != "tensorflow":
+        raise SettingsError(f"{KERAS_SETTINGS}. Received: {backend!r}")
+    return tensorflow
 
 
 def set_threads(threads=None):
@@ -114,8 +138,9 @@ def set_threads(threads=None):
     Parameters
     ----------
     threads : int, optional
-        By default the number that TensorFlow was given before, or else the number of processors
-        that the process may run on.
+        By default the number that TensorFlow was given before, in the program or in the environment
+        variable TF_NUM_INTRAOP_THREADS, or else the number of processors that the process may run
+        on.
 
     Returns
     -------
@@ -128,7 +153,8 @@ def set_threads(threads=None):
         If TensorFlow has computed something already, with another number.
     """
     threading = import_tensorflow().config.threading
-    in_force = threading.get_intra_op_parallelism_threads() or processors()
+    in_force = threading.get_intra_op_parallelism_threads() or _environment_threads()
+    in_force = in_force or processors()
     if threads not in (None, in_force):
         threading.set_intra_op_parallelism_threads(threads)
         threading.set_inter_op_parallelism_threads(threads)
@@ -136,9 +162,22 @@ def set_threads(threads=None):
     return in_force
 
 
+def _environment_threads():
+    """The threads that TensorFlow takes from the environment; 0 if it takes none from there."""
+    try:
+        return max(int(os.environ.get("TF_NUM_INTRAOP_THREADS", "")), 0)
+    except ValueError:
+        return 0
+
+
 @contextlib.contextmanager
 def _silent_stderr():
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield

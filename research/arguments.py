@@ -2,6 +2,10 @@
 
 import argparse
 import math
+import os
+import pathlib
+
+LARGEST_SEED = 2**63 - 1
 
 
 def count(text):
@@ -9,6 +13,37 @@ def count(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number above 0, not {text!r}")
     return int(text)
+
+
+def seed(text):
+    """A whole number of 0 or more that TensorFlow's random operations take as a seed."""
+    if not text.isdecimal() or int(text) > LARGEST_SEED:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2^63 - 1, not {text!r}")
+    return int(text)
+
+
+def folder(text):
+    """The path of a folder, with the home folder in place of '~'."""
+    path = pathlib.Path(os.path.expanduser(text))
+    if not text.strip() or str(path).startswith("~"):
+        raise argparse.ArgumentTypeError(f"must be a folder, not {text!r}")
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise argparse.ArgumentTypeError(
+                f"must be a folder, and {str(part)!r} is a symbolic link that leads nowhere"
+            )
+    return path
+
+
+def new_folder(text):
+    """The path of a folder that is to be made, or to be replaced."""
+    path = folder(text)
+    if path.name in ("", "..") or path.is_symlink():
+        kind = "a symbolic link" if path.is_symlink() else "no name"
+        raise argparse.ArgumentTypeError(
+            f"must be the name of a folder to be made, and {text!r} is {kind}"
+        )
+    return path
 
 
 def probability(text):

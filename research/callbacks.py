@@ -7,6 +7,8 @@ import sys
 
 from tqdm import tqdm
 
+from batch.files import write_text
+from research.console import say, writing
 from research.metrics import read_metrics
 
 LINES = 15  # seconds from one line to the next in a log file; the first ones come earlier
@@ -39,7 +41,8 @@ class Progress(tqdm, Callback):
     """
 
     def __init__(self, iterations, made=0, quiet=False):
-        self._terminal = sys.stderr.isatty()
+        quiet = quiet or sys.stderr is None  # as under pythonw
+        self._terminal = not quiet and sys.stderr.isatty()
         super().__init__(
             total=iterations,
             initial=made,
@@ -68,8 +71,9 @@ class Progress(tqdm, Callback):
         """Draw the bar again; in a log file, write a line."""
         if self._terminal:
             return super().display(msg, pos)
-        self.fp.write(f"{self}\n")
-        self.fp.flush()
+        with writing("stderr"):
+            self.fp.write(f"{self}\n")
+            self.fp.flush()
         self._written = self.n
         self.mininterval = min(LINES, max(1, self.format_dict["elapsed"] / 2))
         return True
@@ -90,12 +94,12 @@ class LogLine(Callback):
     def on_test_end(self, run, logs):
         """Step, steps and seconds since the last line, values of training and evaluation."""
         values = ", ".join(f"{name} {value:.4f}" for name, value in logs["eval"].items())
-        tqdm.write(
-            f"step {logs['iteration']}: ran {logs['steps']} steps in "
-            f"{logs['steps_seconds']:.2f} s | train cross_entropy {logs['train_loss']:.4f} | "
-            f"eval {values}"
-        )
-        sys.stdout.flush()
+        with tqdm.external_write_mode():
+            say(
+                f"step {logs['iteration']}: ran {logs['steps']} steps in "
+                f"{logs['steps_seconds']:.2f} s | train cross_entropy {logs['train_loss']:.4f} | "
+                f"eval {values}"
+            )
 
 
 class MetricsLog(Callback):
@@ -114,13 +118,11 @@ class MetricsLog(Callback):
         self.path = pathlib.Path(path)
         if self.path.exists():
             lines = [line for line in read_metrics(self.path) if line["iteration"] <= made]
-            rewritten = self.path.with_name(f"new-{self.path.name}")
-            rewritten.write_text("".join(json.dumps(line) + "\n" for line in lines))
-            rewritten.replace(self.path)
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in lines))
 
     def on_test_end(self, run, logs):
         """Write one line, and see it to the disk."""
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(logs) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -8,7 +8,8 @@ import importlib
 import sys
 
 from batch import __version__
-from research.arguments import count
+from research import console
+from research.arguments import count, folder, seed
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
 from research.options import add_out, add_run_options, add_watching_options
@@ -25,6 +26,7 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+@console.standard_streams()
 def main(arguments=None):
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage."""
     parser = make_parser()
@@ -39,7 +41,8 @@ def main(arguments=None):
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             raise
-        sys.stderr.write(f"resbatch: {_one_line(error)}\n")
+        with console.writing("stderr"):
+            sys.stderr.write(f"resbatch: {_one_line(error)}\n")
         return 2 if type(error).__name__ == "UnknownDataError" else 1
     return 0
 
@@ -100,7 +103,7 @@ def _add_train(commands):
         metavar="NAME",
         help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
     )
-    train.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     train.add_argument(
         "--validate",
         choices=("val", "test"),
@@ -129,7 +132,9 @@ def _add_report(commands):
     report = commands.add_parser(
         "report", help="figures and report again from saved results, without training"
     )
-    report.add_argument("folders", nargs="+", metavar="DIR", help="of resbatch compare or train")
+    report.add_argument(
+        "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
+    )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 
@@ -137,7 +142,13 @@ def _add_others(commands):
     data = commands.add_parser("data", help="pack a data set into MNIST_data/ with blosc")
     data.add_argument("name", help="mnist, or another name or path that --data takes")
     data.add_argument("--from", dest="source", metavar="FILE", help="an .npz to pack instead")
-    data.add_argument("--out", default="MNIST_data", metavar="DIR", help="(default: MNIST_data)")
+    data.add_argument(
+        "--out",
+        type=folder,
+        default="MNIST_data",
+        metavar="DIR",
+        help="(default: MNIST_data)",
+    )
     reproduce = commands.add_parser("reproduce", help="run every notebook with nbconvert")
     add_out(reproduce, "a new one under runs/")
     bench = commands.add_parser("bench", help="measure, side by side with peers")

@@ -5,7 +5,9 @@ import dataclasses
 import importlib
 import pathlib
 
+from batch.files import replacing
 from research import results
+from research.console import say
 from research.merging import together
 from research.methods.options import SHARED, SPACING, STEPS
 from research.names import PARTIAL, SUITES
@@ -14,6 +16,7 @@ from research.names import PARTIAL, SUITES
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with results.new_folder(options.out, "compare", options.overwrite) as folder:
+        importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = _prepare(options)
         from research.comparison import train_in_turns
 
@@ -25,8 +28,8 @@ def compare(options):
         settings = _settings(options, base, data, named, seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
-    print(final)
-    print(f"\nReport: {_final(folder) / 'report.html'}")
+    say(final)
+    say(f"\nReport: {_final(folder) / 'report.html'}")
 
 
 def _chosen(options, base, data):
@@ -79,6 +82,7 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
+        from batch.models.model_file import write_network
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
@@ -88,13 +92,14 @@ def train(options):
         record = _recorded(named, costs, base.iterations)
         _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
         results.save(folder, [history], settings, _environment(threads), **record)
-        network.save(folder / f"{options.save_weights or 'model'}.keras")
+        with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
+            write_network(new, network)
     split = "validation" if options.validate == "val" else "test"
-    print(
+    say(
         f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "
         f"{sum(history.seconds):.1f} s of training"
     )
-    print(f"Results: {_final(folder)}")
+    say(f"Results: {_final(folder)}")
 
 
 def _carried_out(options, experiment, data, folder):
@@ -111,7 +116,7 @@ def _carried_out(options, experiment, data, folder):
     if options.resume:
         run.resume(checkpoints)
         place = f"Going on after iteration {len(run.history)}"
-        print(place if run.history else "No checkpoint: from the beginning", flush=True)
+        say(place if run.history else "No checkpoint: from the beginning")
     made = len(run.history)
     name = options.save_weights or default_name(experiment, data.name, options.epochs) + "_log"
     run.callbacks.append(callbacks.MetricsLog(folder / f"{name}.jsonl", made))
@@ -137,7 +142,7 @@ def _dry_run(options):
     from research.dry_run import describe
 
     _, experiment = _single(options, data)
-    print(describe(experiment, data))
+    say(describe(experiment, data))
 
 
 def _single(options, data):
@@ -157,15 +162,15 @@ def report(options):
     """`resbatch report`: figures and report again, of one folder or of several together."""
     loaded = [results.read(folder) for folder in options.folders]
     if len(loaded) == 1 and options.out is None:
-        print(_report(pathlib.Path(options.folders[0]), *loaded[0]))
-        print(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
+        say(_report(pathlib.Path(options.folders[0]), *loaded[0]))
+        say(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
         return
     histories, record = together(options.folders, loaded)
     with results.new_folder(options.out, "report", options.overwrite) as folder:
         results.save(folder, histories, **record)
         table = _report(folder, histories, record)
-    print(table)
-    print(f"\nReport: {_final(folder) / 'report.html'}")
+    say(table)
+    say(f"\nReport: {_final(folder) / 'report.html'}")
 
 
 def data(options):
@@ -175,7 +180,7 @@ def data(options):
     loaded = _load(options.source or options.name)
     name = pathlib.Path(options.name).stem
     for path in pack(dataclasses.replace(loaded, name=name), options.out):
-        print(path)
+        say(path)
 
 
 def reproduce(options):
@@ -187,7 +192,7 @@ def reproduce(options):
         settings = {"command": "reproduce", "notebooks": names}
         results.write_record(folder, settings, _environment())
     for name in names:
-        print(_final(folder) / name)
+        say(_final(folder) / name)
 
 
 def bench(options):
@@ -199,7 +204,7 @@ def bench(options):
         run_suites(names, options.repetitions, options.batch_size, options.threads, folder)
         settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
         results.write_record(folder, settings, _environment(options.threads))
-    print(f"\nTable: {_final(folder) / 'bench.md'}")
+    say(f"\nTable: {_final(folder) / 'bench.md'}")
 
 
 COMMANDS = {

@@ -51,7 +51,7 @@ def processor_flags():
 def _entry(name):
     """What /proc/cpuinfo has of the first processor under a name; empty if it has nothing."""
     try:
-        with open("/proc/cpuinfo") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             entries = [line.split(":", 1)[1].strip() for line in lines if line.startswith(name)]
     except OSError:
         return ""

@@ -6,7 +6,7 @@ import pathlib
 
 def read_metrics(path):
     """The objects in a file that `MetricsLog` writes; an incomplete last line is left out."""
-    lines = pathlib.Path(path).read_text().splitlines(keepends=True)
+    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 

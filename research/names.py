@@ -4,7 +4,7 @@ import re
 
 MODELS = (
     *("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
-    *("wideresnet", "densenet", "vgg"),
+    *("wideresnet", "densenet", "vgg", "efficientnetlite0"),
 )
 NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+from research.console import say
+
 NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
 LAST_OF_BARS = "--CoalesceStreamsPreprocessor.enabled=True"  # progress bars as they end
 
@@ -34,7 +36,7 @@ def run_notebooks(folder, notebooks=None):
     """
     written = []
     for notebook in notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
-        print(f"Running {notebook.name}", flush=True)
+        say(f"Running {notebook.name}")
         _convert(notebook, folder, "notebook", "--execute", "--ExecutePreprocessor.timeout=-1")
         executed = pathlib.Path(folder) / notebook.name
         _convert(executed, folder, "notebook", LAST_OF_BARS)
@@ -45,7 +47,9 @@ def run_notebooks(folder, notebooks=None):
 
 def _convert(notebook, folder, kind, *options):
     command = [sys.executable, "-m", "nbconvert", "--to", kind, "--output-dir", str(folder)]
-    done = subprocess.run([*command, *options, str(notebook)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *options, str(notebook)], capture_output=True, encoding="utf-8", errors="replace"
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]
         raise NotebookError(f"{notebook.name}: {lines[-1]}")

@@ -30,10 +30,11 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "normalize": True,
     **{name: option.default_for(published=True) for name, option in SHARED.items()},
 }
-MODEL_OPTIONS = {  # that a network's config may have
+MODEL_OPTIONS = {  # of a network's config, on the command line
     "densenet": ("depth", "growth_rate", "bottleneck", "compression"),
     "wideresnet": ("depth", "widen_factor", "dropout", "block"),
     "vgg": ("depth",),
+    "efficientnetlite0": ("dropout",),
 }
 WIDE = {  # Zagoruyko and Komodakis, Wide Residual Networks, 2016, section 3
     "data": "cifar10",

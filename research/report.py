@@ -1,15 +1,18 @@
 """Figures, and one self-contained HTML page: settings, table, and what it says in words."""
 
 import base64
+import contextlib
 import io
 import pathlib
 
 import jinja2
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
+from batch.files import replacing, write_text
 from research import studies
 from research.labels import facts_of
 from research.statistics import statements, summarize
@@ -19,6 +22,15 @@ WINDOW = 20  # iterations that the curves are averaged over
 DOTS_PER_INCH = 150
 
 
+@contextlib.contextmanager
+def _default_style():
+    """Within this context, matplotlib draws as it comes, whatever the style and matplotlibrc."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
+
+
+@_default_style()
 def write_report(folder, histories, record):
     """Write `loss.png` and `report.html` into a folder.
 
@@ -40,7 +52,7 @@ def write_report(folder, histories, record):
     methods = facts_of(by_method(histories), record.get("methods"))
     summary = summarize(histories, record["predicted_ratio"], methods)
     figures = _figures(histories, methods)
-    (folder / "loss.png").write_bytes(figures[0][1])
+    _write_png(folder / "loss.png", figures[0][1])
     compared = "study" not in record or summary.baseline.notna().any()
     tables = _tables(histories, summary if compared else summary[:0])
     texts = statements(summary)
@@ -58,7 +70,7 @@ def write_report(folder, histories, record):
         split="the held-out training images" if _validated(record) else "the whole test split",
         figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
     )
-    (folder / "report.html").write_text(page)
+    write_text(folder / "report.html", page)
     return tables[0], texts
 
 
@@ -93,9 +105,10 @@ def _study(folder, histories, record):
     """Table, statements and figure of a study, written to the folder too."""
     study = studies.load_study(record["settings"]["study"])
     table = study.table(histories, record["study"])
-    table.to_csv(folder / "study.csv", index=False)
+    with replacing(folder / "study.csv") as new:
+        table.to_csv(new, index=False)
     png = _png(study.figure(table))
-    (folder / "study.png").write_bytes(png)
+    _write_png(folder / "study.png", png)
     texts = study.statements(table, len(record["settings"]["seeds"]))
     return studies.texts(study, table), texts, (study.TITLE, png, study.CAPTION)
 
@@ -245,6 +258,11 @@ def _png(figure):
     return buffer.getvalue()
 
 
+def _write_png(path, png):
+    with replacing(path) as new:
+        new.write_bytes(png)
+
+
 def _curves(histories, column):
     """Values of each method, shape `(seeds, iterations)`, cut to its shortest run."""
     curves = {}
@@ -255,7 +273,7 @@ def _curves(histories, column):
 
 
 def _template():
-    text = pathlib.Path(__file__).with_name("report.html").read_text()
+    text = pathlib.Path(__file__).with_name("report.html").read_text(encoding="utf-8")
     return jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         text
     )

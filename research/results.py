@@ -7,6 +7,7 @@ import pathlib
 import shutil
 
 from batch.data.history import read_histories, write_histories
+from batch.files import replacing, write_text
 from research.names import PARTIAL
 from research.statistics import SUMMARY, summarize
 
@@ -113,6 +114,8 @@ def _set_aside(partial, earlier, overwrite):
 
 
 def _is_ours(path):
+    if path.is_symlink():
+        return False
     return path.name == CHECKPOINTS if path.is_dir() else path.suffix in WRITTEN
 
 
@@ -150,13 +153,14 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
         summary = summarize(histories, predicted_ratio, more.get("methods"))
-        summary.to_csv(folder / "summary.csv", columns=SUMMARY, index=False)
+        with replacing(folder / "summary.csv") as new:
+            summary.to_csv(new, columns=SUMMARY, index=False)
 
 
 def write_record(folder, settings, environment, **more):
     """Write `experiment.json`, by which `new_folder` knows a folder of ours."""
     record = {"settings": settings, "environment": environment, **more}
-    pathlib.Path(folder, "experiment.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_text(pathlib.Path(folder, "experiment.json"), json.dumps(record, indent=2) + "\n")
 
 
 def read(folder):
@@ -176,7 +180,7 @@ def read(folder):
     folder = pathlib.Path(folder)
     try:
         histories = read_histories(folder / "results.csv")
-        record = json.loads((folder / "experiment.json").read_text())
+        record = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         runs = {(run["method"], run["seed"]): run for run in record["runs"]}
         for history in histories:
             run = runs[history.method, history.seed]

@@ -6,13 +6,13 @@ numeric array needs, and each of them checks its arguments.
 """
 
 import io
-import os
 import pickle
 
 import blosc
 import numpy as np
 
 from batch import checks
+from batch.files import replacing
 
 LARGEST = 8 * 2**30  # bytes that a file may declare to hold
 
@@ -26,15 +26,9 @@ def write_blk(path, array):
 
     The file appears whole or not at all.
     """
-    path, array = checks.path("path", path), checks.numeric("array", array)
-    partial = f"{path}.partial"
-    try:
-        with open(partial, "wb") as file:
-            file.write(blosc.pack_array(np.ascontiguousarray(array)))
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    array = checks.numeric("array", array)
+    with replacing(checks.path("path", path)) as new:
+        new.write_bytes(blosc.pack_array(np.ascontiguousarray(array)))
 
 
 def read_blk(path):

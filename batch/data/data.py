@@ -1,5 +1,6 @@
 """Image classification data by name or path."""
 
+import copy
 import dataclasses
 import functools
 import importlib
@@ -68,15 +69,17 @@ def load_data(source="digits"):
     """
     name = os.fspath(source)
     if name == "digits":
-        return _digits()
+        return copy.deepcopy(_digits())  # so that whoever changes them changes only their own
     if name in NAMES:
         local = _local(name)
         return _from_npz(local, name) if local else _from_keras(name)
-    path = pathlib.Path(name)
+    path = pathlib.Path(os.path.expanduser(name))
     if path.is_dir():
         return _from_folder(path)
     if path.suffix == ".npz" or path.is_file():
         return _from_npz(path, path.stem)
+    if path.is_symlink():
+        raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
         f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
         "with *_pics.blk and *_labels.blk"
@@ -85,7 +88,7 @@ def load_data(source="digits"):
 
 def is_local(name):
     """Whether a data set can be loaded by its name without the network."""
-    cached = pathlib.Path.home() / ".keras" / "datasets" / f"{name}.npz"
+    cached = pathlib.Path(os.path.expanduser("~"), ".keras", "datasets", f"{name}.npz")
     return name == "digits" or _local(name) is not None or cached.exists()
 
 
@@ -118,9 +121,18 @@ def pack(data, folder):
 
 
 def _local(name):
-    folder = os.environ.get("RESBATCH_DATA")
-    path = pathlib.Path(folder, f"{name}.npz") if folder else None
-    return path if path and path.is_file() else None
+    """The file of a data set in the folder that RESBATCH_DATA names; None if it is not there."""
+    named = os.environ.get("RESBATCH_DATA")
+    if not named:
+        return None
+    folder = pathlib.Path(os.path.expanduser(named))
+    if not folder.is_dir():
+        raise DataError(
+            "The environment variable RESBATCH_DATA must name a folder with "
+            f"{', '.join(f'{one}.npz' for one in NAMES[1:])} or some of them. Received: {named!r}"
+        )
+    path = folder / f"{name}.npz"
+    return path if path.is_file() else None
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from batch import checks
+from batch.files import replacing
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
 
@@ -115,7 +116,9 @@ def compiling_seconds(history):
 def write_histories(histories, path):
     """Write histories to one CSV file; `read_histories` reads them back bit for bit."""
     path = checks.path("path", path)
-    pd.concat([history.to_frame() for history in _checked(histories)]).to_csv(path, index=False)
+    frame = pd.concat([history.to_frame() for history in _checked(histories)])
+    with replacing(path) as new:
+        frame.to_csv(new, index=False)
 
 
 def read_histories(path):

@@ -13,6 +13,7 @@ from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, with_own_layers
 from batch.networks.copies import copied
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
+from batch.networks.keras_settings import check_settings
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -80,6 +81,7 @@ def build(model, config, network=None):
     ValueError
         If a value does not fit.
     """
+    check_settings()
     inputs = read_inputs(config.get("inputs"), config.get("input_block"))
     fetches = make_fetches(config.get("output"))
     config = with_own_layers(config, inputs)

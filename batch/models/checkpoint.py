@@ -17,6 +17,7 @@ import shutil
 
 from batch.checks import positive_whole
 from batch.data.history import History, read_histories, write_histories
+from batch.files import write_text
 
 FILES = ("model", "history.csv")
 RECORD = "checkpoint.json"
@@ -88,7 +89,7 @@ class Checkpoints:
             "run": run,
             "sha256": {name: _digest(partial / name) for name in FILES},
         }
-        (partial / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        write_text(partial / RECORD, json.dumps(record, indent=2) + "\n")
         for path in (*partial.iterdir(), partial):
             _to_disk(path)
         shutil.rmtree(whole, ignore_errors=True)
@@ -135,7 +136,7 @@ def read_checkpoint(folder):
     """
     folder = pathlib.Path(folder)
     try:
-        record = json.loads((folder / RECORD).read_text())
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         damaged = [name for name in FILES if _digest(folder / name) != record["sha256"][name]]
         if damaged:
             raise CheckpointError(f"{folder / damaged[0]} is damaged")

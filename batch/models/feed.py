@@ -1,12 +1,12 @@
 """From the arguments of a model's call to `Examples`; each array moves to the device only once."""
 
-import weakref
-
 import numpy as np
 import tensorflow as tf
 
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
+from batch.data.rows import example_ids, row_numbers
+from batch.models.placed import place_once
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -18,8 +18,8 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     ----------
     inputs : Inputs
         Inputs of the model.
-    rows : array_like of int, optional
-        Positions of the examples; all by default.
+    rows : array_like of int or bool, optional
+        Positions of the examples, or a mask; all by default.
     feed_dict, **given
         As for `read_feed`. Without labels, those of the examples are None.
 
@@ -33,14 +33,9 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     shape = image_shape(images)
     if shape != inputs.shape:
         raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
-    if ids is not None and np.shape(ids) != (len(images),):
-        raise ValueError(
-            f"indices must be an example's number for each of the {len(images)} images. "
-            f"Received: shape {np.shape(ids)}"
-        )
-    images, labels = place(images, labels, inputs.classes)
     rows = row_numbers(rows, len(images))
-    ids = None if ids is None else np.asarray(ids)[rows]
+    ids = None if ids is None else example_ids(ids, rows, len(images))
+    images, labels = place(images, labels, inputs.classes, rows)
     return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
 
 
@@ -111,21 +106,20 @@ def _weights(weights, count):
 EXACT = 2**24  # up to here float32 holds every whole number, as an embedding needs it
 
 
-_placed = {}  # (id of an array, …) → (weak reference to the array, what was made of it)
-
-
-def place(images, labels, classes):
+def place(images, labels, classes, rows=None):
     """Images and labels as tensors; for the same arrays, the same tensors as before.
 
     Parameters
     ----------
     images : array_like, shape (N, H, W), (N, H, W, C) or (N, L)
-        `uint8`, or any other finite numbers. If an array is changed in place afterwards, that is
-        not noticed.
+        `uint8`, or any other finite numbers.
     labels : array_like, shape (N,) or (N, classes), or None
         Class numbers, or one-hot rows.
     classes : int
         Number of classes.
+    rows : ndarray of int, shape (n,), optional
+        Positions of the examples that are needed; all by default. If one of them was changed in
+        place, its array is placed anew.
 
     Returns
     -------
@@ -139,27 +133,17 @@ def place(images, labels, classes):
         range; or if there are not as many labels as images.
     """
     if labels is None:
-        return _once(images, _image_tensor), None
+        return place_once(images, _image_tensor, rows), None
     if np.shape(images)[:1] != np.shape(labels)[:1]:
         raise ValueError(
             "images and labels must have the same length. "
             f"Received: shapes {np.shape(images)} and {np.shape(labels)}"
         )
-    return (
-        _once(images, _image_tensor),
-        _once(labels, lambda values: tf.constant(class_numbers(values, classes)), classes),
-    )
 
+    def numbers(values):
+        return tf.constant(class_numbers(values, classes))
 
-def row_numbers(rows, count):
-    """Positions of rows, int64, checked to be below `count`; None stands for all rows."""
-    rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
-    if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
-        raise ValueError(
-            f"rows must be rows of the {count} images. Received: "
-            f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
-        )
-    return rows
+    return place_once(images, _image_tensor, rows), place_once(labels, numbers, rows, classes)
 
 
 def image_shape(images):
@@ -183,15 +167,3 @@ def _image_tensor(images):
     pixels = images.dtype == np.uint8 and images.ndim > 2  # words are not to be scaled
     kind = np.uint8 if pixels else np.float32
     return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
-
-
-def _once(array, make, *key):
-    """What `make` gives for an array: made once, and kept as long as the array lives."""
-    if not isinstance(array, np.ndarray):
-        return make(np.asarray(array))
-    slot = (id(array), *key)
-    held = _placed.get(slot)
-    if held is None or held[0]() is not array:
-        made = make(array)
-        held = _placed[slot] = weakref.ref(array, lambda _: _placed.pop(slot, None)), made
-    return held[1]

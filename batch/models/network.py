@@ -7,6 +7,7 @@ import keras
 
 from batch.models.model_file import read_model
 from batch.networks.copies import copied, with_new_classifier
+from batch.networks.keras_settings import check_layout, check_policy_of_ours
 from batch.networks.stochastic_depth import with_stochastic_depth
 
 STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
@@ -32,6 +33,8 @@ def with_own_layers(config, inputs):
     if not given:
         return config
     layers = read_layers(config[given[0]])
+    if len(inputs.shape) == 3:
+        check_layout(layers)
     if given == ["base"]:
         layers = copied(layers, inputs.shape, trainable=True).layers
         layers = with_new_classifier(layers, inputs.classes, config.get("seed", 0))
@@ -106,6 +109,7 @@ def _published(model, config, inputs):
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
             f"'network' for others. Received: {inputs.shape}"
         )
+    check_policy_of_ours()
     options = {key: config[key] for key in model.options()}
     return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)
 

@@ -183,10 +183,10 @@ class TFModel(BaseModel):
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
             `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
-            only once, so do not change it in place.
+            only once, and again when rows that a batch has were changed in place since.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
-        indices : array_like of int, shape (N,), optional
+        indices : array_like of int or str, shape (N,), optional
             Ids: which example of the dataset each image is. The cache needs them if images are
             other arrays in every step.
         fetches : str or sequence of str
@@ -194,8 +194,8 @@ class TFModel(BaseModel):
         feed_dict : dict, optional
             In place of images, labels, indices and loss_weights: a dict of these, images and labels
             by their names in the config's `inputs`.
-        rows : array_like of int, shape (n,), optional
-            Positions of the examples to train on; all by default.
+        rows : array_like of int, shape (n,), or of bool, shape (N,), optional
+            Positions of the examples to train on, or a mask of them; all by default.
         loss_weights : array_like, shape (n,), optional
             How much each of these rows counts, 0 or more: the loss is Σ wᵢ·lᵢ / Σ wᵢ.
 

@@ -15,6 +15,7 @@ from batch.checks import (
     positive_whole,
     probability,
     received,
+    sequence,
     true_or_false,
     whole,
 )
@@ -30,6 +31,11 @@ FLOATING = ("float16", "bfloat16", "float32", "float64")
 def channels(name, value):
     """A checked number of channels."""
     return positive_whole(name, value, MOST_CHANNELS)
+
+
+def unit_counts(name, values):
+    """Checked numbers of units of dense layers, as a list."""
+    return [channels(name, value) for value in sequence(name, values, "whole numbers")]
 
 
 def layer_seed(seed):

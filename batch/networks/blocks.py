@@ -2,16 +2,23 @@
 
 import keras
 
-from batch.checks import not_negative, one_of, positive_whole, received, true_or_false
+from batch.checks import (
+    not_negative,
+    one_of,
+    positive_whole,
+    probability,
+    received,
+    true_or_false,
+)
 from batch.networks.arguments import (
     MOST_PIXELS,
     channels,
-    check_memory,
     class_count,
     layer_seed,
+    unit_counts,
     window,
 )
-from batch.networks.layers import Block, batch_norm, build_in_order, convolution
+from batch.networks.layers import LAYOUT, Block, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
@@ -19,6 +26,8 @@ KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 @keras.saving.register_keras_serializable(package="resbatch", name="Stem")  # its name in files
 class ConvolutionBlock(Block):
     """Convolution, batch normalization, ReLU, max-pooling: a stem, or a block of a VGG network.
+
+    Normalization and pooling may be left out.
 
     Parameters
     ----------
@@ -36,6 +45,10 @@ class ConvolutionBlock(Block):
         Of the convolution.
     epsilon : float
         Of the batch normalization.
+    normalize : bool
+        Whether there is batch normalization.
+    activation : {'relu', 'relu6'}
+        ReLU, or ReLU that ends at 6.
     seed : int, optional
         Makes the initial weights reproducible.
     """
@@ -51,6 +64,8 @@ class ConvolutionBlock(Block):
         use_bias=False,
         epsilon=1e-3,
         seed=None,
+        normalize=True,
+        activation="relu",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,23 +80,27 @@ class ConvolutionBlock(Block):
             "use_bias": true_or_false("use_bias", use_bias),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
+            "normalize": true_or_false("normalize", normalize),
+            "activation": one_of("activation", activation, ("relu", "relu6")),
         }
         dtype = self.dtype_policy
         of_convolution = ("filters", "kernel_size", "strides", "seed", "use_bias", "symmetric")
         self.convolution = convolution(
             **{name: config[name] for name in of_convolution}, dtype=dtype
         )
-        self.normalization = batch_norm(dtype, epsilon)
+        self.normalization = batch_norm(dtype, epsilon) if normalize else None
         pool_size = config["pool_size"]
         # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
-        self.padding = keras.layers.ZeroPadding2D(margin, dtype=dtype) if margin else None
+        common = {"data_format": LAYOUT, "dtype": dtype}
+        self.padding = keras.layers.ZeroPadding2D(margin, **common) if margin else None
         self.pool = None
         if pool_size > 1:
-            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, dtype=dtype)
+            self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, **common)
 
     def build(self, input_shape):
-        shape = build_in_order((self.convolution, self.normalization), input_shape)
+        layers = [layer for layer in (self.convolution, self.normalization) if layer is not None]
+        shape = build_in_order(layers, input_shape)
         sizes = shape if self.padding is None else self.padding.compute_output_shape(shape)
         least, padding = self.config["pool_size"], self.config["pool_padding"]
         if padding == "valid" and any(size and size < least for size in sizes[1:3]):
@@ -92,7 +111,10 @@ class ConvolutionBlock(Block):
         super().build(input_shape)
 
     def call(self, inputs, training=None):
-        outputs = keras.ops.relu(self.normalization(self.convolution(inputs), training=training))
+        outputs = self.convolution(inputs)
+        if self.normalization is not None:
+            outputs = self.normalization(outputs, training=training)
+        outputs = getattr(keras.ops, self.config["activation"])(outputs)
         for layer in (self.padding, self.pool):
             outputs = outputs if layer is None else layer(outputs)
         return outputs
@@ -219,6 +241,9 @@ def _channel_counts(filters):
 class Classifier(Block):
     """Global average pooling and a dense layer: from features to logits.
 
+    With `hidden`, dense layers with ReLU stand before the last one, and take the features place by
+    place in place of their average, as in VGG networks.
+
     Parameters
     ----------
     classes : int
@@ -227,33 +252,56 @@ class Classifier(Block):
         Makes the initial weights reproducible.
     normalize : bool
         Batch normalization (ε 1e-5) and ReLU come first; networks of pre-activation blocks need it.
+    dropout : float
+        Share of the features to drop in training, before the last dense layer and, with `hidden`,
+        before all but the first.
+    hidden : sequence of int
+        Units of the dense layers before the last one.
     """
 
-    def __init__(self, classes, seed=None, normalize=False, **kwargs):
+    def __init__(self, classes, seed=None, normalize=False, dropout=0.0, hidden=(), **kwargs):
         super().__init__(**kwargs)
-        classes, seed = class_count(classes, least=1), layer_seed(seed)
-        normalize = true_or_false("normalize", normalize)
-        self.config = {"classes": classes, "seed": seed, "normalize": normalize}
+        self.config = {
+            "classes": class_count(classes, least=1),
+            "seed": layer_seed(seed),
+            "normalize": true_or_false("normalize", normalize),
+            "dropout": probability("dropout", dropout),
+            "hidden": unit_counts("hidden", hidden),
+        }
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
-        self.pool = keras.layers.GlobalAveragePooling2D(dtype="float32")
-        self.dense = keras.layers.Dense(
-            classes, kernel_initializer=keras.initializers.HeNormal(seed=seed), dtype="float32"
-        )
+        pool = keras.layers.Flatten if hidden else keras.layers.GlobalAveragePooling2D
+        self.pool = pool(data_format=LAYOUT, dtype="float32")
+        self.hidden = [
+            _dense(units, None if seed is None else seed + number, "relu")
+            for number, units in enumerate(hidden, 1)
+        ]
+        self.dense = _dense(classes, seed)
+        self.drop = None
+        if dropout:
+            self.drop = keras.layers.Dropout(dropout, seed=seed, dtype="float32")
 
     def build(self, input_shape):
         if self.normalization is not None:
             self.normalization.build(input_shape)
-        check_memory(
-            f"{self.name} of {self.dense.units:,} classes", input_shape[-1] * self.dense.units
-        )
-        self.dense.build((input_shape[0], input_shape[-1]))
+        build_in_order((self.pool, *self.hidden, self.dense), input_shape)
         super().build(input_shape)
 
     def call(self, inputs, training=None):
         if self.normalization is not None:
             inputs = keras.ops.relu(self.normalization(inputs, training=training))
-        return self.dense(self.pool(inputs))
+        outputs = self.pool(inputs)
+        for number, dense in enumerate((*self.hidden, self.dense)):
+            if self.drop is not None and (number or not self.hidden):
+                outputs = self.drop(outputs, training=training)
+            outputs = dense(outputs)
+        return outputs
 
     def get_config(self):
         return {**super().get_config(), **self.config}
+
+
+def _dense(units, seed, activation=None):
+    """A dense layer with He initialization, in float32."""
+    initializer = keras.initializers.HeNormal(seed=seed)
+    return keras.layers.Dense(units, activation, kernel_initializer=initializer, dtype="float32")

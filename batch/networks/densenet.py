@@ -6,6 +6,7 @@ from batch.checks import MOST_CHANNELS, MOST_LAYERS, positive_whole, share, step
 from batch.networks.arguments import channels, class_count, image_shape, layer_seed
 from batch.networks.blocks import Classifier
 from batch.networks.layers import (
+    LAYOUT,
     Block,
     batch_norm,
     build_in_order,
@@ -77,7 +78,7 @@ class Transition(Block):
         self.config = {"filters": filters, "seed": seed}
         self.normalization = batch_norm(self.dtype_policy, EPSILON)
         self.convolution = convolution(filters, 1, seed=seed, dtype=self.dtype_policy)
-        self.pool = keras.layers.AveragePooling2D(2, dtype=self.dtype_policy)
+        self.pool = keras.layers.AveragePooling2D(2, data_format=LAYOUT, dtype=self.dtype_policy)
 
     def build(self, input_shape):
         if any(size and size < 2 for size in input_shape[1:3]):

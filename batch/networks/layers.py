@@ -20,6 +20,7 @@ from batch.networks.arguments import (
 from batch.networks.batch_statistics import by_batch, normalize_by_batch
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
+LAYOUT = "channels_last"  # of our images, whatever keras.json has
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -182,6 +183,7 @@ def convolution(
         strides=strides,
         padding="same",
         use_bias=use_bias,
+        data_format=LAYOUT,
         kernel_initializer=keras.initializers.VarianceScaling(
             2.0, "fan_out", "untruncated_normal", seed=seed
         ),
@@ -199,8 +201,10 @@ def build_in_order(layers, shape):
     """Build layers that follow each other; returns the shape of the last one's outputs."""
     for layer in layers:
         if isinstance(layer, keras.layers.Conv2D):
-            sizes = (*layer.kernel_size, shape[-1], layer.filters)
-            check_memory(f"{layer.name} of {layer.filters:,} filters", math.prod(sizes))
+            weights = math.prod((*layer.kernel_size, shape[-1], layer.filters))
+            check_memory(f"{layer.name} of {layer.filters:,} filters", weights)
+        elif isinstance(layer, keras.layers.Dense) and shape[-1]:
+            check_memory(f"{layer.name} of {layer.units:,} units", shape[-1] * layer.units)
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
     return shape

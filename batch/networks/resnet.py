@@ -49,7 +49,15 @@ def small_resnet(input_shape, classes, seed=0):
 
 
 def resnet(
-    depth, input_shape, classes, *, seed=0, use_bias=False, stride_first=False, epsilon=1e-5
+    depth,
+    input_shape,
+    classes,
+    *,
+    seed=0,
+    use_bias=False,
+    stride_first=False,
+    symmetric=True,
+    epsilon=1e-5,
 ):
     """A ResNet as published: 18, 34, 50, 101 or 152 layers.
 
@@ -64,6 +72,9 @@ def resnet(
         Where a bottleneck block halves the image, its first 1×1 convolution has the stride, as in
         the paper and in `keras.applications`. By default its 3×3 convolution has it, as in
         torchvision.
+    symmetric : bool
+        Pad strided convolutions on both sides alike, as the published networks do; Keras' own
+        'same' padding is shifted by a pixel where an even image is halved.
     epsilon : float
         Of the batch normalizations; `keras.applications` has 1.001e-5.
 
@@ -84,7 +95,7 @@ def resnet(
     epsilon = not_negative("epsilon", epsilon)
     stages, convolutions = DEPTHS[as_number(depth)]
     seeds = make_seeds(seed, sum(stages) + 2)
-    options = {"symmetric": True, "use_bias": use_bias, "epsilon": epsilon}
+    options = {"symmetric": symmetric, "use_bias": use_bias, "epsilon": epsilon}
     blocks = []
     for stage, count in enumerate(stages):
         width = 64 * 2**stage

@@ -1,7 +1,7 @@
 """VGG networks with batch normalization."""
 
-from batch.checks import as_number, received
-from batch.networks.arguments import class_count, image_shape
+from batch.checks import as_number, probability, received, true_or_false
+from batch.networks.arguments import class_count, image_shape, unit_counts
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -15,11 +15,22 @@ DEPTHS = {11: "A", 13: "B", 16: "D", 19: "E"}  # counted with the paper's three 
 CHANNELS = (64, 128, 256, 512, 512)
 
 
-def vgg(input_shape, classes, depth="D", *, seed=0):
-    """A VGG network for small images: five stages of 3×3 convolutions, each with pooling.
+def vgg(
+    input_shape,
+    classes,
+    depth="D",
+    *,
+    normalize=True,
+    use_bias=False,
+    hidden=(),
+    dropout=0.0,
+    seed=0,
+):
+    """A VGG network: five stages of 3×3 convolutions, each with pooling.
 
-    Every convolution has batch normalization. A single dense layer classifies the average of the
-    last stage's output; the paper has three dense layers, for images of 224×224.
+    By default it is one for small images: every convolution has batch normalization, and a single
+    dense layer classifies the average of the last stage's output. The paper's, for images of
+    224×224, has `normalize=False, use_bias=True, hidden=(4096, 4096), dropout=0.5`.
 
     Parameters
     ----------
@@ -27,8 +38,16 @@ def vgg(input_shape, classes, depth="D", *, seed=0):
         As for `batch.networks.resnet.small_resnet`.
     depth : {'A', 'B', 'D', 'E', 11, 13, 16, 19}
         The paper's configuration, or its number of weight layers.
+    normalize : bool
+        Whether the convolutions have batch normalization.
+    use_bias : bool
+        Whether they have biases.
+    hidden : sequence of int
+        Units of the dense layers before the last one.
+    dropout : float
+        Share of the features to drop in training, as in `batch.networks.blocks.Classifier`.
     seed : int
-        Of the initial weights.
+        Of the initial weights and of the dropout.
 
     Returns
     -------
@@ -40,25 +59,36 @@ def vgg(input_shape, classes, depth="D", *, seed=0):
     Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
     """
     input_shape, classes = image_shape(input_shape), class_count(classes)
+    normalize = true_or_false("normalize", normalize)
+    use_bias = true_or_false("use_bias", use_bias)
+    hidden, dropout = unit_counts("hidden", hidden), probability("dropout", dropout)
+    name = _configuration(depth)
+    seeds = make_seeds(seed, sum(CONFIGURATIONS[name]) + 1)
+    blocks = []
+    for count, channels in zip(CONFIGURATIONS[name], CHANNELS):
+        for number in range(count):
+            block = ConvolutionBlock(
+                channels,
+                pool_size=2 if number == count - 1 else 1,
+                pool_padding="same",
+                use_bias=use_bias,
+                normalize=normalize,
+                epsilon=1e-5,
+                seed=seeds[len(blocks)],
+                name=f"block{len(blocks)}",
+            )
+            blocks.append(block)
+    dense = {"hidden": hidden, "dropout": dropout}
+    classifier = Classifier(classes, seed=seeds[-1], name="classifier", **dense)
+    return sequence(f"vgg_{name.lower()}", input_shape, [*blocks, classifier])
+
+
+def _configuration(depth):
+    """The paper's letter of a configuration, from it or from its number of weight layers."""
     name = depth if isinstance(depth, str) else DEPTHS.get(as_number(depth))
     if name not in CONFIGURATIONS:
         raise ValueError(
             f"depth must be one of {', '.join(CONFIGURATIONS)}, or "
             f"{', '.join(map(str, DEPTHS))}. {received(depth)}"
         )
-    stages = CONFIGURATIONS[name]
-    seeds = make_seeds(seed, sum(stages) + 1)
-    blocks = []
-    for count, channels in zip(stages, CHANNELS):
-        for number in range(count):
-            block = ConvolutionBlock(
-                channels,
-                pool_size=2 if number == count - 1 else 1,
-                pool_padding="same",
-                epsilon=1e-5,
-                seed=seeds[len(blocks)],
-                name=f"block{len(blocks)}",
-            )
-            blocks.append(block)
-    classifier = Classifier(classes, seed=seeds[-1], name="classifier")
-    return sequence(f"vgg_{name.lower()}", input_shape, [*blocks, classifier])
+    return name

@@ -4,7 +4,15 @@ import re
 
 import keras
 
-from batch.checks import MOST_LAYERS, not_negative, positive_whole, probability, received, stepped
+from batch.checks import (
+    MOST_LAYERS,
+    not_negative,
+    positive_whole,
+    probability,
+    received,
+    stepped,
+    true_or_false,
+)
 from batch.networks.arguments import (
     MOST_PIXELS,
     channels,
@@ -51,6 +59,8 @@ class PreActivationBlock(Block):
         a B(1,3) has it; a 1×1 convolution with a stride would ignore three of four pixels.
     dropout : float
         Share of the features to drop in training, before the last convolution.
+    symmetric : bool
+        Pad strided convolutions on both sides alike.
     epsilon : float
         Of the batch normalizations.
     seed : int, optional
@@ -65,6 +75,7 @@ class PreActivationBlock(Block):
         epsilon=1e-5,
         seed=None,
         kernel_sizes=(3, 3),
+        symmetric=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -75,6 +86,7 @@ class PreActivationBlock(Block):
             "dropout": probability("dropout", dropout),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
+            "symmetric": true_or_false("symmetric", symmetric),
         }
         dtype, kernel_sizes = self.dtype_policy, self.config["kernel_sizes"]
         filters, strides, dropout, seed = (
@@ -89,6 +101,7 @@ class PreActivationBlock(Block):
                 strides if number == strided else 1,
                 seed=None if seed is None else seed + number,
                 dtype=dtype,
+                symmetric=symmetric,
             )
             for number, size in enumerate(kernel_sizes)
         ]
@@ -146,7 +159,15 @@ def _kernel_sizes(sizes):
 
 
 def wide_resnet(
-    input_shape, classes, depth=28, widen_factor=2, *, dropout=0.0, block="B(3,3)", seed=0
+    input_shape,
+    classes,
+    depth=28,
+    widen_factor=2,
+    *,
+    dropout=0.0,
+    block="B(3,3)",
+    symmetric=False,
+    seed=0,
 ):
     """A Wide ResNet: a stem of 16 channels and three groups of (depth − 4)/6 blocks.
 
@@ -163,6 +184,8 @@ def wide_resnet(
         Share of the features to drop between the convolutions of a block.
     block : str
         Type of the blocks, one of `BLOCKS`.
+    symmetric : bool
+        Pad strided convolutions on both sides alike, as PyTorch does: weights from there need it.
     seed : int
         Of the initial weights and of the dropout.
 
@@ -178,7 +201,7 @@ def wide_resnet(
     input_shape, classes = image_shape(input_shape), class_count(classes)
     depth = stepped("depth", depth, 10, 6, "6n + 4, as 16, 28 or 40", MOST_LAYERS)
     widen_factor = positive_whole("widen_factor", widen_factor, MOST_WIDE)
-    dropout = probability("dropout", dropout)
+    dropout, symmetric = probability("dropout", dropout), true_or_false("symmetric", symmetric)
     kernel_sizes = BLOCKS.get(re.sub(r"\s", "", block)) if isinstance(block, str) else None
     if kernel_sizes is None:
         raise ValueError(f"block must be one of {', '.join(BLOCKS)}. {received(block)}")
@@ -190,6 +213,7 @@ def wide_resnet(
             strides=2 if group and not number else 1,
             dropout=dropout,
             kernel_sizes=kernel_sizes,
+            symmetric=symmetric,
             seed=seeds[group * count + number + 1],
             name=f"block{group * count + number}",
         )

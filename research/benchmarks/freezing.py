@@ -214,4 +214,8 @@ def _peak(*case):
 
 
 def _kilobytes(status, name):
-    return next(int(line.split()[1]) for line in status.read_text().splitlines() if name in line)
+    return next(
+        int(line.split()[1])
+        for line in status.read_text(encoding="utf-8").splitlines()
+        if name in line
+    )

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from batch.files import replacing, write_text
 from batch.runtime import set_threads
+from research.console import say
 from research.environment import describe
 
 TURNS = 5  # whose quartiles say something
@@ -125,14 +127,18 @@ def run_suites(names, repetitions, batch_size, threads, folder):
     folder : path
         Where the files are written, again after each suite.
     """
-    machine = _machine(set_threads(threads))
-    print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
+    threads = set_threads(threads)
+    from batch.networks.keras_settings import check_defaults  # after the threads are set
+
+    check_defaults()
+    machine = _machine(threads)
+    say(", ".join(f"{key} {value}" for key, value in machine.items()))
     tables = {}
     for name in names:
         suite = importlib.import_module(f"research.benchmarks.{name}")
         tables[name] = pd.DataFrame(suite.measure(repetitions, batch_size), columns=COLUMNS)
-        print(f"\n{name}: {suite.__doc__.strip()}\n")
-        print(tables[name].to_string(index=False), flush=True)
+        say(f"\n{name}: {(suite.__doc__ or '').strip()}\n")  # none under python -OO
+        say(tables[name].to_string(index=False))
         _write(tables, machine, pathlib.Path(folder))
 
 
@@ -146,10 +152,11 @@ def _machine(threads):
 def _write(tables, machine, folder):
     whole = pd.concat([table.assign(suite=name) for name, table in tables.items()])
     whole = whole[["suite", *COLUMNS]]
-    whole.assign(**machine).to_csv(folder / "bench.csv", index=False)
+    with replacing(folder / "bench.csv") as new:
+        whole.assign(**machine).to_csv(new, index=False)
     values = ", ".join(f"{name} {value}" for name, value in machine.items())
     lines = [f"Measured in turn on {values}.", "", *_markdown(whole)]
-    (folder / "bench.md").write_text("\n".join(lines) + "\n")
+    write_text(folder / "bench.md", "\n".join(lines) + "\n")
 
 
 def _markdown(table):

@@ -8,7 +8,7 @@ import batch
 ROOT = pathlib.Path(batch.__file__).parent
 LAYERS = (  # each part imports from itself and from lines above it only
     ("machine",),
-    ("checks", "runtime"),
+    ("checks", "files", "runtime"),
     ("data", "networks", "schedules"),
     ("flops",),
     ("feature_cache",),

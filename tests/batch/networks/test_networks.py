@@ -1,13 +1,26 @@
 import numpy as np
 import pytest
 
-from batch import VGG, DenseNet, WideResNet
+from batch import VGG, DenseNet, TFModel, WideResNet
+from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.densenet import densenet
+from batch.networks.efficientnet import InvertedResidual, LinearBottleneck
+from batch.networks.layers import sequence
 from batch.networks.stochastic_depth import with_stochastic_depth
 from batch.networks.vgg import vgg
 from batch.networks.wide_resnet import BLOCKS, wide_resnet
 
 SHAPE = (32, 32, 3)
+
+
+class Bottlenecks(TFModel):
+    """A network of EfficientNet's blocks."""
+
+    def make_network(self, shape, classes, seed):
+        stem = ConvolutionBlock(4, strides=2, activation="relu6", name="stem")
+        blocks = [LinearBottleneck(4, name="narrow"), InvertedResidual(4, name="added")]
+        classifier = Classifier(classes, dropout=0.2, hidden=(3,), seed=seed)
+        return sequence("bottlenecks", shape, [stem, *blocks, classifier])
 
 
 @pytest.mark.parametrize(
@@ -36,6 +49,7 @@ def test_what_cannot_be_built_is_refused(make, message):
         (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3}),
         *((WideResNet, {"depth": 10, "block": block}) for block in list(BLOCKS)[1:]),
         (VGG, {"depth": "A"}),
+        (Bottlenecks, {}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

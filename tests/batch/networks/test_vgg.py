@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from batch.networks.blocks import Classifier
 from batch.networks.vgg import vgg
 
 SHAPE = (32, 32, 3)
@@ -30,3 +31,24 @@ def test_vggs_have_the_papers_convolutions(depth, weights, blocks):
 
 def test_vgg_pools_images_of_any_size():
     assert vgg((28, 28, 1), 10, 11).layers[-2].output.shape == (None, 1, 1, 512)
+
+
+def test_vgg_as_published():
+    # The paper's table 2: 138 M parameters in configuration D.
+    options = {"normalize": False, "use_bias": True, "hidden": (4096, 4096), "dropout": 0.5}
+    network = vgg((224, 224, 3), 1000, "D", **options)
+    assert parameters(network) == 138_357_544
+    assert network.layers[-1].drop.rate == 0.5
+
+
+def test_hidden_layers_drop_all_but_their_first_input():
+    images = np.ones((500, 2, 2, 3), np.float32)
+    classifier = Classifier(2, seed=0, dropout=0.5, hidden=(4, 4))
+    seen = []
+    classifier.drop.call = lambda inputs, training: seen.append(inputs.shape) or inputs
+    classifier(images, training=True)
+    assert seen == [(500, 4), (500, 4)]
+    plain = Classifier(2, seed=0, dropout=0.5)
+    outputs = np.asarray(plain(images, training=True))
+    assert len(np.unique(outputs.round(5), axis=0)) == 8  # any of three averages dropped, or not
+    np.testing.assert_array_equal(plain(images), plain(images[::-1]))
