@@ -73,6 +73,11 @@ def model_of(layers, **config):
     return TFModel({**CONFIG, "network": layers, **config})
 
 
+def state(model):
+    """Weights, and the states of random generators."""
+    return [variable.numpy() for variable in model.network.variables]
+
+
 def weights(model):
     return [weight.numpy() for weight in model.network.weights]
 
@@ -82,18 +87,27 @@ def equal(ours, theirs):
 
 
 @pytest.mark.parametrize("kind", FRESH)
-def test_the_same_seed_is_the_same_run_and_reset_begins_it_again(kind):
+def test_layers_without_weights_begin_by_the_seed_and_reset_begins_again(kind):
     network = [*FRESH[kind](), L.Dense(3)]
     models = [model_of([*FRESH[kind](), L.Dense(3)]), model_of(network), model_of(network, seed=1)]
-    start = weights(models[0])
-    assert equal(start, weights(models[1]))
-    assert not equal(start, weights(models[2]))
+    start = state(models[0])
+    assert equal(start, state(models[1]))
+    for mine, other in zip(start, state(models[2])):
+        assert np.any(mine != other) or not mine.any()  # biases are 0
+    built(network)  # the user goes on with the layers
+    models[1].train(ROWS, LABELS)
+    models[1].reset()
+    assert equal(start, state(models[1]))
+
+
+@pytest.mark.parametrize("kind", ["noise", "own"])
+def test_the_same_seed_is_the_same_run(kind):
+    models = [model_of([*FRESH[kind](), L.Dense(3)]) for _ in range(2)]
+    models.append(model_of([*FRESH[kind](), L.Dense(3)], seed=1))
     runs = [[model.train(ROWS, LABELS) for _ in range(2)] for model in models]
     assert runs[0] == runs[1] != runs[2]
-    built(network)  # the user goes on with the layers
-    models[1].reset()
-    assert equal(start, weights(models[1]))
-    assert [models[1].train(ROWS, LABELS) for _ in range(2)] == runs[1]
+    models[0].reset()
+    assert [models[0].train(ROWS, LABELS) for _ in range(2)] == runs[0]
 
 
 @pytest.mark.parametrize("way", [built, functional, listed])
@@ -102,21 +116,24 @@ def test_a_network_with_weights_keeps_them_and_the_seed_is_that_of_its_dropout(w
     def made(**config):
         keras.utils.set_random_seed(3)
         given = way([L.Dense(5), L.Dropout(0.5), L.Dense(3)])
-        return TFModel({**CONFIG, key: given, **config}), given
+        blocks = getattr(given, "layers", given)
+        return TFModel({**CONFIG, key: given, **config}), [w for b in blocks for w in b.weights]
 
     (first, given), (same, _), (other, _) = made(), made(), made(seed=1)
-    start = weights(first)
-    theirs = [w.numpy() for layer in getattr(given, "layers", given) for w in layer.weights]
+    start = state(first)
+    assert equal(start, state(same))
     kept = slice(None, None if key == "network" else 2)  # a base gets a new classifier
-    assert equal(start[kept], theirs[kept])
-    assert equal(start[kept], weights(other)[kept])
-    losses = [[model.train(ROWS, LABELS) for _ in range(3)] for model in (first, same, other)]
-    assert losses[0] == losses[1] != losses[2]
-    for weight in (w for layer in getattr(given, "layers", given) for w in layer.weights):
+    theirs = [weight.numpy() for weight in given][kept]
+    assert equal(weights(first)[kept], theirs)
+    assert equal(weights(other)[kept], theirs)
+    dropout = other.network.layers[-2]
+    dropout = getattr(dropout, "layers", [dropout])[-1].seed_generator.state.numpy()
+    assert not any(np.array_equal(dropout, value) for value in start)
+    for weight in given:
         weight.assign(weight + 1)  # the user goes on with the layers
+    first.train(ROWS, LABELS)
     first.reset()
-    assert equal(start, weights(first))
-    assert [first.train(ROWS, LABELS) for _ in range(3)] == losses[0]
+    assert equal(start, state(first))
 
 
 def test_old_layers_keep_their_weights_and_new_ones_between_get_them_by_the_seed():

@@ -90,6 +90,8 @@ def test_differences():
     assert difference(ones, ones) == 0
     assert difference(ones * np.nan, ones * np.nan) == 0
     assert difference(ones * 1.5, ones) == pytest.approx(0.5)
+    assert difference(ones * 1.5e-9, ones * 1e-9) == pytest.approx(0.5)
+    assert difference(ones, ones * 0) == np.inf
     for wrong in (np.ones(2, np.float32), ones * np.nan, ones * np.inf):
         assert difference(wrong, ones) == np.inf
 

