@@ -99,9 +99,7 @@ def _made(name, arguments, blocks):
     needed = [argument.name for argument in takes if argument.default is argument.empty]
     missing = [key for key in needed if key not in arguments]
     if missing:
-        raise ValueError(
-            f"schedule {name} needs {', '.join(needed)}. Missing: {', '.join(missing)}"
-        )
+        raise ValueError(f"schedule '{name}' needs {', '.join(needed)}. It lacks {missing[0]}")
     return SCHEDULES[name](**arguments)
 
 
