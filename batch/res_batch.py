@@ -1,5 +1,6 @@
 """ResBatch: training and testing as chained steps of a BatchFlow pipeline."""
 
+import logging
 import threading
 
 import numpy as np
@@ -7,11 +8,13 @@ from batchflow import Batch, Dataset, action
 
 from batch.checks import as_dict, check_keys, positive_whole
 from batch.data.data import load_data
-from batch.data.labels import count_classes
+from batch.data.labels import class_numbers, count_classes, named
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
-from batch.models.pipelines import keep_lists
+from batch.models.pipeline_config import check_outer_keys, model_config
+from batch.models.pipelines import batch_ids, batch_rows, keep_lists
 from batch.runtime import set_globals
+from batch.spelling import did_you_mean
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -40,14 +43,14 @@ class ResBatch(Batch):
     """A batch whose actions train and test residual networks.
 
     A pipeline may have any of the actions any number of times. An action with arrays gathers their
-    rows by `batch.indices`; an action without arrays takes the batch's own components. For each
-    batch it appends one number to the list that it was given, or stores it in `save_to`, as in
-    `save_to=V('loss', mode='a')`.
+    rows by `batch.indices`: the index of the dataset must be of rows of these arrays. An action
+    without arrays takes the batch's own components. For each batch it appends one number to the
+    list that it was given, or stores it in `save_to`, as in `save_to=V('loss', mode='a')`.
 
     The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
     or have the `name` of the action. They are made at the first batch, from the pipeline's config
-    under `resnet`, `freeznet` or `stochastic`. Keys under the name of the action replace
-    these. All keys are optional:
+    under `resnet`, `freeznet` (or `freezeout`) or `stochastic`. Keys under the name of the action
+    replace these; a key beside them that is nearly one of them is refused. All keys are optional:
 
     - all three: those of `TFModel` except `inputs`; `model`, the name of a model in
       `batch.models.named.MODELS` ('resnet', the small ResNet), with the options of its network;
@@ -128,9 +131,10 @@ class ResBatch(Batch):
         save_to=None,
         loss_weights=None,
     ):
-        """Train a ResNet with stochastic depth on this batch: survival falls from 1 to 0.6.
+        """Train a ResNet with stochastic depth on this batch: survival falls linearly to 0.6.
 
-        The arguments are those of `train_res`.
+        The four branches of the small ResNet survive with 0.9, 0.8, 0.7 and 0.6: by the paper's
+        formula it is 1 before the first of them. The arguments are those of `train_res`.
         """
         examples = images, labels, loss_weights
         return self._train("stochastic", name, loss, examples=examples, save_to=save_to)
@@ -167,8 +171,7 @@ class ResBatch(Batch):
         if id_to_mask is not None:
             if self.labels is None:
                 raise ValueError("id_to_mask needs labels, and the batch has none.")
-            numbers = self.labels if self.labels.ndim == 1 else np.argmax(self.labels, axis=-1)
-            chosen = np.where(numbers == id_to_mask, 0, chosen)
+            chosen = np.where(class_numbers(self.labels) == id_to_mask, 0, chosen)
         if "loss_weights" in self.components:
             self.loss_weights = chosen
         else:
@@ -185,9 +188,7 @@ class ResBatch(Batch):
                 )
                 models.add_model(name, model)
         model = self.pipeline.m(name, batch=self)
-        # Another action may have made more images than the batch has indices.
-        with_ids = rows is None and len(self.indices) == len(images)
-        ids = self.indices if with_ids else None
+        ids = batch_ids(self, len(images)) if rows is None else None
         loss = model.train(images, labels, ids, rows=rows, loss_weights=weights)
         return self._deliver(loss, losses, save_to)
 
@@ -195,12 +196,14 @@ class ResBatch(Batch):
         """Images, labels, the batch's rows in them (None: all), and the weights of its examples."""
         if (images is None) != (labels is None):
             raise ValueError("Give both images and labels, or neither.")
+        if images is not None:
+            image_shape(images)  # or it raises
         if loss_weights is None:
             weights = getattr(self, "loss_weights", None)
         else:
             weights = self._chosen(loss_weights, None if images is None else len(images))
         if images is not None:
-            return images, labels, self.indices, weights
+            return images, labels, batch_rows(self, len(images)), weights
         if self.images is None or self.labels is None:
             raise ValueError(
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
@@ -211,21 +214,22 @@ class ResBatch(Batch):
     def _chosen(self, weights, count=None):
         """The weights of the batch's examples, from weights of all, `count` examples if given."""
         weights = np.asarray(weights)
-        enough = len(weights) == count if count else len(weights) > max(self.indices)
-        if weights.ndim != 1 or not enough:
+        if weights.ndim != 1 or count not in (None, len(weights)):
             raise ValueError(
                 "loss_weights must be a number for each example of the dataset"
                 f"{f', {count}' if count else ''}. Received: shape {weights.shape}"
             )
-        return weights[self.indices]
+        return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
+        check_outer_keys(self.pipeline, DEFAULTS)
         config = dict(DEFAULTS[kind])
-        for key in dict.fromkeys((kind, name)):
-            config.update(as_dict(self.pipeline.config.get(key)))
+        for own in model_config(self.pipeline, kind, name):
+            config.update(as_dict(own))
         model = config.pop("model", "resnet")
         if model not in MODELS:
-            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}")
+            hint = did_you_mean(str(model), MODELS)
+            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}{hint}")
         freezing = FREEZING if kind == "freeznet" else ()
         allowed = {*MODELS[model].keys(), "classes", "model", *freezing} - {"inputs", "input_block"}
         check_keys(config, allowed, f"'{name}'")
@@ -241,12 +245,18 @@ class ResBatch(Batch):
         data = self.dataset.data if from_components and self.dataset is not None else None
         if data is not None:
             labels = data.labels
-        elif from_components and labels.ndim == 1:
-            raise ValueError(
-                "The labels of one batch don't tell how many classes there are: give 'classes' in "
-                "the pipeline's config, as in {'resnet': {'classes': 10}}."
-            )
-        return max(count_classes(labels), 2)
+        elif from_components:
+            if np.shape(labels)[1:] in ((), (1,)):
+                raise ValueError(
+                    "The labels of one batch don't tell how many classes there are: give 'classes' "
+                    "in the pipeline's config, as in {'resnet': {'classes': 10}}."
+                )
+            return np.shape(labels)[1]
+        classes = max(count_classes(labels), 2)
+        missing = np.setdiff1d(np.arange(classes), class_numbers(labels))
+        if len(missing):
+            logging.getLogger(__name__).warning("No example of %s.", named(missing))
+        return classes
 
     def _deliver(self, value, values, save_to):
         if values is not None:

@@ -1,5 +1,6 @@
 """Which example is which: each one gets a slot of the cache when it is first seen."""
 
+import weakref
 import zlib
 
 import numpy as np
@@ -53,9 +54,23 @@ class Slots:
                 raise SlotError("the images of an example differ from one step to the next")
 
 
-def source_of(examples):
-    """The images that the rows of examples are positions in; None if the examples have ids."""
-    return examples.images if examples.ids is None else None
+class Source:
+    """What tells the examples of a batch apart: rows of its images, which are remembered, or ids.
+
+    Parameters
+    ----------
+    examples : Examples
+    """
+
+    def __init__(self, examples):
+        self._by_ids = examples.ids is not None
+        self._images = weakref.ref(examples.images)  # dead or alive, it equals no other images
+
+    def is_of(self, examples):
+        """Whether the same row or id stands for the same example here as in that batch."""
+        if self._by_ids or examples.ids is not None:
+            return self._by_ids and examples.ids is not None
+        return self._images() is examples.images
 
 
 def count_examples(examples):

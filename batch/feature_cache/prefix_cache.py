@@ -9,12 +9,11 @@ needs it. Or they stay as they are, and every step computes the rest (`placement
 import functools
 import logging
 import time
-import weakref
 
 import numpy as np
 import tensorflow as tf
 
-from batch.feature_cache.identity import SlotError, Slots, count_examples, source_of
+from batch.feature_cache.identity import SlotError, Slots, Source, count_examples
 from batch.feature_cache.placement import Budget, CacheState, choose, count_visits
 from batch.feature_cache.stores import STORES, Features, as_features, row_bytes, stored_as
 from batch.flops import forward
@@ -67,7 +66,7 @@ class PrefixCache:
         self.requests = self.hits = self.peak_bytes = 0
         self._computed = self._avoided = 0  # multiply-adds
         self._computing = 0.0  # seconds
-        self._source = None  # weak reference to the images of the last step
+        self._source = None  # Source of the last step
         self.clear()
 
     def clear(self):
@@ -134,11 +133,10 @@ class PrefixCache:
         Remembers the images of this batch. In the first batch, that is True if its rows are only
         some of its images, since then the other rows will follow.
         """
-        first = self._source is None and len(examples.rows) < len(examples.images)
-        before = self._source and self._source()
-        source = source_of(examples)
-        self._source = (lambda: None) if source is None else weakref.ref(source)
-        return first or before is source
+        before, self._source = self._source, Source(examples)
+        if before is None:
+            return len(examples.rows) < len(examples.images)
+        return before.is_of(examples)
 
     def _cacheable_depth(self, depth, examples):
         """How many of these leading blocks give the same for an example every time."""
@@ -152,6 +150,9 @@ class PrefixCache:
                 self._forward.append(forward(block.layer, outputs))
             block_forward = self._forward[number]
             outputs = block_forward.outputs
+            if block.adds_when_frozen:
+                _warn(f"{block.layer.name} adds to the loss what depends on its input")
+                return number
             known_shape = outputs.shape.is_fully_defined()
             if block.varies or block_forward.random or not known_shape:
                 return number

@@ -1,12 +1,15 @@
 """From the arguments of a model's call to `Examples`; each array moves to the device only once."""
 
-import weakref
-
 import numpy as np
 import tensorflow as tf
 
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
+from batch.data.rows import example_ids, row_numbers
+from batch.data.scales import Pixels
+from batch.models.pixels import check_scale
+from batch.models.placed import place_once
+from batch.spelling import did_you_mean
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -18,8 +21,8 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     ----------
     inputs : Inputs
         Inputs of the model.
-    rows : array_like of int, optional
-        Positions of the examples; all by default.
+    rows : array_like of int or bool, optional
+        Positions of the examples, or a mask; all by default.
     feed_dict, **given
         As for `read_feed`. Without labels, those of the examples are None.
 
@@ -30,18 +33,20 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
+    images = _typed(images)
     shape = image_shape(images)
     if shape != inputs.shape:
-        raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
-    if ids is not None and np.shape(ids) != (len(images),):
+        first = (*shape[1:], shape[0]) == inputs.shape
         raise ValueError(
-            f"indices must be an example's number for each of the {len(images)} images. "
-            f"Received: shape {np.shape(ids)}"
+            f"The network takes images of shape {inputs.shape}. Received: {shape}"
+            + (": give np.moveaxis(images, 1, -1)" if first else "")
         )
-    images, labels = place(images, labels, inputs.classes)
     rows = row_numbers(rows, len(images))
-    ids = None if ids is None else np.asarray(ids)[rows]
-    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
+    ids = None if ids is None else example_ids(ids, rows, len(images))
+    (images, pixels), labels = _placed(images, labels, inputs.classes, rows)
+    if pixels is not None:
+        check_scale(pixels, inputs.entrance)
+    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)), pixels)
 
 
 def read_feed(inputs, feed_dict=None, **given):
@@ -81,7 +86,10 @@ def read_feed(inputs, feed_dict=None, **given):
     }
     unknown = [str(name) for name in feed_dict if name not in known]
     if unknown:
-        raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        raise ValueError(
+            f"Unknown names in the feed: {', '.join(unknown)}. {expected.rstrip('.')}"
+            f"{did_you_mean(unknown, known)}"
+        )
     feed = {}
     for name, value in feed_dict.items():
         if feed.setdefault(known[name], value) is not value:
@@ -111,21 +119,20 @@ def _weights(weights, count):
 EXACT = 2**24  # up to here float32 holds every whole number, as an embedding needs it
 
 
-_placed = {}  # (id of an array, …) → (weak reference to the array, what was made of it)
-
-
-def place(images, labels, classes):
+def place(images, labels, classes, rows=None):
     """Images and labels as tensors; for the same arrays, the same tensors as before.
 
     Parameters
     ----------
     images : array_like, shape (N, H, W), (N, H, W, C) or (N, L)
-        `uint8`, or any other finite numbers. If an array is changed in place afterwards, that is
-        not noticed.
+        `uint8`, or any other finite numbers.
     labels : array_like, shape (N,) or (N, classes), or None
         Class numbers, or one-hot rows.
     classes : int
         Number of classes.
+    rows : ndarray of int, shape (n,), optional
+        Positions of the examples that are needed; all by default. If one of them was changed in
+        place, its array is placed anew.
 
     Returns
     -------
@@ -138,28 +145,24 @@ def place(images, labels, classes):
         If one of them is empty, of a wrong shape or type, or holds NaN, infinity or a class out of
         range; or if there are not as many labels as images.
     """
+    (images, _), labels = _placed(images, labels, classes, rows)
+    return images, labels
+
+
+def _placed(images, labels, classes, rows):
+    """The same, and the images' `Pixels` beside them."""
     if labels is None:
-        return _once(images, _image_tensor), None
+        return place_once(images, _image_tensor, rows), None
     if np.shape(images)[:1] != np.shape(labels)[:1]:
         raise ValueError(
             "images and labels must have the same length. "
             f"Received: shapes {np.shape(images)} and {np.shape(labels)}"
         )
-    return (
-        _once(images, _image_tensor),
-        _once(labels, lambda values: tf.constant(class_numbers(values, classes)), classes),
-    )
 
+    def numbers(values):
+        return tf.constant(class_numbers(values, classes))
 
-def row_numbers(rows, count):
-    """Positions of rows, int64, checked to be below `count`; None stands for all rows."""
-    rows = np.arange(count) if rows is None else np.asarray(rows, dtype=np.int64)
-    if rows.size == 0 or rows.min() < 0 or rows.max() >= count:
-        raise ValueError(
-            f"rows must be rows of the {count} images. Received: "
-            f"{f'{rows.min()} … {rows.max()}' if rows.size else 'none'}"
-        )
-    return rows
+    return place_once(images, _image_tensor, rows), place_once(labels, numbers, rows, classes)
 
 
 def image_shape(images):
@@ -173,25 +176,23 @@ def image_shape(images):
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
 
 
+def _typed(images):
+    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`."""
+    if not isinstance(images, (list, tuple)):
+        return images
+    images = np.asarray(images)
+    whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
+    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
+
+
 def _image_tensor(images):
+    """Images on the device, and their `Pixels`; None for rows (N, L), which have no scale."""
     if images.dtype.kind not in "biuf":
         raise ValueError(f"images must be numbers. Received: {images.dtype}")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
-    pixels = images.dtype == np.uint8 and images.ndim > 2  # words are not to be scaled
-    kind = np.uint8 if pixels else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
-
-
-def _once(array, make, *key):
-    """What `make` gives for an array: made once, and kept as long as the array lives."""
-    if not isinstance(array, np.ndarray):
-        return make(np.asarray(array))
-    slot = (id(array), *key)
-    held = _placed.get(slot)
-    if held is None or held[0]() is not array:
-        made = make(array)
-        held = _placed[slot] = weakref.ref(array, lambda _: _placed.pop(slot, None)), made
-    return held[1]
+    pixels = Pixels.of(images) if images.ndim > 2 else None
+    kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
+    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels

@@ -35,6 +35,14 @@ def test_digits_look_like_mnist():
         assert np.abs((images * axis).sum((1, 2)) / mass - 13.5).max() < 1.5
 
 
+def test_digits_that_someone_changed_are_loaded_as_they_were():
+    changed, first = load_data("digits"), load_data("digits")
+    changed.train.images[:], changed.test.labels[:] = 0, 0
+    again = load_data("digits")
+    assert np.array_equal(again.train.images, first.train.images)
+    assert again.test.labels.any()
+
+
 def test_the_split_of_digits_is_stratified_and_fixed():
     data = load_data("digits")
     counts = np.bincount(data.test.labels)

@@ -1,5 +1,3 @@
-import gc
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,17 +11,6 @@ def test_the_same_arrays_are_placed_once(examples):
     assert first[0] is second[0]
     assert first[1] is second[1]
     assert (first[0].dtype, first[1].dtype) == (tf.uint8, tf.int64)
-
-
-def test_nothing_is_kept_of_an_array_that_is_gone():
-    gc.collect()
-    held = len(feed._placed)
-    images, labels = np.zeros((4, 8, 8)), np.array([0, 1, 0, 1])
-    feed.place(images, labels, 2)
-    assert len(feed._placed) == held + 2
-    del images, labels
-    gc.collect()
-    assert len(feed._placed) == held
 
 
 def test_shapes_and_types(examples):

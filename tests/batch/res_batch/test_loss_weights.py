@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from batchflow import Dataset
+
+from batch import ResBatch
 
 
 def test_loss_weights_by_array_or_from_the_batch(dataset, config, examples, preloaded, steps):
@@ -55,6 +58,14 @@ def test_masking_needs_labels(dataset):
         dataset.p.add_loss_weights(id_to_mask=0).next_batch(20)
 
 
+def test_a_class_is_masked_in_labels_of_every_form(examples):
+    images, labels = examples
+    for given in (labels, labels[:, np.newaxis], np.eye(3)[labels]):
+        dataset = Dataset(60, ResBatch, preloaded=(images, given))
+        batch = dataset.p.add_loss_weights(id_to_mask=1).next_batch(60)
+        assert np.array_equal(batch.loss_weights, labels != 1)
+
+
 def test_weights_may_be_added_again(preloaded, config, steps):
     first, second = [], []
     pipeline = (
@@ -81,5 +92,5 @@ def test_weights_of_another_dataset_are_refused(dataset, config, examples, weigh
     with pytest.raises(ValueError, match=message):
         steps(pipeline)
     too_short = dataset.p.add_loss_weights(np.ones(3))
-    with pytest.raises(ValueError, match=r"each example of the dataset. Received: shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"rows of the 3 loss_weights, 0 … 2\. Received: a D"):
         too_short.next_batch(20, shuffle=2)
