@@ -160,6 +160,19 @@ def other_options():
         assert matplotlib.rcParams["text.usetex"]
 
 
+@pytest.mark.parametrize("name", ["run", "run.partial"])
+@pytest.mark.parametrize("options", [{}, {"overwrite": True}, {"resume": True}])
+def test_a_folder_that_is_a_link_is_left_alone(tmp_path, name, options):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / name).symlink_to("outside")
+    with (
+        pytest.raises(results.ResultsError, match=f"{name} is a symbolic link"),
+        results.new_folder(tmp_path / "run", "train", **options),
+    ):
+        pass
+    assert (tmp_path / name).is_symlink()
+
+
 def test_a_report_is_the_same_whatever_the_options(compared, capsys):
     made = []
     for options in (contextlib.nullcontext, other_options):
