@@ -4,9 +4,12 @@ Numbers may be Python's own, NumPy's, or arrays without dimensions; they are ret
 NumPy is imported only where arrays are checked, since the command line checks its options too.
 """
 
+import inspect
 import math
 import numbers
 import os
+
+from batch.spelling import did_you_mean
 
 LARGEST = 2**53  # up to here float64 holds every whole number
 MOST_LAYERS = 10_000  # of a network
@@ -113,7 +116,8 @@ def one_of(name, value, allowed):
     if not isinstance(value, (str, type(None))) or value not in allowed:
         *most, last = map(str, allowed)
         expected = f"{', '.join(most)} or {last}" if most else last
-        raise ValueError(f"{name} must be {expected}. {received(value)}")
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be {expected}. {received(value)}{hint}")
     return value
 
 
@@ -231,7 +235,24 @@ def check_keys(config, allowed, where):
         raise ValueError(
             f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
             f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
+            f"{did_you_mean(unknown, allowed)}"
         )
+
+
+def check_arguments(function, arguments, where, without=()):
+    """Refuse arguments that a function or class does not take by name, or that are not to be given.
+
+    Raises
+    ------
+    ValueError
+        If there are some; it names them and lists the known ones.
+    """
+    known = {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    check_keys(arguments, known - set(without), where)
 
 
 def read_config(config, allowed, where):

@@ -73,14 +73,16 @@ def _seeds(seeds):
 def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
     """As `compare`, each experiment for as many iterations as it has."""
     from research.callbacks import Progress
-    from research.experiment import check
+    from research.experiment import check, make_model
     from research.run import Run
 
     for experiment in named.values():
         check(experiment, data)
+        if experiment.optimizer is not None:
+            make_model(experiment, data)  # an error now, where they don't go together
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     histories = []
-    with Progress(total, quiet=quiet) as progress:
+    with Progress(total, quiet=quiet, about=data.summary()) as progress:
         _warm_up(next(iter(named.values())), data)
         progress.restart()
         for seed in seeds:

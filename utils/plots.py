@@ -164,7 +164,8 @@ def compare_curves(curves, window=20, axis=None):
     curves : mapping from str to array_like, shape (iterations,) or (seeds, iterations)
         Losses of each method.
     window : int
-        Span of the moving average, in iterations. Mean and deviation are those of the averages.
+        Span of the moving average, in iterations. Mean and deviation (over n − 1) are those of the
+        averages.
     axis : matplotlib.axes.Axes, optional
     """
     if not isinstance(curves, Mapping) or not curves:
@@ -177,10 +178,10 @@ def compare_curves(curves, window=20, axis=None):
     axis = _axis(axis)
     for name, losses in curves.items():
         smooth = np.atleast_2d(ewma(losses, window))
-        mean, deviation = smooth.mean(axis=0), smooth.std(axis=0)
+        mean = smooth.mean(axis=0)
         (line,) = axis.plot(mean, label=name)
         if len(smooth) > 1:
-            iterations = np.arange(mean.size)
+            deviation, iterations = smooth.std(axis=0, ddof=1), np.arange(mean.size)
             axis.fill_between(
                 iterations, mean - deviation, mean + deviation, alpha=0.2, color=line.get_color()
             )

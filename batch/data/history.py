@@ -8,6 +8,7 @@ import pandas as pd
 
 from batch import checks
 from batch.files import replacing
+from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
 
@@ -136,6 +137,7 @@ def read_histories(path):
         raise ValueError(
             f"{path} must have rows of {', '.join(COLUMNS)}. "
             + (f"Missing: {', '.join(missing)}" if missing else "It has none.")
+            + did_you_mean(missing, frame.columns.difference(COLUMNS))
         )
     return [
         History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))

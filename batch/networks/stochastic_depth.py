@@ -14,6 +14,7 @@ from batch.checks import (
     sequence,
     whole,
 )
+from batch.networks.added_losses import conditional
 from batch.networks.arguments import MOST_SEED, check_dtype, layers_of
 from batch.networks.layers import Block
 
@@ -136,7 +137,8 @@ class StochasticDepth(Block):
         else:
             # Both sides of the conditional hold the shortcut. If it stood outside, its inputs would
             # get a second gradient from the conditional: zeros, whenever the branch is dropped.
-            outputs = tf.cond(
+            outputs = conditional(
+                self,
                 self._alive((), self.steps),
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),

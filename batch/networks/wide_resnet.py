@@ -30,6 +30,7 @@ from batch.networks.layers import (
     make_seeds,
     sequence,
 )
+from batch.spelling import did_you_mean
 
 MOST_WIDE = 1000
 
@@ -204,7 +205,8 @@ def wide_resnet(
     dropout, symmetric = probability("dropout", dropout), true_or_false("symmetric", symmetric)
     kernel_sizes = BLOCKS.get(re.sub(r"\s", "", block)) if isinstance(block, str) else None
     if kernel_sizes is None:
-        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. {received(block)}")
+        hint = did_you_mean(str(block), BLOCKS)
+        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. {received(block)}{hint}")
     count = (depth - 4) // 6
     seeds = make_seeds(seed, 3 * count + 2)
     blocks = [

@@ -159,6 +159,9 @@ class MultiStep(Configured):
 class KerasRates:
     """A Keras learning-rate schedule as one of ours: the same rate for every block.
 
+    It freezes nothing. Where its rate is 0, as in the first step of a warm-up, slots and moving
+    statistics go on as in Keras: the rate here is the least number above 0.
+
     Parameters
     ----------
     blocks : int
@@ -169,7 +172,9 @@ class KerasRates:
     def __init__(self, blocks, schedule):
         self.blocks = blocks
         self.schedule = schedule
+        self.last_iterations = np.full(blocks, np.inf)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
-        return np.full(self.blocks, float(self.schedule(iteration)))
+        rate = float(self.schedule(iteration))
+        return np.full(self.blocks, rate or float(np.finfo(np.float32).tiny))

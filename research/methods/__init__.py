@@ -5,6 +5,7 @@ of theirs, which `--methods` takes (`research.methods.loading`).
 """
 
 from batch.checks import received
+from batch.spelling import did_you_mean
 from research.methods.annealed import ANNEALED
 from research.methods.autofreeze import AUTOFREEZE
 from research.methods.classic import CLASSIC
@@ -31,6 +32,7 @@ def find(method):
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
             f"method must be a Method, or one of {', '.join(METHODS)}. {received(method)}"
+            f"{did_you_mean(str(method), METHODS) if isinstance(method, str) else ''}"
         )
     return METHODS[method]
 
