@@ -1,5 +1,6 @@
 """ResBatch: training and testing as chained steps of a BatchFlow pipeline."""
 
+import logging
 import threading
 
 import numpy as np
@@ -7,7 +8,7 @@ from batchflow import Batch, Dataset, action
 
 from batch.checks import as_dict, check_keys, positive_whole
 from batch.data.data import load_data
-from batch.data.labels import class_numbers, count_classes
+from batch.data.labels import class_numbers, count_classes, named
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
 from batch.models.pipeline_config import check_outer_keys, model_config
@@ -244,12 +245,18 @@ class ResBatch(Batch):
         data = self.dataset.data if from_components and self.dataset is not None else None
         if data is not None:
             labels = data.labels
-        elif from_components and labels.ndim == 1:
-            raise ValueError(
-                "The labels of one batch don't tell how many classes there are: give 'classes' in "
-                "the pipeline's config, as in {'resnet': {'classes': 10}}."
-            )
-        return max(count_classes(labels), 2)
+        elif from_components:
+            if np.shape(labels)[1:] in ((), (1,)):
+                raise ValueError(
+                    "The labels of one batch don't tell how many classes there are: give 'classes' "
+                    "in the pipeline's config, as in {'resnet': {'classes': 10}}."
+                )
+            return np.shape(labels)[1]
+        classes = max(count_classes(labels), 2)
+        missing = np.setdiff1d(np.arange(classes), class_numbers(labels))
+        if len(missing):
+            logging.getLogger(__name__).warning("No example of %s.", named(missing))
+        return classes
 
     def _deliver(self, value, values, save_to):
         if values is not None:

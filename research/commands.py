@@ -49,14 +49,15 @@ def _chosen(options, base, data):
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
-    return named, costs, record | _recorded(named, costs, base.iterations)
+    return named, costs, record | _recorded(named, costs, base.iterations, data)
 
 
-def _recorded(named, costs, iterations):
-    """What to record of experiments: their methods, lengths and predicted times."""
+def _recorded(named, costs, iterations, data):
+    """What to record of experiments: their data, methods, lengths and predicted times."""
     from research import labels, prediction
 
     return {
+        "data": data.summary(),
         "methods": labels.describe(named),
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
@@ -83,18 +84,18 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
-        from batch.models.model_file import write_network
+        from batch.models.network_file import write_keras_file
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
         named, costs = {base.label: experiment}, {base.label: flops.block_costs(network)}
         settings = _settings(options, base, data, named, [base.seed])
-        record = _recorded(named, costs, base.iterations)
+        record = _recorded(named, costs, base.iterations, data)
         _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
-            write_network(new, network)
+            write_keras_file(new, network)
     split = "validation" if options.validate == "val" else "test"
     say(
         f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "
@@ -138,7 +139,7 @@ def _carried_out(options, experiment, data, folder):
             run.callbacks.append(stack.enter_context(log))
         if options.checkpoint_every:
             run.callbacks.append(callbacks.CheckpointEvery(checkpoints, options.checkpoint_every))
-        progress = callbacks.Progress(experiment.iterations, made)
+        progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
         run.callbacks.insert(0, stack.enter_context(progress))
         run.advance(experiment.iterations)
     return run

@@ -2,15 +2,67 @@
 
 import dataclasses
 import functools
+import math
 
+from batch import checks
 from research import methods, optimizers
 from research.methods.loading import errors_named
-from research.methods.options import SHARED
+from research.methods.options import HOW_SCALE, SHARED
+from research.names import CACHES, MODELS
 from research.recipes import NOTEBOOK
 
 LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
 HELD_OUT = 5000  # training images that validation takes
+MOST_SEED = 2**32 - 1  # of NumPy's generators of old
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
+
+
+def _optional(check):
+    return lambda name, value: checks.optional(check, name, value)
+
+
+def _one_of(allowed):
+    return lambda name, value: checks.one_of(name, value, allowed)
+
+
+def _options(name, value):
+    """Checked options of a network: plain values by name."""
+    checks.instance(name, value, dict, "a dict")
+    for key, entry in value.items():
+        checks.text(f"a key of {name}", key)
+        if not isinstance(entry, (str, bool)) and not math.isfinite(checks.as_number(entry)):
+            raise ValueError(f"{name}/{key} must be a number or a text. {checks.received(entry)}")
+    return value
+
+
+def _milestones(name, value):
+    shares = checks.sequence(name, value, "shares of the run")
+    shares = tuple(checks.share(name, share) for share in shares)
+    if list(shares) != sorted(set(shares)):
+        raise ValueError(f"{name} must rise. {checks.received(value)}")
+    return shares
+
+
+def _seed(name, value):
+    return checks.whole(name, value, most=MOST_SEED)
+
+
+def _cache(name, value):
+    return value if 0 <= checks.as_number(value) < math.inf else checks.one_of(name, value, CACHES)
+
+
+FIELDS = {  # of an experiment, but its method, and what each must be
+    **{"data": checks.path, "model": _one_of(MODELS), "model_options": _options, "seed": _seed},
+    **dict.fromkeys(("iterations", "batch_size"), checks.positive_whole),
+    **dict.fromkeys(("freeze_iterations", "freeze_every"), _optional(checks.positive_whole)),
+    **dict.fromkeys(("learning_rate", "finetune_rate"), _optional(checks.positive)),
+    **{"momentum": _optional(checks.probability), "survival": checks.probability},
+    **{"weight_decay": checks.not_negative, "gamma": checks.positive, "t_0": checks.share},
+    **{"how_scale": _one_of(HOW_SCALE), "milestones": _milestones, "cache": _cache},
+    **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
+    **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
+    "precision": _one_of(("float32", "bfloat16")),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +110,13 @@ class Experiment:
     augment, normalize : bool
         Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
-    cache : str
+    cache : str or float
         Where to keep what frozen blocks compute, as for `batch.TFModel`. It changes no loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them is not what it should be.
     """
 
     data: str = "digits"
@@ -90,6 +147,8 @@ class Experiment:
 
     def __post_init__(self):
         methods.find(self.method)  # an error now, not when it trains
+        for name, check in FIELDS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.optimizer is not None:
             optimizers.read(self.optimizer)
 
@@ -230,9 +289,10 @@ def hold_out(data):
     Raises
     ------
     ValueError
-        If that leaves fewer to train on.
+        If that leaves fewer to train on, or none of a class that is held out.
     """
-    from batch.data.data import Data, Split
+    from batch.data.data import Split
+    from batch.data.dataset import check_covered
 
     images, labels = data.train.images, data.train.labels
     if len(labels) < 2 * HELD_OUT:
@@ -242,7 +302,9 @@ def hold_out(data):
         )
     train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
     parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
-    return Data(data.name, data.classes, *parts)
+    data = dataclasses.replace(data, train=parts[0], test=parts[1])
+    check_covered(data)
+    return data
 
 
 def make_model(experiment, data):

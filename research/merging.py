@@ -45,6 +45,7 @@ def together(folders, loaded):
     merged = _merged(prefixes, loaded, matched)
     methods = _methods(prefixes, loaded, matched)
     record = {
+        **_shared([{key: own[key] for key in ("data",) if key in own} for own in records]),
         "settings": _settings(records, merged, methods, matched),
         "environment": _shared([record["environment"] for record in records]),
         "predicted_ratio": {

@@ -120,7 +120,10 @@ def _put_in_place(partial, target, overwrite):
 
 
 def _check_target(target, partial, overwrite, resume):
-    """Refuse a folder that exists, unless it may be replaced."""
+    """Refuse a folder that exists, unless it may be replaced, and links to folders."""
+    for path in (target, partial):
+        if path.is_symlink():
+            raise ResultsError(f"{path} is a symbolic link, so it is left alone")
     if resume:
         _check_resumable(target, partial)
     elif target.exists() and not overwrite:
@@ -195,7 +198,8 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
-        For the record: its `methods`, as from `research.labels.describe`.
+        For the record: its `methods`, as from `research.labels.describe`, and its `data`, as from
+        `Data.summary`.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")

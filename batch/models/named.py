@@ -37,7 +37,7 @@ class PublishedResNet(TFModel):
 
     def make_network(self, shape, classes, seed, *, depth=None, **options):
         """The stem, the residual blocks and the classifier."""
-        return resnet(depth or self.depth, shape, classes, seed=seed, **options)
+        return resnet(self.depth if depth is None else depth, shape, classes, seed=seed, **options)
 
 
 class ResNet18(PublishedResNet):

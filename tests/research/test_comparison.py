@@ -254,5 +254,8 @@ def test_validation_takes_the_last_5000_training_images():
     assert (held.test.images == 7).all()
     assert not (held.train.images == 7).any()
     np.testing.assert_array_equal(held.test.labels, labels[-5000:])
+    data = Data("sorted", 3, Split(images, np.sort(labels)), Split(images[:5], labels[:5]))
+    with pytest.raises(ValueError, match="train split: no example of class 2, of which the test"):
+        experiments.hold_out(data)
     with pytest.raises(ValueError, match=r"digits has 1,347\. Validate on the test split"):
         experiments.hold_out(load_data("digits"))

@@ -114,6 +114,7 @@ def test_a_page_leaves_out_what_nothing_is_known_of(tmp_path):
     assert "annealed against classic" in page
     assert "Difference: to the matched baseline" in page
     assert "Frozen blocks" not in page
+    assert "images of" not in page  # a record of earlier versions says nothing of the data
     made[0].frozen[-1] = 2
     report.write_report(tmp_path, made, record)
     assert "Frozen blocks" in (tmp_path / "report.html").read_text()
