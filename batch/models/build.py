@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 import keras
 
+from batch.data.scales import refuse_channels_first
 from batch.models.fetches import make_fetches
 from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
+from batch.networks.entrance import entrance
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
 from batch.networks.keras_settings import check_settings
 from batch.networks.remake import own_classes
@@ -97,6 +99,7 @@ def build(model, config, network=None):
     rate = rate_of(optimizer)
     loss = make_loss(config.get("loss", "softmax_cross_entropy"), inputs.one_hot)
     preprocessing = make_preprocessing(config, inputs.shape)
+    inputs = _with_entrance(inputs, network, preprocessing)
     schedule = choose_schedule(config, rate, len(network.layers) - 1)
     return Parts(
         config=config,
@@ -109,6 +112,17 @@ def build(model, config, network=None):
         schedule=schedule,
         inference_mode=inference_mode,
     )
+
+
+def _with_entrance(inputs, network, preprocessing):
+    """The inputs with what becomes of their scale, if the channels are where the network has them.
+
+    A network of the user's own may take channels first, and permute them.
+    """
+    found = entrance(network, preprocessing.inference)
+    if found.channels_last:
+        refuse_channels_first(inputs.shape)
+    return dataclasses.replace(inputs, entrance=found)
 
 
 def reopen(model, path, config):

@@ -6,7 +6,10 @@ import tensorflow as tf
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
 from batch.data.rows import example_ids, row_numbers
+from batch.data.scales import Pixels
+from batch.models.pixels import check_scale
 from batch.models.placed import place_once
+from batch.spelling import did_you_mean
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -30,13 +33,20 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
+    images = _typed(images)
     shape = image_shape(images)
     if shape != inputs.shape:
-        raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
+        first = (*shape[1:], shape[0]) == inputs.shape
+        raise ValueError(
+            f"The network takes images of shape {inputs.shape}. Received: {shape}"
+            + (": give np.moveaxis(images, 1, -1)" if first else "")
+        )
     rows = row_numbers(rows, len(images))
     ids = None if ids is None else example_ids(ids, rows, len(images))
-    images, labels = place(images, labels, inputs.classes, rows)
-    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
+    (images, pixels), labels = _placed(images, labels, inputs.classes, rows)
+    if pixels is not None:
+        check_scale(pixels, inputs.entrance)
+    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)), pixels)
 
 
 def read_feed(inputs, feed_dict=None, **given):
@@ -76,7 +86,10 @@ def read_feed(inputs, feed_dict=None, **given):
     }
     unknown = [str(name) for name in feed_dict if name not in known]
     if unknown:
-        raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        raise ValueError(
+            f"Unknown names in the feed: {', '.join(unknown)}. {expected.rstrip('.')}"
+            f"{did_you_mean(unknown, known)}"
+        )
     feed = {}
     for name, value in feed_dict.items():
         if feed.setdefault(known[name], value) is not value:
@@ -132,6 +145,12 @@ def place(images, labels, classes, rows=None):
         If one of them is empty, of a wrong shape or type, or holds NaN, infinity or a class out of
         range; or if there are not as many labels as images.
     """
+    (images, _), labels = _placed(images, labels, classes, rows)
+    return images, labels
+
+
+def _placed(images, labels, classes, rows):
+    """The same, and the images' `Pixels` beside them."""
     if labels is None:
         return place_once(images, _image_tensor, rows), None
     if np.shape(images)[:1] != np.shape(labels)[:1]:
@@ -157,13 +176,23 @@ def image_shape(images):
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
 
 
+def _typed(images):
+    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`."""
+    if not isinstance(images, (list, tuple)):
+        return images
+    images = np.asarray(images)
+    whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
+    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
+
+
 def _image_tensor(images):
+    """Images on the device, and their `Pixels`; None for rows (N, L), which have no scale."""
     if images.dtype.kind not in "biuf":
         raise ValueError(f"images must be numbers. Received: {images.dtype}")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
-    pixels = images.dtype == np.uint8 and images.ndim > 2  # words are not to be scaled
-    kind = np.uint8 if pixels else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
+    pixels = Pixels.of(images) if images.ndim > 2 else None
+    kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
+    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels

@@ -5,11 +5,11 @@ import os
 import tempfile
 import zipfile
 
-import keras
 import numpy as np
 
 from batch.models.network_file import FILES, read_network, write_network
 from batch.schedules import observes
+from batch.training.optimizers import to_dict
 
 
 def write_model(path, trainer, *, config, optimizer):
@@ -32,7 +32,7 @@ def write_model(path, trainer, *, config, optimizer):
         "config": plain,
         "left_out": sorted(set(config) - set(plain) - {"network", "optimizer"}),
         "own_network": "network" in config,
-        "optimizer": keras.optimizers.serialize(optimizer),
+        "optimizer": to_dict(optimizer),
     }
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         state, whole = (os.path.join(folder, name) for name in ("state.npz", "whole"))
@@ -58,7 +58,8 @@ def read_model(path, classes=None):
     -------
     network : keras.Sequential
     config : dict
-        With the optimizer, and with the network's layers if they were the user's own.
+        With the optimizer, as `to_dict` describes it, and with the network's layers if they were
+        the user's own.
     left_out : list of str
         Keys of the config whose values could not be saved.
     state : dict of ndarray
@@ -72,10 +73,9 @@ def read_model(path, classes=None):
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             record = json.loads(archive.read("config.json"))
-            optimizer = keras.optimizers.deserialize(record["optimizer"])
             network = read_network(archive, classes)
             with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
-                config = {**record["config"], "optimizer": optimizer}
+                config = {**record["config"], "optimizer": record["optimizer"]}
                 if record["own_network"]:
                     config["network"] = network.layers
                 return network, config, record["left_out"], dict(state)

@@ -5,6 +5,7 @@ import zipfile
 
 import keras
 
+from batch.data.scales import refuse_channels_first
 from batch.models.model_file import read_model
 from batch.models.network_file import read_keras_file
 from batch.networks.copies import copied, kept, with_new_classifier
@@ -112,6 +113,7 @@ def _published(model, config, inputs):
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
             f"'network' for others. Received: {inputs.shape}"
         )
+    refuse_channels_first(inputs.shape)
     check_policy_of_ours()
     options = {key: config[key] for key in model.options()}
     return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)

@@ -12,6 +12,7 @@ from batch.models.feed import make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.model_file import restore, write_model
+from batch.models.pixels import check_same_scale
 from batch.training.trainer import Trainer
 
 
@@ -56,18 +57,21 @@ class TFModel(BaseModel):
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
           bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule. Its
-          `global_clipnorm` bounds the norm over all active blocks.
+          a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
+          Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
+          blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
+          active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
-          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
-          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+          a Keras loss, `(name, arguments)`, a Keras loss, or a callable from labels `(n,)`, one-hot
+          `(n, classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`
+          (`batch.training.losses.make_loss`). What layers add is added to their mean.
         - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
           the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
-          one.
+          one; give one of the two.
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
@@ -132,6 +136,7 @@ class TFModel(BaseModel):
             cache=self.config.get("cache", "auto"),
         )
         self.inference = Inference(self.network, self.preprocessing)
+        self._white = None  # in the images that it was trained on, as far as that is known
 
     @classmethod
     def keys(cls):
@@ -184,8 +189,9 @@ class TFModel(BaseModel):
         Parameters
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
-            `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
-            only once, and again when rows that a batch has were changed in place since.
+            `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
+            another scale than the network takes is refused. An array moves to the device only once,
+            and again when rows that a batch has were changed in place since.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int or str, shape (N,), optional
@@ -217,8 +223,12 @@ class TFModel(BaseModel):
         if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
+        check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
-        return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
+        if examples.pixels is not None:
+            self._white = examples.pixels.white or self._white
+        losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def predict(
@@ -238,16 +248,18 @@ class TFModel(BaseModel):
         images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
-            As in `train`; only accuracies and `loss` need them.
+            As in `train`; only accuracies and losses need them.
         loss_weights : array_like, optional
-            As in `train`; accuracies and `loss` are weighted by them.
+            As in `train`; accuracies and losses are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
-            - `loss`: mean loss
+            - `loss`: mean loss, and what layers add to it: penalties of weights and of outputs
+              (regularizers), `add_loss`
+            - `data_loss`: mean loss alone
             - `output_` and the name of a callable in the config's `output/ops`
 
         Returns
@@ -258,14 +270,14 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
-        logits = self.inference(examples)
-        return fetch(
-            fetches,
-            self.fetches,
-            logits,
-            examples=examples,
-            loss=lambda: mean(self.loss(labels_of(examples), logits), examples),
-        )
+        check_same_scale(examples.pixels, self._white)
+        logits, added = self.inference(examples)
+
+        def data_loss():
+            return mean(self.loss(labels_of(examples), logits), examples)
+
+        losses = {"loss": lambda: data_loss() + added, "data_loss": data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def save(self, path):

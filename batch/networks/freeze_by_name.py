@@ -6,6 +6,7 @@ import keras
 
 from batch.networks.fade_in import FadeIn
 from batch.networks.stochastic_depth import StochasticDepth
+from batch.spelling import did_you_mean
 
 
 def freeze_layers(network, patterns):
@@ -123,6 +124,7 @@ def matching(patterns, names, where="freeze"):
             inner = next((f", or a layer in them, as {name}" for name in names if "/" in name), "")
             raise ValueError(
                 f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}"
+                f"{did_you_mean(pattern, names)}"
             )
         matched |= by_pattern
     return matched

@@ -4,8 +4,10 @@ from collections import Counter
 
 import keras
 
+from batch.checks import received, sequence
 from batch.networks.equality import difference, fitting_outputs, outputs
 from batch.networks.layer_state import refuse_shared
+from batch.spelling import did_you_mean
 
 
 def as_blocks(model, cuts):
@@ -45,13 +47,16 @@ def as_blocks(model, cuts):
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
     _check_functional(model)
-    cuts = [cuts] if isinstance(cuts, str) else list(cuts)
+    cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
+    if not all(isinstance(name, str) for name in cuts):
+        raise TypeError(f"cuts must be a list of names of layers. {received(cuts)}")
     possible = _bottlenecks(model)
     wrong = [name for name in cuts if name not in possible]
     if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
-            f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+            f"{', '.join(possible)}. Received: {', '.join(wrong or cuts) or 'none'}"
+            f"{did_you_mean(wrong, possible)}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]
@@ -64,7 +69,7 @@ def as_blocks(model, cuts):
 
 def _check_functional(model):
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+        raise ValueError(f"as_blocks takes a functional keras.Model as model. {received(model)}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "as_blocks takes a model with one input and one output. "
