@@ -11,8 +11,10 @@ from batch.data.data import load_data
 from batch.data.labels import class_numbers, count_classes, named
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
+from batch.models.pipeline_config import check_outer_keys, model_config
 from batch.models.pipelines import batch_ids, batch_rows, keep_lists
 from batch.runtime import set_globals
+from batch.spelling import did_you_mean
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -47,8 +49,8 @@ class ResBatch(Batch):
 
     The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
     or have the `name` of the action. They are made at the first batch, from the pipeline's config
-    under `resnet`, `freeznet` or `stochastic`. Keys under the name of the action replace
-    these. All keys are optional:
+    under `resnet`, `freeznet` (or `freezeout`) or `stochastic`. Keys under the name of the action
+    replace these; a key beside them that is nearly one of them is refused. All keys are optional:
 
     - all three: those of `TFModel` except `inputs`; `model`, the name of a model in
       `batch.models.named.MODELS` ('resnet', the small ResNet), with the options of its network;
@@ -129,9 +131,10 @@ class ResBatch(Batch):
         save_to=None,
         loss_weights=None,
     ):
-        """Train a ResNet with stochastic depth on this batch: survival falls from 1 to 0.6.
+        """Train a ResNet with stochastic depth on this batch: survival falls linearly to 0.6.
 
-        The arguments are those of `train_res`.
+        The four branches of the small ResNet survive with 0.9, 0.8, 0.7 and 0.6: by the paper's
+        formula it is 1 before the first of them. The arguments are those of `train_res`.
         """
         examples = images, labels, loss_weights
         return self._train("stochastic", name, loss, examples=examples, save_to=save_to)
@@ -219,12 +222,14 @@ class ResBatch(Batch):
         return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
+        check_outer_keys(self.pipeline, DEFAULTS)
         config = dict(DEFAULTS[kind])
-        for key in dict.fromkeys((kind, name)):
-            config.update(as_dict(self.pipeline.config.get(key)))
+        for own in model_config(self.pipeline, kind, name):
+            config.update(as_dict(own))
         model = config.pop("model", "resnet")
         if model not in MODELS:
-            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}")
+            hint = did_you_mean(str(model), MODELS)
+            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}{hint}")
         freezing = FREEZING if kind == "freeznet" else ()
         allowed = {*MODELS[model].keys(), "classes", "model", *freezing} - {"inputs", "input_block"}
         check_keys(config, allowed, f"'{name}'")

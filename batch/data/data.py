@@ -13,6 +13,7 @@ import numpy as np
 from batch.data.blk import BlkError, read_blk, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.labels import one_hot
+from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
@@ -60,7 +61,7 @@ def load_data(source="digits"):
         raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
         f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
-        "with *_pics.blk and *_labels.blk"
+        f"with *_pics.blk and *_labels.blk{did_you_mean(name, NAMES)}"
     )
 
 

@@ -11,11 +11,12 @@ from batch.models.fetches import make_fetches
 from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
-from batch.models.network import STOCHASTIC, make_network, with_own_layers
-from batch.networks.copies import copied
+from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
 from batch.networks.entrance import entrance
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
 from batch.networks.keras_settings import check_settings
+from batch.networks.remake import own_classes
+from batch.networks.stochastic_depth import StochasticDepth
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -144,7 +145,7 @@ def reopen(model, path, config):
     ValueError
         If the file is not one of ours, or the config would change its network.
     """
-    network, saved, left_out, state = read_model(path)
+    network, saved, left_out, state = read_model(path, _given_classes(config))
     missing = [key for key in left_out if key not in config]
     if missing:
         raise ValueError(
@@ -158,16 +159,29 @@ def reopen(model, path, config):
             f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
             f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
         )
-    if "network" in saved:  # `TFModel.reset` begins from it
-        saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
     if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
     parts = build(model, {**saved, **config}, network)
+    if "network" in saved and "network" not in config:
+        for layer in parts.config["network"]:  # `TFModel.reset` begins from them
+            if isinstance(layer, StochasticDepth):
+                layer.steps.assign(0)
     now = [frozen_names(layer) for layer in network.layers]
     changed = [block for block, names in enumerate(now) if names != frozen[block]]
     return parts, state, changed
+
+
+def _given_classes(config):
+    """The user's own classes in the network of a config, which a file may hold too."""
+    given = [config[key] for key in ("network", "base") if config.get(key) is not None]
+    return own_classes(
+        layer
+        for source in given
+        if not isinstance(source, (str, os.PathLike))
+        for layer in read_layers(source)
+    )
 
 
 def _is_source(key, value):

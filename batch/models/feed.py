@@ -9,6 +9,7 @@ from batch.data.rows import example_ids, row_numbers
 from batch.data.scales import Pixels
 from batch.models.pixels import check_scale
 from batch.models.placed import place_once
+from batch.spelling import did_you_mean
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -85,7 +86,10 @@ def read_feed(inputs, feed_dict=None, **given):
     }
     unknown = [str(name) for name in feed_dict if name not in known]
     if unknown:
-        raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        raise ValueError(
+            f"Unknown names in the feed: {', '.join(unknown)}. {expected.rstrip('.')}"
+            f"{did_you_mean(unknown, known)}"
+        )
     feed = {}
     for name, value in feed_dict.items():
         if feed.setdefault(known[name], value) is not value:

@@ -38,10 +38,10 @@ class TFModel(BaseModel):
           required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
           for feeds.
         - `input_block/inputs`: which of several inputs are the images.
-        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. The
-          model trains copies of them; `reset` copies them again, as they are then. Or a
-          `keras.Sequential`, or the file of a trained network. Subclasses that bring a network do
-          not need it.
+        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. Or a
+          `keras.Sequential`, or the file of a trained network. The model trains copies, which
+          compute what the given layers do (`batch.networks.copies.copied`), and `reset` goes back
+          to what they were then. Subclasses that bring a network do not need it.
         - `base`: the same, to be fine-tuned: a new classifier for these classes replaces its last
           layer.
         - `freeze`: patterns of the names of blocks, or of layers in them, that never learn, as
@@ -57,18 +57,21 @@ class TFModel(BaseModel):
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
           bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule. Its
-          `global_clipnorm` bounds the norm over all active blocks.
+          a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
+          Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
+          blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
+          active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
-          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
-          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+          a Keras loss, `(name, arguments)`, a Keras loss, or a callable from labels `(n,)`, one-hot
+          `(n, classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`
+          (`batch.training.losses.make_loss`). What layers add is added to their mean.
         - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
           the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
-          one.
+          one; give one of the two.
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
@@ -79,6 +82,8 @@ class TFModel(BaseModel):
           branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
           `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
         - `seed`: of the initial weights, the augmentation and the stochastic depth; 0 by default.
+          In a `network` of your own: of layers without weights, and of what dropout and the like
+          draw. Layers with weights keep them, and initializers and layers with seeds theirs.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
         - and the options of the subclass's network.
 
@@ -222,7 +227,8 @@ class TFModel(BaseModel):
         loss, logits = self.trainer.step(examples)
         if examples.pixels is not None:
             self._white = examples.pixels.white or self._white
-        return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
+        losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def predict(
@@ -242,16 +248,18 @@ class TFModel(BaseModel):
         images, indices, feed_dict, rows
             As in `train`.
         labels : array_like, optional
-            As in `train`; only accuracies and `loss` need them.
+            As in `train`; only accuracies and losses need them.
         loss_weights : array_like, optional
-            As in `train`; accuracies and `loss` are weighted by them.
+            As in `train`; accuracies and losses are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
-            - `loss`: mean loss
+            - `loss`: mean loss, and what layers add to it: penalties of weights and of outputs
+              (regularizers), `add_loss`
+            - `data_loss`: mean loss alone
             - `output_` and the name of a callable in the config's `output/ops`
 
         Returns
@@ -263,21 +271,21 @@ class TFModel(BaseModel):
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
         check_same_scale(examples.pixels, self._white)
-        logits = self.inference(examples)
-        return fetch(
-            fetches,
-            self.fetches,
-            logits,
-            examples=examples,
-            loss=lambda: mean(self.loss(labels_of(examples), logits), examples),
-        )
+        logits, added = self.inference(examples)
+
+        def data_loss():
+            return mean(self.loss(labels_of(examples), logits), examples)
+
+        losses = {"loss": lambda: data_loss() + added, "data_loss": data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def save(self, path):
         """Write weights, slots of the optimizers, iteration and config to a file.
 
         The file is written whole or not at all. Callables of the user's own (schedule, loss, output
-        operations) are not saved: the config of the model that loads must have them again.
+        operations) are not saved: the config of the model that loads must have them again. So must
+        it have the `network`, if that has classes of layers that are not registered with Keras.
         """
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
@@ -294,6 +302,7 @@ class TFModel(BaseModel):
     def reset(self):
         """Go back to the initial weights and slots and to iteration 0.
 
-        If the network came from a file alone, the initial weights are those in the file.
+        All that the network draws begins anew, too. If the network came from a file alone, the
+        initial weights are those in the file.
         """
         self._begin(build(self, self.config))

@@ -35,8 +35,8 @@ class StaticGraph(tf.Module):
     Raises
     ------
     ValueError
-        If the conditionals are of another kind, or can't express the schedule, or images would be
-        scaled twice.
+        If the conditionals are of another kind, or can't express the schedule, if blocks freeze
+        while their optimizers accumulate gradients, or if images would be scaled twice.
 
     Examples
     --------
@@ -73,6 +73,11 @@ class StaticGraph(tf.Module):
                 "conditionals='stages'."
             )
         self._rates = np.array(rates, np.float32)
+        if trainer.accumulates and len(self._stages) > 1:
+            raise ValueError(
+                "A static graph can't apply what gradient_accumulation_steps has accumulated when "
+                "a block freezes. Received: a schedule that freezes blocks"
+            )
         slots = [slot for optimizer in trainer.optimizers for slot in optimizer.variables]
         # A SavedModel holds the variables that are in attributes.
         self.state = [variable.value for variable in [*trainer.network.variables, *slots]]

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from batch.data.data import Split
 from batch.flops import block_costs
@@ -74,6 +75,19 @@ def test_pairs_are_made_of_the_seeds_that_both_have(histories):
 def test_paired_interval_of_too_few():
     assert np.isnan(paired_interval([0.1])).all()
     assert np.isnan(paired_interval([])).all()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 10])
+def test_paired_interval_is_students(seeds):
+    differences = np.random.default_rng(seeds).normal(0.01, 0.02, seeds)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert paired_interval(differences)[1:] == pytest.approx(tuple(expected), rel=1e-12)
+
+
+def test_equal_differences_give_no_interval():
+    mean, low, high = paired_interval([0.95 - 0.92, 0.98 - 0.95, 0.03])  # equal but for rounding
+    assert mean == pytest.approx(0.03)
+    assert np.isnan([low, high]).all()
 
 
 def test_methods_share_start_and_order():

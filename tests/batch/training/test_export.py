@@ -19,10 +19,10 @@ ITERATIONS = 8
 
 @pytest.fixture
 def make(blocks):
-    def make_trainer(schedule=None, leading=()):
+    def make_trainer(schedule=None, leading=(), **settings):
         schedule = schedule or FreezeOut(3, ITERATIONS, 0.05, t_0=0.3, degree=1)
         network = keras.Sequential([keras.Input((8, 8, 1)), *leading, *blocks()])
-        optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True)
+        optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True, **settings)
         preprocessing = Preprocessing((0.3,), (0.2,), pad=1, flip=True, seed=4)
         return Trainer(
             network,
@@ -101,3 +101,9 @@ def test_what_blocks_cannot_express_is_refused(make):
         ValueError, match=r"conditionals must be blocks or stages\. Received: 'all'"
     ):
         StaticGraph(make(), 3, "all")
+
+
+def test_accumulated_gradients_of_a_block_that_freezes_are_refused(make):
+    with pytest.raises(ValueError, match="can't apply what gradient_accumulation_steps has"):
+        StaticGraph(make(gradient_accumulation_steps=2), ITERATIONS)
+    assert StaticGraph(make(Constant(3, 0.05), gradient_accumulation_steps=2), ITERATIONS)
