@@ -104,7 +104,10 @@ ACCEPTED = {
     "compression": NUMBER,
     "warm_up": {"zero": "no warm-up, the default"},
     "axis": {"minus one": "the last axis", "zero": "the first axis"},
-    **dict.fromkeys(("symmetric", "use_bias", "stride_first", "bottleneck", "normalize"), FLAG),
+    **dict.fromkeys(
+        ("symmetric", "use_bias", "stride_first", "bottleneck", "normalize", "batch_normalization"),
+        FLAG,
+    ),
     **dict.fromkeys(("center", "scale", "renorm", "synchronized"), FLAG),
     "renorm_clipping": {**OPTIONAL, "empty dict": "no limit"},
     **dict.fromkeys(("gamma_regularizer", "beta_regularizer"), OPTIONAL),
