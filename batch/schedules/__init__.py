@@ -83,7 +83,7 @@ def make_schedule(spec, blocks):
         return _copied(spec) if observes(spec) else spec
     pair = isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], dict)
     if not pair or spec[0] not in list(SCHEDULES):
-        hint = did_you_mean(str(spec[0] if pair else spec), SCHEDULES)
+        hint = did_you_mean(spec[0] if pair else spec, SCHEDULES)
         raise ValueError(
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
             f"arguments) with a name among {', '.join(SCHEDULES)}. {received(spec)}{hint}"

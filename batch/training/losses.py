@@ -6,6 +6,8 @@ import inspect
 import keras
 import tensorflow as tf
 
+from batch.checks import received
+
 OF_NUMBERS = {  # losses that take class numbers, not one-hot rows
     "categorical_generalized_cross_entropy",
     "circle",
@@ -92,7 +94,10 @@ def compiled_loss(loss, logits):
         shape = traced(count).get_concrete_function().outputs[0].shape
         compiled.get_concrete_function()
     except Exception as error:
-        raise ValueError(f"{expected} It raised {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{expected} {received(loss)}. It raised {type(error).__name__}: {reason}"
+        ) from error
     if shape.num_elements() not in (None, 1) and (shape[0] != count or count in shape[1:]):
         raise ValueError(f"{expected} Received: shape {shape} for {count} examples")
     return compiled
@@ -190,7 +195,7 @@ def _is_of_keras(function):
 def _refuse(spec):
     raise ValueError(
         "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
-        f"loss, (name, arguments), a Keras loss, or a callable. Received: {spec!r}"
+        f"loss, (name, arguments), a Keras loss, or a callable. {received(spec)}"
     )
 
 
