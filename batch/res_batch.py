@@ -14,7 +14,6 @@ from batch.checks import (
     positive,
     positive_whole,
     received,
-    text,
     true_or_false,
     whole,
 )
@@ -23,7 +22,7 @@ from batch.data.labels import class_numbers, count_classes, named
 from batch.models.feed import image_shape
 from batch.models.named import MODELS
 from batch.models.pipeline_config import check_outer_keys, model_config
-from batch.models.pipelines import batch_ids, batch_rows, keep_lists
+from batch.models.pipelines import batch_ids, batch_rows, check_delivery, keep_lists
 from batch.runtime import set_globals
 from batch.spelling import did_you_mean
 
@@ -158,9 +157,9 @@ class ResBatch(Batch):
 
         The other arguments are those of `train_res`. With weights, it is a weighted mean.
         """
-        _check_delivery(name, "accuracies", accuracies, save_to)
+        check_delivery(name, "accuracies", accuracies, save_to)
         *examples, rows, weights = self._examples(images, labels, loss_weights)
-        model = self.pipeline.m(name, batch=self)
+        model = self._model(name)
         accuracy = model.predict(
             *examples, fetches="output_accuracy", rows=rows, loss_weights=weights
         )
@@ -183,7 +182,9 @@ class ResBatch(Batch):
         if id_to_mask is not None:
             id_to_mask = whole("id_to_mask", id_to_mask)
             if self.labels is None:
-                raise ValueError("id_to_mask needs labels, and the batch has none.")
+                raise ValueError(
+                    f"id_to_mask needs labels, and the batch has none. Received: {id_to_mask}"
+                )
             chosen = np.where(class_numbers(self.labels) == id_to_mask, 0, chosen)
         if "loss_weights" in self.components:
             self.loss_weights = chosen
@@ -192,7 +193,7 @@ class ResBatch(Batch):
         return self
 
     def _train(self, kind, name, losses, *, examples, save_to):
-        _check_delivery(name, "loss", losses, save_to)
+        check_delivery(name, "loss", losses, save_to)
         images, labels, rows, weights = self._examples(*examples)
         models = self.pipeline.models
         with _making:
@@ -281,21 +282,19 @@ class ResBatch(Batch):
             logging.getLogger(__name__).warning("No example of %s.", named(missing))
         return classes
 
+    def _model(self, name):
+        """A model of the pipeline, by its name."""
+        try:
+            return self.pipeline.m(name, batch=self)
+        except KeyError:
+            raise ValueError(f"name must be that of a model. {received(name)}") from None
+
     def _deliver(self, value, values, save_to):
         if values is not None:
             values.append(value)
         if save_to is not None:
             save_to.set(value, batch=self)
         return self
-
-
-def _check_delivery(name, where, values, save_to):
-    """Refuse a name of a model, or a place for results, that is none."""
-    text("name", name)
-    if values is not None and not hasattr(values, "append"):
-        raise TypeError(f"{where} must be a list, to be appended to. {received(values)}")
-    if save_to is not None and not hasattr(save_to, "set"):
-        raise TypeError(f"save_to must be a named expression, as V('loss'). {received(save_to)}")
 
 
 def with_freezing(config):

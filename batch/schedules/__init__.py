@@ -12,6 +12,7 @@ import json
 
 from batch.checks import check_arguments, received
 from batch.schedules.autofreeze import AutoFreeze
+from batch.schedules.config import block_count
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
 from batch.schedules.rates import Constant, Discriminative, KerasRates, MultiStep
@@ -78,6 +79,7 @@ def make_schedule(spec, blocks):
     ValueError
         If the name is not known, or the schedule is for another number of blocks.
     """
+    blocks = block_count(blocks)
     if callable(spec) and not isinstance(spec, type):
         _check_blocks(getattr(spec, "blocks", blocks), blocks)
         return _copied(spec) if observes(spec) else spec

@@ -61,6 +61,7 @@ CALLS = {
     "TFModel.save": (MODEL.save, {"path": "x.zip"}),
     "TFModel.load": (MODEL.load, {"path": "a.zip"}),
 }
+CALLED = {"TFModel.load.path": "path|model"}  # '3 is no model that TFModel.save wrote …'
 NUMBER = {"a half": "a number"}
 RATE = {**NUMBER, "huge whole": "float32 holds it, as Keras' optimizers do: the loss will tell"}
 DEFAULT = {"None": "the default"}
@@ -91,7 +92,6 @@ ACCEPTED = {
     "fetches": {"empty list": "nothing is to be returned"},
     "TFModel.predict.labels": DEFAULT,
     "TFModel.save.path": {"text of a number": "a path"},
-    "TFModel.load.path": {"text of a number": "a path, of no file"},
 }
 BY_FEED = {f"TFModel.train by a feed.{name}": DEFAULT for name in ("images", "labels")}
 ACCEPTED |= {**BY_FEED, "TFModel.train by a feed.feed_dict": {}}
