@@ -204,6 +204,7 @@ def _image_tensor(images):
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
+    shape = image_shape(images)  # or it raises
     pixels = Pixels.of(images) if images.ndim > 2 else None
     kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels
+    return tf.constant(images.reshape(len(images), *shape), dtype=kind), pixels
