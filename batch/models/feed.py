@@ -1,8 +1,11 @@
 """From the arguments of a model's call to `Examples`; each array moves to the device only once."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import even, instance, numeric
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
 from batch.data.rows import example_ids, row_numbers
@@ -32,6 +35,9 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
         If something is missing, or does not fit the network or the other arguments.
     """
     feed = read_feed(inputs, feed_dict, **given)
+    for name in FEED[:2]:  # arrays stay themselves: they move to the device only once
+        if feed[name] is not None and not hasattr(feed[name], "shape"):
+            feed[name] = even(name, feed[name])
     images, labels, ids = (feed[name] for name in FEED[:3])
     images = _typed(images)
     shape = image_shape(images)
@@ -74,7 +80,12 @@ def read_feed(inputs, feed_dict=None, **given):
     if feed_dict is None:
         feed_dict = {name: value for name, value in given.items() if value is not None}
     elif any(value is not None for value in given.values()):
-        raise ValueError("Give a feed_dict, or images and labels, not both.")
+        named = [name for name, value in given.items() if value is not None]
+        raise ValueError(
+            "Give a feed_dict, or images and labels, not both. "
+            f"Received: a feed_dict and {', '.join(named)}"
+        )
+    instance("feed_dict", feed_dict, Mapping, "a dict")
     expected = (
         f"Expected: {inputs.images[0]}, {inputs.labels[0]}, and indices and loss_weights if there "
         "are any."
@@ -98,7 +109,7 @@ def read_feed(inputs, feed_dict=None, **given):
         named = [name for name, value in feed_dict.items() if value is not None]
         raise ValueError(
             f"The feed lacks {inputs.images[0]}. {expected} "
-            f"Received: {', '.join(named) or 'nothing'}"
+            f"Received: {', '.join(named) or 'nothing, and no feed_dict'}"
         )
     return {name: feed.get(name) for name in FEED}
 
@@ -106,7 +117,7 @@ def read_feed(inputs, feed_dict=None, **given):
 def _weights(weights, count):
     if weights is None:
         return None
-    weights = np.asarray(weights, dtype=np.float32)
+    weights = numeric("loss_weights", weights).astype(np.float32)
     if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
             f"loss_weights must be a finite number of 0 or more for each of the {count} rows. "
@@ -193,6 +204,7 @@ def _image_tensor(images):
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
+    shape = image_shape(images)  # or it raises
     pixels = Pixels.of(images) if images.ndim > 2 else None
     kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels
+    return tf.constant(images.reshape(len(images), *shape), dtype=kind), pixels

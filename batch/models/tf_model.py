@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from batchflow.models.base import BaseModel
 
-from batch.checks import not_negative, read_config
+from batch.checks import not_negative, read_config, received
+from batch.checks import path as checked_path
 from batch.models.build import KEYS, build, reopen
 from batch.models.feed import make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
@@ -117,7 +118,9 @@ class TFModel(BaseModel):
             parts = build(self, config)
             self._begin(parts)
         else:
-            parts, state, changed = reopen(self, load["path"], config)
+            if not isinstance(load, dict) or "path" not in load:
+                raise ValueError(f"load must be {{'path': path}}. {received(load)}")
+            parts, state, changed = reopen(self, checked_path("path", load["path"]), config)
             self._begin(parts)
             restore(self.trainer, state, changed)
 
@@ -221,7 +224,9 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         if examples.labels is None:
-            raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
+            raise ValueError(
+                f"Training needs {self.inputs.labels[0]}, and none were given. Received: None"
+            )
         check_fetches(fetches, self.fetches)
         check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
@@ -287,6 +292,7 @@ class TFModel(BaseModel):
         operations) are not saved: the config of the model that loads must have them again. So must
         it have the `network`, if that has classes of layers that are not registered with Keras.
         """
+        path = checked_path("path", path)
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
     @exclusive
@@ -295,6 +301,7 @@ class TFModel(BaseModel):
 
         If the file is refused, the model does not change.
         """
+        path = checked_path("path", path)
         loaded = type(self)({**self.config, "load": {"path": path}})
         vars(self).update({**vars(loaded), "_lock": self._lock})
 

@@ -95,7 +95,10 @@ def compiled_loss(loss, logits):
         shape = traced(count).get_concrete_function().outputs[0].shape
         compiled.get_concrete_function()
     except Exception as error:
-        raise ValueError(f"{expected} It raised {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{expected} {received(loss)}. It raised {type(error).__name__}: {reason}"
+        ) from error
     if shape.num_elements() not in (None, 1) and (shape[0] != count or count in shape[1:]):
         raise ValueError(f"{expected} Received: shape {shape} for {count} examples")
     return compiled

@@ -48,7 +48,7 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
             strides=3,
             pool_size=2,
             normalize=False,
-            activation="relu6",
+            activation={"normalize": False, "activation": "relu6"},
             pool_padding={"pool_size": 4, "pool_padding": "same"},
         ),
     ),
@@ -68,7 +68,15 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
     ),
     PreActivationBlock: (
         {"filters": 3, "seed": 1},
-        block(**CONVOLUTIONS, filters=4, seed=5, strides=2, dropout=0.5, kernel_sizes=[3, 1]),
+        block(
+            epsilon=0.5,
+            symmetric=CONVOLUTIONS["symmetric"],
+            filters=4,
+            seed=5,
+            strides=2,
+            dropout=0.5,
+            kernel_sizes=[3, 1],
+        ),
     ),
     LinearBottleneck: (
         {"filters": 3, "seed": 1},
