@@ -19,7 +19,7 @@ from batch.checks import (
 )
 from batch.data.data import load_data
 from batch.data.labels import class_numbers, count_classes, named
-from batch.models.feed import image_shape
+from batch.models.feed import image_shape, typed
 from batch.models.named import MODELS
 from batch.models.pipeline_config import check_outer_keys, model_config
 from batch.models.pipelines import batch_ids, batch_rows, check_delivery, keep_lists
@@ -213,10 +213,8 @@ class ResBatch(Batch):
             given = "labels" if images is None else "images"
             raise ValueError(f"Give both images and labels, or neither. Received: {given} alone")
         if images is not None:
-            images, labels = (
-                array if hasattr(array, "shape") else even(name, array)
-                for name, array in (("images", images), ("labels", labels))
-            )
+            images = typed(images)
+            labels = labels if hasattr(labels, "shape") else even("labels", labels)
             image_shape(images)  # or it raises
         if loss_weights is None:
             weights = getattr(self, "loss_weights", None)
@@ -241,7 +239,7 @@ class ResBatch(Batch):
             )
         if not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError(f"{name} must be finite numbers, 0 or more. {received(weights)}")
-        return weights[batch_rows(self, len(weights), name)]
+        return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
         check_outer_keys(self.pipeline, DEFAULTS)

@@ -35,11 +35,9 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
         If something is missing, or does not fit the network or the other arguments.
     """
     feed = read_feed(inputs, feed_dict, **given)
-    for name in FEED[:2]:  # arrays stay themselves: they move to the device only once
-        if feed[name] is not None and not hasattr(feed[name], "shape"):
-            feed[name] = even(name, feed[name])
     images, labels, ids = (feed[name] for name in FEED[:3])
-    images = _typed(images)
+    images = typed(images)
+    labels = labels if labels is None or hasattr(labels, "shape") else even("labels", labels)
     shape = image_shape(images)
     if shape != inputs.shape:
         first = (*shape[1:], shape[0]) == inputs.shape
@@ -187,11 +185,14 @@ def image_shape(images):
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
 
 
-def _typed(images):
-    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`."""
-    if not isinstance(images, (list, tuple)):
+def typed(images):
+    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`.
+
+    An array stays itself, so that it moves to the device only once.
+    """
+    if hasattr(images, "shape"):
         return images
-    images = np.asarray(images)
+    images = even("images", images)
     whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
     return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
 

@@ -57,6 +57,7 @@ CALLS = {
     "Data.of": (data.Data.of, SPLITS),
 }
 CALLED = {
+    "ResBatch.add_loss_weights.weights": "weights|loss_weights",
     **{f"Data.of.{kind}_{name}": name for kind in dataset.KINDS for name in ("images", "labels")},
     **{f"{call}.source": "source|data set" for call in ("openset", "load_data")},
 }
