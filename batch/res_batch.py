@@ -4,11 +4,12 @@ import threading
 
 import numpy as np
 from batchflow import Batch, Dataset, action
+from batchflow.named_expr import eval_expr
 
 from batch.checks import as_dict, check_keys, positive_whole
 from batch.data.data import load_data
 from batch.data.labels import class_numbers, count_classes
-from batch.models.feed import image_shape
+from batch.models.feed import as_array, image_shape
 from batch.models.named import MODELS
 from batch.models.pipelines import batch_ids, batch_rows, keep_lists
 from batch.runtime import set_globals
@@ -205,7 +206,7 @@ class ResBatch(Batch):
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
                 "preloaded=(images, labels)."
             )
-        return self.images, self.labels, None, weights
+        return as_array(self.images), self.labels, None, weights
 
     def _chosen(self, weights, count=None):
         """The weights of the batch's examples, from weights of all, `count` examples if given."""
@@ -220,7 +221,7 @@ class ResBatch(Batch):
     def _new_model(self, kind, name, images, *, labels, from_components):
         config = dict(DEFAULTS[kind])
         for key in dict.fromkeys((kind, name)):
-            config.update(as_dict(self.pipeline.config.get(key)))
+            config.update(as_dict(eval_expr(self.pipeline.config.get(key), batch=self)))
         model = config.pop("model", "resnet")
         if model not in MODELS:
             raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}")

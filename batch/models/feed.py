@@ -30,6 +30,7 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
+    images = as_array(images)
     shape = image_shape(images)
     if shape != inputs.shape:
         raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
@@ -144,6 +145,29 @@ def place(images, labels, classes, rows=None):
         return tf.constant(class_numbers(values, classes))
 
     return place_once(images, _image_tensor, rows), place_once(labels, numbers, rows, classes)
+
+
+def as_array(images):
+    """Images as one array, where they are an array of objects, as BatchFlow's own datasets have.
+
+    Raises
+    ------
+    ValueError
+        If they have different sizes, or show their colours by a palette.
+    """
+    kind = getattr(getattr(images, "dtype", None), "kind", None)
+    if kind != "O" or not len(images):
+        return images
+    if any(getattr(image, "mode", None) == "P" for image in images):
+        raise ValueError("images must not have palettes: convert them, as by .convert('RGB').")
+    arrays = [np.asarray(image) for image in images]
+    shapes = list(dict.fromkeys(array.shape for array in arrays))
+    if len(shapes) > 1:
+        raise ValueError(
+            "images must have one size: bring them to it first, as by .resize((28, 28)). "
+            f"Received: shapes {', '.join(map(str, shapes[:3]))}"
+        )
+    return np.stack(arrays)
 
 
 def image_shape(images):

@@ -30,7 +30,7 @@ def write_model(path, trainer, *, config, optimizer):
     plain = {key: value for key, value in config.items() if _is_plain(value)}
     record = {
         "config": plain,
-        "left_out": sorted(set(config) - set(plain) - {"network", "optimizer"}),
+        "left_out": sorted(left_out(config)),
         "own_network": "network" in config,
         "optimizer": keras.optimizers.serialize(optimizer),
     }
@@ -45,6 +45,35 @@ def write_model(path, trainer, *, config, optimizer):
             archive.write(state, "state.npz")
             archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
+
+
+def left_out(config):
+    """The entries of a config that no file of a model can hold."""
+    held = ("network", "optimizer")
+    return {key: value for key, value in config.items() if key not in held and not _is_plain(value)}
+
+
+def pack(model):
+    """A model for `pickle`: the bytes of its file, and what no file can hold."""
+    if "trainer" not in vars(model):
+        return {"config": model.config, "file": None}
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model")
+        model.save(path)
+        with open(path, "rb") as file:
+            return {"config": left_out(model.config), "file": file.read()}
+
+
+def unpack(model, state):
+    """Make a model again from what `pack` gave."""
+    if state["file"] is None:
+        model.__init__(state["config"])
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model")
+        with open(path, "wb") as file:
+            file.write(state["file"])
+        model.__init__({**state["config"], "load": {"path": path}})
 
 
 def write_network(path, network):

@@ -1,17 +1,20 @@
 """TFModel: a `Trainer` with the interface that BatchFlow expects of a model."""
 
 import functools
+import os
 import threading
 from typing import ClassVar
 
 from batchflow.models.base import BaseModel
 
-from batch.checks import not_negative, read_config
+from batch.checks import not_negative, one_of, positive_whole, read_config
 from batch.models.build import KEYS, build, reopen
-from batch.models.feed import make_examples
+from batch.models.feed import as_array, image_shape, make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
-from batch.models.model_file import restore, write_model
+from batch.models.model_file import pack, restore, unpack, write_model
+from batch.models.torch_calls import with_torch_words
+from batch.models.torch_config import channels_last, in_our_words, waits_for_images, with_shape
 from batch.training.trainer import Trainer
 
 
@@ -101,23 +104,58 @@ class TFModel(BaseModel):
 
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
 
-    def __init__(self, config=None):
+    def __init__(self, config=None, **options):
         self._lock = threading.RLock()
-        allowed = {**self.keys(), "build": None, "load": ("path",)}
+        if options:
+            raise TypeError(
+                f"{type(self).__name__} takes its options in a dict, as in "
+                f"{type(self).__name__}({{'inputs': …, {repr(options)[1:]}). "
+                f"Received: {', '.join(options)}"
+            )
+        if isinstance(config, (str, os.PathLike)):
+            config = {"load": {"path": config}}
+        allowed = {**self.keys(), "build": None, "load": ("path", "fmt", "pickle_module")}
         config = read_config(config, allowed, type(self).__name__)
         config.pop("build", None)
         load = config.pop("load", None)
-        if load is None:
-            parts = build(self, config)
-            self._begin(parts)
+        config = in_our_words(config, type(self))
+        if load is not None:
+            self._open(config, **load)
+        elif waits_for_images(config):
+            self.config = config
         else:
-            parts, state, changed = reopen(self, load["path"], config)
-            self._begin(parts)
-            restore(self.trainer, state, changed)
+            self._begin(build(self, config))
+
+    def __getattr__(self, name):
+        waits = "config" in vars(self) and "trainer" not in vars(self)
+        reason = ": it is made when it sees its first images, or is given their shape" * waits
+        raise AttributeError(f"{type(self).__name__} has no {name}{reason}.")
+
+    def __getstate__(self):
+        """For pickle and copy: what `save` writes, and what a file cannot hold."""
+        return pack(self)
+
+    def __setstate__(self, state):
+        unpack(self, state)
+
+    def _open(self, config, path, fmt=None, pickle_module=None):
+        """Go on from a file; the other arguments are those of `load`."""
+        one_of("fmt", fmt, (None, "pt"))
+        parts, state, changed = reopen(self, path, config)
+        self._begin(parts)
+        restore(self.trainer, state, changed)
+
+    def _make_for(self, images, feed_dict):
+        """Make the network of a model that waited for its first images."""
+        if "trainer" not in vars(self):
+            images = (feed_dict or {}).get("images") if images is None else images
+            shape = channels_last(image_shape(as_array(images)))
+            self._begin(build(self, with_shape(self.config, shape)))
 
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
         vars(self).update(vars(parts))
+        size = self.config.get("microbatch_size")
         self.trainer = Trainer(
             self.network,
             self.optimizer,
@@ -128,6 +166,7 @@ class TFModel(BaseModel):
             frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
             inference_mode=self.inference_mode,
             cache=self.config.get("cache", "auto"),
+            microbatch_size=positive_whole("microbatch_size", size) if size else None,
         )
         self.inference = Inference(self.network, self.preprocessing)
 
@@ -151,6 +190,11 @@ class TFModel(BaseModel):
             f"gives {classes} logits for images of shape {shape}."
         )
 
+    @classmethod
+    def brings_network(cls):
+        """Whether the model has a network where the config has none."""
+        return cls.make_network is not TFModel.make_network
+
     @property
     def classes(self):
         """Number of classes."""
@@ -166,6 +210,7 @@ class TFModel(BaseModel):
         """Leading blocks that were frozen in the last training step."""
         return self.trainer.frozen
 
+    @with_torch_words
     @exclusive
     def train(
         self,
@@ -194,6 +239,9 @@ class TFModel(BaseModel):
         feed_dict : dict, optional
             In place of images, labels, indices and loss_weights: a dict of these, images and labels
             by their names in the config's `inputs`.
+        inputs, targets, outputs
+            BatchFlow's words for images, labels and fetches
+            (`batch.models.torch_calls.with_torch_words`).
         rows : array_like of int, shape (n,), or of bool, shape (N,), optional
             Positions of the examples to train on, or a mask of them; all by default.
         loss_weights : array_like, shape (n,), optional
@@ -210,6 +258,7 @@ class TFModel(BaseModel):
         TrainingError
             If the loss is not finite.
         """
+        self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         if examples.labels is None:
@@ -218,6 +267,7 @@ class TFModel(BaseModel):
         loss, logits = self.trainer.step(examples)
         return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
 
+    @with_torch_words
     @exclusive
     def predict(
         self,
@@ -233,7 +283,7 @@ class TFModel(BaseModel):
 
         Parameters
         ----------
-        images, indices, feed_dict, rows
+        images, indices, feed_dict, rows, inputs, targets, outputs
             As in `train`.
         labels : array_like, optional
             As in `train`; only accuracies and `loss` need them.
@@ -243,6 +293,7 @@ class TFModel(BaseModel):
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
+            - `output_sigmoid`, `output_softplus`: of the logits, shape (n, classes)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
             - `loss`: mean loss
@@ -253,6 +304,7 @@ class TFModel(BaseModel):
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
+        self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
@@ -266,21 +318,25 @@ class TFModel(BaseModel):
         )
 
     @exclusive
-    def save(self, path):
+    def save(self, path, fmt=None, pickle_module=None, pickle_metadata=True):
         """Write weights, slots of the optimizers, iteration and config to a file.
 
         The file is written whole or not at all. Callables of the user's own (schedule, loss, output
-        operations) are not saved: the config of the model that loads must have them again.
+        operations) are not saved: the config of the model that loads must have them again. There
+        is one format, without pickles: `fmt` is None, and the other arguments of BatchFlow's Torch
+        models change nothing.
         """
+        one_of("fmt", fmt, (None,))
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
     @exclusive
-    def load(self, path):
+    def load(self, path, fmt=None, pickle_module=None):
         """Read a file that `save` wrote, and go on from there.
 
-        If the file is refused, the model does not change.
+        If the file is refused, the model does not change. `fmt` is None, or 'pt', BatchFlow's word
+        for what `save` writes; `pickle_module` changes nothing.
         """
-        loaded = type(self)({**self.config, "load": {"path": path}})
+        loaded = type(self)({**self.config, "load": {"path": path, "fmt": fmt}})
         vars(self).update({**vars(loaded), "_lock": self._lock})
 
     @exclusive
@@ -289,4 +345,5 @@ class TFModel(BaseModel):
 
         If the network came from a file alone, the initial weights are those in the file.
         """
-        self._begin(build(self, self.config))
+        if "trainer" in vars(self):
+            self._begin(build(self, self.config))

@@ -1,5 +1,6 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
+from batch.checks import positive_whole
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -50,6 +51,8 @@ def resnet(
     stride_first=False,
     symmetric=True,
     epsilon=1e-5,
+    num_blocks=None,
+    filters=None,
 ):
     """A ResNet as published: 18, 34, 50, 101 or 152 layers.
 
@@ -69,6 +72,11 @@ def resnet(
         'same' padding is shifted by a pixel where an even image is halved.
     epsilon : float
         Of the batch normalizations; `keras.applications` has 1.001e-5.
+    num_blocks : sequence of int, optional
+        Blocks of each stage, in place of the published ones.
+    filters : sequence of int, optional
+        Channels of each stage, in place of 64, 128, 256 …; bottleneck blocks give four times as
+        many.
 
     Returns
     -------
@@ -82,11 +90,16 @@ def resnet(
     if depth not in DEPTHS:
         raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. Received: {depth!r}")
     stages, convolutions = DEPTHS[depth]
+    stages = _stages("num_blocks", num_blocks, stages)
+    widths = _stages("filters", filters, [64 * 2**stage for stage in range(len(stages))])
+    if len(widths) != len(stages):
+        raise ValueError(
+            f"filters must have a number for each of the {len(stages)} stages. Received: {filters}"
+        )
     seeds = make_seeds(seed, sum(stages) + 2)
     options = {"symmetric": symmetric, "use_bias": use_bias, "epsilon": epsilon}
     blocks = []
-    for stage, count in enumerate(stages):
-        width = 64 * 2**stage
+    for stage, (count, width) in enumerate(zip(stages, widths)):
         for number in range(count):
             block = ResidualBlock(
                 [width, width, 4 * width][:convolutions],
@@ -100,3 +113,12 @@ def resnet(
     stem = ConvolutionBlock(64, 7, strides=2, pool_size=3, seed=seeds[0], name="stem", **options)
     classifier = Classifier(classes, seed=seeds[-1], name="classifier")
     return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])
+
+
+def _stages(name, values, published):
+    """Whole numbers above 0, one for each stage; the published ones if there are none."""
+    if values is None:
+        return published
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ValueError(f"{name} must be a list, with a number for each stage. Received: {values}")
+    return [positive_whole(name, value) for value in values]

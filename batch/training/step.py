@@ -8,6 +8,7 @@ from batch.feature_cache.stores import as_features
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
 from batch.training.losses import weighted_mean
+from batch.training.microbatches import Microbatches
 
 
 class Block:
@@ -115,14 +116,28 @@ class Steps:
         Largest norm of the gradients of all active blocks together; larger ones are scaled down.
     norms : bool
         Whether steps also return the norms of the blocks' gradients.
+    microbatch_size : int, optional
+        Examples that go through the passes at a time; all by default.
     """
 
-    def __init__(self, blocks, losses, preprocessing, *, global_clipnorm=None, norms=False):
+    def __init__(
+        self,
+        blocks,
+        losses,
+        preprocessing,
+        *,
+        global_clipnorm=None,
+        norms=False,
+        microbatch_size=None,
+    ):
         self._blocks = blocks
         self._losses = losses
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
         self._norms = norms
+        self._parts = None
+        if microbatch_size is not None:
+            self._parts = Microbatches(microbatch_size, [block.layer for block in blocks])
         self._compiled = {}
 
     def __len__(self):
@@ -190,20 +205,18 @@ class Steps:
             As for the step that `compiled` returns; the labels are already gathered.
         """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
-        prefix = leading(active)
-        for block, _, _ in blocks[start:prefix]:
-            features = block.infer(features)
         learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
         variables = [block.variables for block, _, _ in learning]
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            # The input's gradient is not needed, but it is watched: so the first active block
-            # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
-            tape.watch([features, variables])
-            for block, rate, is_active in blocks[prefix:]:
-                features = block.forward(features, rate, is_active)
-            logits = tf.cast(features, tf.float32)
-            loss = weighted_mean(self._losses(labels, logits), weights)
-        gradients = tape.gradient(loss, variables)
+
+        def passes(features, labels, weights):
+            return self._passes(blocks[start:], features, labels, weights, variables=variables)
+
+        if self._parts is None:
+            loss, logits, gradients = passes(features, labels, weights)
+        else:
+            loss, logits, gradients = self._parts.summed(
+                passes, features, labels, weights, variables
+            )
         for (block, rate, is_active), gradient in zip(learning, self._clipped(gradients)):
             block.learn(rate, gradient, is_active)
         if not self._norms:
@@ -213,6 +226,24 @@ class Steps:
             for (block, _, _), of_block in zip(learning, gradients)
         }
         return loss, logits, tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+
+    def _passes(self, blocks, features, labels, weights, *, variables):
+        """The passes forward and backward: loss, logits, and gradients for the variables.
+
+        `blocks` are triples of a block, its rate and its flag, as in `compiled`.
+        """
+        prefix = leading([is_active for _, _, is_active in blocks])
+        for block, _, _ in blocks[:prefix]:
+            features = block.infer(features)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            # The input's gradient is not needed, but it is watched: so the first active block
+            # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
+            tape.watch([features, variables])
+            for block, rate, is_active in blocks[prefix:]:
+                features = block.forward(features, rate, is_active)
+            logits = tf.cast(features, tf.float32)
+            loss = weighted_mean(self._losses(labels, logits), weights)
+        return loss, logits, tape.gradient(loss, variables)
 
     def _clipped(self, gradients):
         """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""

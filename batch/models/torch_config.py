@@ -1,0 +1,201 @@
+"""Configs in the words of BatchFlow's Torch models: in ours, or refused by name."""
+
+import re
+
+import tensorflow as tf
+
+from batch.checks import check_keys, true_or_false
+
+KEYS = (
+    *("classes", "inputs_shapes", "input_shapes", "microbatch", "device", "amp"),
+    *("body", "head", "se_block", "attention"),
+)
+OPTIONS = {  # of networks
+    "body/num_blocks": "num_blocks",
+    "body/blocks/n_reps": "num_blocks",
+    "body/filters": "filters",
+    "body/blocks/channels": "filters",
+    "head/hidden": "hidden",
+}
+ATTENTION = (
+    *("se_block", "attention", "body/se_block", "body/attention"),
+    *("body/block/se_block", "body/blocks/se", "body/blocks/attention"),
+)
+CLASSES = ("classes", "head/classes", "head/units", "head/features")
+SHAPES = ("inputs_shapes", "input_shapes")
+LOSSES = {
+    **dict.fromkeys(("ce", "crossentropy", "logloss"), "softmax_cross_entropy"),
+    **dict.fromkeys(("l1", "absolutedifference"), "mean_absolute_error"),
+    "bce": "binary_crossentropy",
+}
+
+
+def in_our_words(config, model):
+    """A model's config with the words of BatchFlow's Torch models replaced by ours.
+
+    Parameters
+    ----------
+    config : dict
+        From `read_config`.
+    model : type
+        The class of the model.
+
+    Raises
+    ------
+    ValueError
+        If a word means nothing here, or says something else than the key that it stands for.
+    """
+    words = _hidden(_flat({key: config[key] for key in KEYS if key in config}))
+    config = {key: value for key, value in config.items() if key not in KEYS}
+    _refuse(words, model)
+    for word, option in OPTIONS.items():
+        if word in words:
+            _set(config, option, words[word], word)
+    classes, shape = _classes(words), _shape(words)
+    if classes is not None or shape is not None:
+        config["inputs"] = _inputs(config.get("inputs"), shape, classes)
+    if "microbatch" in words:
+        _set(config, "microbatch_size", words["microbatch"], "microbatch")
+    if "amp" in words:
+        precision = "bfloat16" if true_or_false("amp", words["amp"]) else "float32"
+        if precision != config.get("precision", "float32"):
+            _set(config, "precision", precision, "amp")
+    if "device" in words:
+        _check_device(words["device"])
+    for key in ("loss", "optimizer"):
+        if key in config:
+            config[key] = _named(config[key])
+    return config
+
+
+def waits_for_images(config):
+    """Whether a model cannot be made before its first images tell their shape."""
+    inputs = config.get("inputs")
+    entries = list(inputs.values()) if isinstance(inputs, dict) else []
+    known = {key for entry in entries if isinstance(entry, dict) for key in entry}
+    return not config or ("classes" in known and "shape" not in known)
+
+
+def with_shape(config, shape):
+    """The config of a model that waits for images, with their shape."""
+    return {**config, "inputs": _inputs(config.get("inputs"), shape, None)}
+
+
+def channels_last(shape):
+    """The shape, unless it is one of images with their channels first."""
+    if len(shape) == 3 and shape[0] <= 4 < min(shape[1:]):
+        raise ValueError(
+            "Images must be (H, W, C), the channels last, as .to_array(channels='last') makes "
+            f"them. Received: {shape}. If this is (H, W, C) all the same, give it as 'shape' in "
+            "'inputs'."
+        )
+    return shape
+
+
+def _flat(words, path=""):
+    """The words with their paths, `body/num_blocks`; those with the value None are left out."""
+    flat = {}
+    for key, value in words.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{path}{key}/"))
+        elif value is not None:
+            flat[f"{path}{key}"] = value
+    return flat
+
+
+def _refuse(words, model):
+    """Refuse words that no network here, or not this one, can follow."""
+    known = {*KEYS, *OPTIONS, *ATTENTION, *CLASSES} - {"body", "head"}
+    check_keys(words, known, model.__name__)
+    for word in ATTENTION:
+        if words.get(word):
+            raise ValueError(
+                f"{word}: the networks here have no attention and no squeeze-and-excitation. Give "
+                f"a 'network' of your own blocks that have. Received: {words[word]!r}"
+            )
+    for word, option in OPTIONS.items():
+        if word in words and option not in model.options():
+            raise ValueError(
+                f"{word} stands for the option {option!r}, which {model.__name__} does not have. "
+                f"Its options: {', '.join(model.options()) or 'none'}"
+            )
+
+
+def _set(config, key, value, word):
+    if key in config and config[key] != value:
+        raise ValueError(
+            f"Give {word!r} or {key!r}, not both. Received: {value!r} and {config[key]!r}"
+        )
+    config[key] = value
+
+
+def _hidden(words):
+    """The words with lists of units split: the last are the classes, the others `head/hidden`."""
+    split = dict(words)
+    for word in ("head/units", "head/features"):
+        units = split.get(word)
+        if isinstance(units, (list, tuple)) and units:
+            split[word] = units[-1]
+            if units[:-1]:
+                split["head/hidden"] = list(units[:-1])
+    return split
+
+
+def _classes(words):
+    given = {word: words[word] for word in CLASSES if word in words}
+    if len({repr(value) for value in given.values()}) > 1:
+        raise ValueError(f"These must be one number of classes. Received: {given}")
+    return next(iter(given.values()), None)
+
+
+def _shape(words):
+    """The shape of the images, from `(H, W, C)` or a sequence of one such shape."""
+    for word in SHAPES:
+        if word in words:
+            shape = words[word]
+            nested = isinstance(shape, (list, tuple)) and len(shape) == 1
+            shape = shape[0] if nested and isinstance(shape[0], (list, tuple)) else shape
+            return channels_last(shape) if isinstance(shape, (list, tuple)) else shape
+    return None
+
+
+def _inputs(inputs, shape, classes):
+    """The `inputs` of a config, with a shape and classes that it lacks."""
+    inputs = dict(inputs or {})
+    for name, key, value in (("images", "shape", shape), ("labels", "classes", classes)):
+        if value is not None:
+            present = [entry[key] for entry in inputs.values() if key in (entry or {})]
+            if present and present != [value]:
+                raise ValueError(
+                    f"Give the {key} once. Received: {value!r}, and 'inputs' has {present}"
+                )
+            if not present:
+                inputs[name] = {**inputs.get(name, {}), key: value}
+    return inputs
+
+
+def _check_device(device):
+    """Refuse another device than the one on which TensorFlow runs what we compute."""
+    runs = "gpu:0" if tf.config.list_physical_devices("GPU") else "cpu:0"
+    devices = device if isinstance(device, (list, tuple)) else [device]
+    names = [re.sub(r"^/?(device:)?", "", str(name).lower()) for name in devices]
+    names = [name.replace("cuda", "gpu") for name in names]
+    if names not in ([runs], [runs[:3]]):
+        raise ValueError(
+            f"device must be {runs}, where TensorFlow computes here (CUDA_VISIBLE_DEVICES decides "
+            f"which GPUs it sees). Received: {device!r}"
+        )
+
+
+def _named(spec):
+    """A loss or an optimizer: a dict as `(name, arguments)`, and names and arguments in ours."""
+    if isinstance(spec, dict) and "name" in spec:
+        spec = spec["name"], {key: value for key, value in spec.items() if key != "name"}
+    if not isinstance(spec, (list, tuple)) or len(spec) != 2 or not isinstance(spec[1], dict):
+        return (
+            LOSSES.get(re.sub("[-_ ]", "", spec).lower(), spec) if isinstance(spec, str) else spec
+        )
+    name, arguments = _named(spec[0]), dict(spec[1])
+    if "lr" in arguments:
+        _set(arguments, "learning_rate", arguments.pop("lr"), "lr")
+    return (name, arguments) if arguments else name
