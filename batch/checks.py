@@ -1,64 +1,214 @@
-"""Checks of values that users give: each returns the value, or raises an error that names it."""
+"""Checks of values that users give: each returns the value, or raises an error that names it.
 
+Numbers may be Python's own, NumPy's, or arrays without dimensions; they are returned as Python's.
+NumPy is imported only where arrays are checked, since the command line checks its options too.
+"""
+
+import inspect
+import math
 import numbers
+import os
 
-import numpy as np
+from batch.spelling import did_you_mean
+
+LARGEST = 2**53  # up to here float64 holds every whole number
+MOST_LAYERS = 10_000  # of a network
+MOST_CHANNELS = 2**20
+SMALLEST, GREATEST = 2.0**-149, (2 - 2**-23) * 2.0**127  # above 0 in float32, as rates end up
+_LONGEST = 150  # characters of a value in a message
+_LISTS = (list, tuple, dict, set, frozenset)
 
 
-def positive_whole(name, value):
+def received(value):
+    """The end of a message, on one short line: what was received."""
+    if getattr(value, "ndim", 0) and hasattr(value, "dtype"):
+        return f"Received: an array of shape {value.shape}, {value.dtype}"
+    if isinstance(value, _LISTS) and len(value) > _LONGEST:
+        return f"Received: a {type(value).__name__} of {len(value):,}"
+    try:
+        shown = " ".join(repr(value).split())
+    except Exception:  # a whole number of thousands of digits, or a repr of the user's own
+        shown = f"a {type(value).__name__} too large to be shown"
+    return f"Received: {shown if len(shown) <= _LONGEST else shown[:_LONGEST] + ' …'}"
+
+
+def whole(name, value, least=0, most=LARGEST):
+    """The value as an int, if it is a whole number in this range; otherwise a ValueError."""
+    number = as_number(value)
+    if not math.isfinite(number) or number != int(number) or not least <= number <= most:
+        expected = {0: ", 0 or more", 1: " above 0"}.get(least, f" of at least {least:,}")
+        limit = f", at most {most:,}" if number > most else ""
+        raise ValueError(f"{name} must be a whole number{expected}{limit}. {received(value)}")
+    return int(number)
+
+
+def stepped(name, value, first, step, expected, most):
+    """The value as an int, if it is first, first + step, first + 2·step … up to `most`."""
+    number = as_number(value)
+    if not first <= number <= most or (number - first) % step:
+        limit = f", at most {most:,}" if number > most else ""
+        raise ValueError(f"{name} must be {expected}{limit}. {received(value)}")
+    return int(number)
+
+
+def positive_whole(name, value, most=LARGEST):
     """The value as an int, if it is a whole number above 0; otherwise a ValueError."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    whole = real and float(value).is_integer()
-    if not whole or value < 1:
-        raise ValueError(f"{name} must be a whole number above 0. Received: {value!r}")
-    return int(value)
+    return whole(name, value, 1, most)
 
 
 def not_negative(name, value):
     """The value as a float, if it is a finite number of 0 or more; otherwise a ValueError."""
-    if value == 0 and not isinstance(value, bool):
-        return 0.0
-    try:
-        return positive(name, value)
-    except ValueError:
-        message = f"{name} must be a finite number, 0 or more. Received: {value!r}"
-        raise ValueError(message) from None
+    return _finite(name, value, ", 0 or more", zero=True)
 
 
 def positive(name, value):
     """The value as a float, if it is a finite number above 0; otherwise a ValueError."""
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a finite number above 0. Received: {value!r}")
-    return float(value)
+    return _finite(name, value, " above 0")
 
 
 def share(name, value, zero=False):
     """The value as a float, if it is a number above 0 (or 0, if `zero`) and at most 1."""
-    try:
-        number = not_negative(name, value) if zero else positive(name, value)
-    except ValueError:
-        number = np.inf
-    if number > 1:
+    number = as_number(value)
+    if not (zero and number == 0) and not SMALLEST <= number <= 1:
         raise ValueError(
-            f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. "
-            f"Received: {value!r}"
+            f"{name} must be {'0 or more' if zero else 'above 0'} and at most 1. {received(value)}"
         )
-    return number
+    return float(number)
 
 
-def one_of(name, value, allowed):
-    """The value, if it is one of those allowed; otherwise a ValueError."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(map(str, allowed))}. Received: {value!r}")
-    return value
+def probability(name, value):
+    """The value as a float, if it is a number from 0 to 1; otherwise a ValueError."""
+    number = as_number(value)
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1. {received(value)}")
+    return float(number)
 
 
 def true_or_false(name, value):
-    """Check that a value is a bool."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} must be True or False. Received: {value!r}")
-    return bool(value)
+    """The value as a bool, if it is True or False; otherwise a ValueError."""
+    plain = _plain_scalar(value)
+    if not isinstance(plain, bool):
+        raise ValueError(f"{name} must be True or False. {received(value)}")
+    return plain
+
+
+def optional(check, name, value, *limits):
+    """None, if the value is None; otherwise what the check returns."""
+    return None if value is None else check(name, value, *limits)
+
+
+def text(name, value):
+    """The value, if it is a text that is not empty; otherwise a TypeError or a ValueError."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be a text, not empty. {received(value)}")
+    return value
+
+
+def path(name, value):
+    """The value as a text, if it is a path; otherwise a TypeError."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise TypeError(f"{name} must be a path. {received(value)}")
+    return os.fspath(value)
+
+
+def one_of(name, value, allowed):
+    """The value, if it is one of those allowed, texts or None; otherwise a ValueError."""
+    if not isinstance(value, (str, type(None))) or value not in allowed:
+        *most, last = map(str, allowed)
+        expected = f"{', '.join(most)} or {last}" if most else last
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        raise ValueError(f"{name} must be {expected}. {received(value)}{hint}")
+    return value
+
+
+def instance(name, value, kind, expected):
+    """The value, if it is of a kind; otherwise a TypeError that says what was expected."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {expected}. {received(value)}")
+    return value
+
+
+def function(name, value, expected):
+    """The value, if it can be called and is no class; otherwise a TypeError."""
+    if not callable(value) or isinstance(value, type):
+        raise TypeError(f"{name} must be {expected}, callable. {received(value)}")
+    return value
+
+
+def sequence(name, values, expected):
+    """The values as a list, if they are a list, a tuple, a range or an array; else a TypeError."""
+    if not isinstance(values, (list, tuple, range)) and not getattr(values, "ndim", 0):
+        raise TypeError(f"{name} must be a list of {expected}. {received(values)}")
+    return list(values)
+
+
+def sequence_of(name, values, kind, expected):
+    """The values as a list, if they are a sequence of one kind, not empty; or a TypeError."""
+    listed = sequence(name, values, expected)
+    if not listed or not all(isinstance(value, kind) for value in listed):
+        raise TypeError(f"{name} must be a list of {expected}, not empty. {received(values)}")
+    return listed
+
+
+def finite(name, values, dimensions=(1,)):
+    """The values as a float64 array of so many dimensions, if they are finite numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are not, or if there are none.
+    """
+    import numpy as np
+
+    array = numeric(name, values)
+    fits = array.ndim in dimensions and array.size > 0 and array.dtype.kind != "b"
+    if not fits or not np.isfinite(array).all():
+        shape = " or ".join(map(str, dimensions))
+        raise ValueError(
+            f"{name} must be finite numbers, not empty, in {shape} "
+            f"dimension{'s' * (dimensions != (1,))}. {received(values)}"
+        )
+    return array.astype(np.float64)
+
+
+def numeric(name, values):
+    """The values as an array, if they are numbers; a ValueError if not, or if they are uneven."""
+    import numpy as np
+
+    sized = isinstance(values, (list, tuple, range)) or hasattr(values, "__array__")
+    try:
+        array = np.asarray(values) if sized else np.array(None)
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        array = np.array(None)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of numbers. {received(values)}")
+    return array
+
+
+def as_number(value):
+    """The value as Python's int or float; NaN if it is no number, infinity if it is too large."""
+    value = _plain_scalar(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return math.nan
+    try:
+        float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return value
+
+
+def _plain_scalar(value):
+    """A NumPy scalar, or an array without dimensions, as Python's own; other values as they are."""
+    scalar = getattr(value, "ndim", None) == 0 and hasattr(value, "item")
+    return value.item() if scalar else value
+
+
+def _finite(name, value, expected, zero=False):
+    number = as_number(value)
+    if not (zero and number == 0) and not SMALLEST <= number <= GREATEST:
+        limit = ", that float32 can hold" if 0 < number < math.inf else ""
+        raise ValueError(f"{name} must be a finite number{expected}{limit}. {received(value)}")
+    return float(number)
 
 
 def as_dict(config):
@@ -85,7 +235,24 @@ def check_keys(config, allowed, where):
         raise ValueError(
             f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
             f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
+            f"{did_you_mean(unknown, allowed)}"
         )
+
+
+def check_arguments(function, arguments, where, without=()):
+    """Refuse arguments that a function or class does not take by name, or that are not to be given.
+
+    Raises
+    ------
+    ValueError
+        If there are some; it names them and lists the known ones.
+    """
+    known = {
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+    check_keys(arguments, known - set(without), where)
 
 
 def read_config(config, allowed, where):

@@ -7,8 +7,18 @@ graph that TensorFlow makes of each block's forward and backward pass. Everythin
 
 import dataclasses
 
+import keras
 import numpy as np
 
+from batch.checks import (
+    function,
+    instance,
+    positive_whole,
+    received,
+    sequence,
+    sequence_of,
+    true_or_false,
+)
 from batch.networks.layers import run
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.runtime import import_tensorflow
@@ -68,6 +78,7 @@ class BlockCost:
 
 def block_costs(network):
     """The cost of every block of a `keras.Sequential`, the classifier included."""
+    instance("network", network, keras.Sequential, "a keras.Sequential")
     return [_cost(layer) for layer in network.layers]
 
 
@@ -120,7 +131,14 @@ def step_cost(costs, active, dropping=True):
     dropping : bool
         False counts every branch as computed.
     """
-    first = list(active).index(True) if any(active) else len(costs)
+    costs, active = _checked(costs), sequence("active", active, "bools, one for each block")
+    if len(active) != len(costs):
+        raise ValueError(
+            f"active must be a bool for each of the {len(costs)} blocks. {received(active)}"
+        )
+    active = [true_or_false("active", is_active) for is_active in active]
+    dropping = true_or_false("dropping", dropping)
+    first = active.index(True) if any(active) else len(costs)
     total = 0
     for block, (cost, is_active) in enumerate(zip(costs, active)):
         mean = cost.expected() if is_active and dropping else cost
@@ -134,7 +152,7 @@ def step_cost(costs, active, dropping=True):
 
 def frozen_ratios(costs):
     """Cost of a step with 0, 1, … all leading blocks frozen, over that with none frozen."""
-    blocks = len(costs)
+    blocks = len(_checked(costs))
     stages = [[block >= frozen for block in range(blocks)] for frozen in range(blocks - 1)]
     stages.append([False] * blocks)  # the classifier follows the last block
     steps = [step_cost(costs, active) for active in stages]
@@ -154,12 +172,19 @@ def predicted_ratio(costs, schedule, iterations):
     iterations : int
         Length of the run.
     """
+    _checked(costs)
+    function("schedule", schedule, "a schedule")
+    iterations = positive_whole("iterations", iterations)
     total = sum(
         (stage.stop - stage.start) * step_cost(costs, stage.active)
         for stage in stages(schedule, iterations, len(costs) - 1)
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)
+
+
+def _checked(costs):
+    return sequence_of("costs", costs, BlockCost, "BlockCosts, one for each block")
 
 
 def _cost(layer):

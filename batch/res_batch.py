@@ -1,5 +1,6 @@
 """ResBatch: training and testing as chained steps of a BatchFlow pipeline."""
 
+import logging
 import threading
 
 import numpy as np
@@ -8,11 +9,13 @@ from batchflow.named_expr import eval_expr
 
 from batch.checks import as_dict, check_keys, positive_whole
 from batch.data.data import load_data
-from batch.data.labels import class_numbers, count_classes
+from batch.data.labels import class_numbers, count_classes, named
 from batch.models.feed import as_array, image_shape
 from batch.models.named import MODELS
+from batch.models.pipeline_config import check_outer_keys, model_config
 from batch.models.pipelines import batch_ids, batch_rows, keep_lists
 from batch.runtime import set_globals
+from batch.spelling import did_you_mean
 
 CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True})}
 DEFAULTS = {
@@ -47,8 +50,8 @@ class ResBatch(Batch):
 
     The models are `pipeline.m('resnet')`, `pipeline.m('freeznet')` and `pipeline.m('stochastic')`,
     or have the `name` of the action. They are made at the first batch, from the pipeline's config
-    under `resnet`, `freeznet` or `stochastic`. Keys under the name of the action replace
-    these. All keys are optional:
+    under `resnet`, `freeznet` (or `freezeout`) or `stochastic`. Keys under the name of the action
+    replace these; a key beside them that is nearly one of them is refused. All keys are optional:
 
     - all three: those of `TFModel` except `inputs`; `model`, the name of a model in
       `batch.models.named.MODELS` ('resnet', the small ResNet), with the options of its network;
@@ -129,9 +132,10 @@ class ResBatch(Batch):
         save_to=None,
         loss_weights=None,
     ):
-        """Train a ResNet with stochastic depth on this batch: survival falls from 1 to 0.6.
+        """Train a ResNet with stochastic depth on this batch: survival falls linearly to 0.6.
 
-        The arguments are those of `train_res`.
+        The four branches of the small ResNet survive with 0.9, 0.8, 0.7 and 0.6: by the paper's
+        formula it is 1 before the first of them. The arguments are those of `train_res`.
         """
         examples = images, labels, loss_weights
         return self._train("stochastic", name, loss, examples=examples, save_to=save_to)
@@ -219,12 +223,14 @@ class ResBatch(Batch):
         return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
+        check_outer_keys(self.pipeline, DEFAULTS)
         config = dict(DEFAULTS[kind])
-        for key in dict.fromkeys((kind, name)):
-            config.update(as_dict(eval_expr(self.pipeline.config.get(key), batch=self)))
+        for own in model_config(self.pipeline, kind, name):
+            config.update(as_dict(eval_expr(own, batch=self)))
         model = config.pop("model", "resnet")
         if model not in MODELS:
-            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}")
+            hint = did_you_mean(str(model), MODELS)
+            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}{hint}")
         freezing = FREEZING if kind == "freeznet" else ()
         allowed = {*MODELS[model].keys(), "classes", "model", *freezing} - {"inputs", "input_block"}
         check_keys(config, allowed, f"'{name}'")
@@ -240,12 +246,18 @@ class ResBatch(Batch):
         data = self.dataset.data if from_components and self.dataset is not None else None
         if data is not None:
             labels = data.labels
-        elif from_components and labels.ndim == 1:
-            raise ValueError(
-                "The labels of one batch don't tell how many classes there are: give 'classes' in "
-                "the pipeline's config, as in {'resnet': {'classes': 10}}."
-            )
-        return max(count_classes(labels), 2)
+        elif from_components:
+            if np.shape(labels)[1:] in ((), (1,)):
+                raise ValueError(
+                    "The labels of one batch don't tell how many classes there are: give 'classes' "
+                    "in the pipeline's config, as in {'resnet': {'classes': 10}}."
+                )
+            return np.shape(labels)[1]
+        classes = max(count_classes(labels), 2)
+        missing = np.setdiff1d(np.arange(classes), class_numbers(labels))
+        if len(missing):
+            logging.getLogger(__name__).warning("No example of %s.", named(missing))
+        return classes
 
     def _deliver(self, value, values, save_to):
         if values is not None:

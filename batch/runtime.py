@@ -1,7 +1,7 @@
 """What is global to the process: TensorFlow's start, its threads, and all that we change for all.
 
 `set_globals` makes every change that lasts. `deterministic_on_gpus` makes the one that lasts for a
-training step only.
+training step only, and `seeded` the one that lasts while a network is made.
 """
 
 import contextlib
@@ -9,10 +9,13 @@ import functools
 import importlib
 import os
 import pathlib
+import random
 import sys
+import threading
 
 from batch.machine import processors
 
+_SEEDING = threading.RLock()  # two networks made at once would disturb each other's draws
 KERAS_SETTINGS = (
     "Keras' backend must be 'tensorflow', in the environment variable KERAS_BACKEND or else in "
     "keras.json, in ~/.keras or KERAS_HOME"
@@ -79,6 +82,39 @@ def deterministic_on_gpus():
     finally:
         if not before:
             config.disable_op_determinism()
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Within this context, seeds that Keras' layers and initializers draw follow from this one.
+
+    So do those of initializers that draw from `random`, `numpy.random` or `keras.random` without a
+    seed. Afterwards these generators are as they were before.
+
+    Parameters
+    ----------
+    seed : int
+        0 or more.
+    """
+    import keras
+    import numpy as np
+    from keras.src.backend.common import global_state  # only there can it be put back
+    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
+
+    first, *state = np.random.SeedSequence(seed).generate_state(5).tolist()
+    with _SEEDING:
+        plain, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
+        own = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        random.seed(first)
+        np.random.seed(state)  # noqa: NPY002
+        generator = keras.random.SeedGenerator(first)
+        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+        try:
+            yield
+        finally:
+            random.setstate(plain)
+            np.random.set_state(numpys)  # noqa: NPY002
+            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
 
 
 @functools.cache

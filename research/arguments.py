@@ -5,6 +5,8 @@ import math
 import os
 import pathlib
 
+from research.optimizers import OptimizerError, read
+
 LARGEST_SEED = 2**63 - 1
 
 
@@ -67,11 +69,22 @@ def not_negative(text):
 
 
 def rising_shares(text):
-    """Shares separated by commas, each above the one before it, as a tuple."""
-    shares = tuple(share(part) for part in text.split(","))
+    """Shares below 1, separated by commas, each above the one before it, as a tuple."""
+    shares = tuple(
+        _number(part, lambda value: 0 < value < 1, "above 0, below 1") for part in text.split(",")
+    )
     if sorted(set(shares)) != list(shares):
         raise argparse.ArgumentTypeError(f"must rise, not {text!r}")
     return shares
+
+
+def optimizer(text):
+    """The text, if it names an optimizer with arguments, as `research.optimizers.read` takes it."""
+    try:
+        read(text)
+    except OptimizerError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _number(text, fits, expected):

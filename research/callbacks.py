@@ -38,11 +38,15 @@ class Progress(tqdm, Callback):
         How many of them were made before.
     quiet : bool
         Show nothing.
+    about : str
+        A line to begin with, as what is trained on.
     """
 
-    def __init__(self, iterations, made=0, quiet=False):
+    def __init__(self, iterations, made=0, quiet=False, about=""):
         quiet = quiet or sys.stderr is None  # as under pythonw
         self._terminal = not quiet and sys.stderr.isatty()
+        if about and not quiet:
+            print(about, file=sys.stderr, flush=True)
         super().__init__(
             total=iterations,
             initial=made,

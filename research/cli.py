@@ -13,17 +13,11 @@ from research.arguments import count, folder, seed
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
 from research.options import add_out, add_run_options, add_watching_options
+from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
+WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is slow knows
 OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
-
-
-class Parser(argparse.ArgumentParser):
-    """Says what was wrong in one line, and exits with status 2."""
-
-    def error(self, message):
-        """Print the line and exit."""
-        self.exit(2, f"{self.prog}: {message}\n")
 
 
 @console.standard_streams()
@@ -31,19 +25,20 @@ def main(arguments=None):
     """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage."""
     parser = make_parser()
     options = parser.parse_args(arguments)
-    if options.command in ("compare", "train"):
-        try:
-            settle(options)
-        except ValueError as error:
-            parser.error(str(error))
     try:
+        notes = settle(options)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        for note in notes:
+            console.say(note)
         importlib.import_module("research.commands").COMMANDS[options.command](options)
     except (Exception, KeyboardInterrupt) as error:
         if options.debug:
             raise
         with console.writing("stderr"):
             sys.stderr.write(f"resbatch: {_one_line(error)}\n")
-        return 2 if type(error).__name__ == "UnknownDataError" else 1
+        return 2 if type(error).__name__ in WRONG_USAGE else 1
     return 0
 
 
@@ -61,6 +56,8 @@ def make_parser():
     _add_train(commands)
     _add_report(commands)
     _add_others(commands)
+    for one in commands.choices.values():
+        one.relatives = [parser, *commands.choices.values()]
     return parser
 
 
@@ -160,34 +157,31 @@ def _add_others(commands):
         help=f"of {', '.join(SUITES)} (default: all)",
     )
     bench.add_argument("--repetitions", type=count, default=50, help="(default: 50)")
-    bench.add_argument("--batch-size", type=count, default=300, help="(default: 300)")
+    bench.add_argument("--batch-size", type=count, metavar="N", help="(default: 300)")
     bench.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
     add_out(bench, "a new one under runs/")
 
 
 def _methods(text):
     names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if not _is_known(name)]
-    methods = [] if unknown else _loaded(names)
-    if unknown or len({method.name for method in methods}) < len(names):
-        wrong = unknown[0] if unknown else text
-        raise argparse.ArgumentTypeError(
-            f"must be different names of {', '.join(METHODS)}, or {OWN}, not {wrong!r}"
-        )
+    for name in names:
+        _check_method(name)
+    methods = _loaded(names)
+    if len({method.name for method in methods}) < len(names):
+        raise argparse.ArgumentTypeError(f"must be different names of methods, not {text!r}")
     return methods
 
 
-def _is_known(name):
-    """Whether it may name a method: one of ours, or an attribute of a file or module."""
-    return name in METHODS or ":" in name or name.endswith(".py")
-
-
 def _method(text):
-    if not _is_known(text):
-        raise argparse.ArgumentTypeError(
-            f"invalid choice: {text!r} (choose from {', '.join(METHODS)}, or {OWN})"
-        )
+    _check_method(text)
     return _loaded([text])[0]
+
+
+def _check_method(name):
+    """Refuse what can name no method: none of ours, and no attribute of a file or module."""
+    if not (name in METHODS or ":" in name or name.endswith(".py")):
+        expected = f"{', '.join(METHODS)}, or {OWN}"
+        raise argparse.ArgumentTypeError(not_one_of(name, expected, METHODS))
 
 
 def _loaded(names):
@@ -205,9 +199,7 @@ def _file_name(text):
 
 def _suite(text):
     if text not in SUITES:
-        raise argparse.ArgumentTypeError(
-            f"invalid choice: {text!r} (choose from {', '.join(SUITES)})"
-        )
+        raise argparse.ArgumentTypeError(not_one_of(text, ", ".join(SUITES), SUITES))
     return text
 
 

@@ -8,6 +8,7 @@ import pathlib
 from batch.files import replacing
 from research import results
 from research.console import say
+from research.locks import only_writer
 from research.merging import together
 from research.methods.options import SHARED, SPACING, STEPS
 from research.names import PARTIAL, SUITES
@@ -48,14 +49,15 @@ def _chosen(options, base, data):
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
-    return named, costs, record | _recorded(named, costs, base.iterations)
+    return named, costs, record | _recorded(named, costs, base.iterations, data)
 
 
-def _recorded(named, costs, iterations):
-    """What to record of experiments: their methods, lengths and predicted times."""
+def _recorded(named, costs, iterations, data):
+    """What to record of experiments: their data, methods, lengths and predicted times."""
     from research import labels, prediction
 
     return {
+        "data": data.summary(),
         "methods": labels.describe(named),
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
@@ -82,18 +84,18 @@ def train(options):
     with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
         data, threads = _prepare(options)
         from batch import flops
-        from batch.models.model_file import write_network
+        from batch.models.network_file import write_keras_file
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
         named, costs = {base.label: experiment}, {base.label: flops.block_costs(network)}
         settings = _settings(options, base, data, named, [base.seed])
-        record = _recorded(named, costs, base.iterations)
+        record = _recorded(named, costs, base.iterations, data)
         _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
-            write_network(new, network)
+            write_keras_file(new, network)
     split = "validation" if options.validate == "val" else "test"
     say(
         f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "
@@ -110,6 +112,11 @@ def _carried_out(options, experiment, data, folder):
     from research.metrics import default_name
     from research.run import Run
 
+    if (options.checkpoint_every or 0) > experiment.iterations:
+        raise ValueError(
+            f"--checkpoint-every {options.checkpoint_every} would save none: the run has "
+            f"{experiment.iterations} iterations"
+        )
     evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
     run = Run(experiment, data, evaluation=evaluation)
     checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
@@ -126,12 +133,13 @@ def _carried_out(options, experiment, data, folder):
         if options.tensorboard:
             from research.tensorboard import TensorBoardLog
 
+            stack.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
             run.callbacks.append(stack.enter_context(log))
         if options.checkpoint_every:
             run.callbacks.append(callbacks.CheckpointEvery(checkpoints, options.checkpoint_every))
-        progress = callbacks.Progress(experiment.iterations, made)
+        progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
         run.callbacks.insert(0, stack.enter_context(progress))
         run.advance(experiment.iterations)
     return run
@@ -179,7 +187,9 @@ def data(options):
 
     loaded = _load(options.source or options.name)
     name = pathlib.Path(options.name).stem
-    for path in pack(dataclasses.replace(loaded, name=name), options.out):
+    with only_writer(options.out):
+        paths = pack(dataclasses.replace(loaded, name=name), options.out)
+    for path in paths:
         say(path)
 
 
@@ -201,7 +211,8 @@ def bench(options):
 
     with results.new_folder(options.out, "bench", options.overwrite) as folder:
         names = options.suites or list(SUITES)
-        run_suites(names, options.repetitions, options.batch_size, options.threads, folder)
+        batch_size = options.batch_size or 300
+        run_suites(names, options.repetitions, batch_size, options.threads, folder)
         settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
         results.write_record(folder, settings, _environment(options.threads))
     say(f"\nTable: {_final(folder) / 'bench.md'}")

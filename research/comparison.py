@@ -1,8 +1,12 @@
 """Several methods on several seeds: same data, same start, same order."""
 
 import dataclasses
+from collections.abc import Mapping
 
+from batch import checks
+from batch.data.data import Data
 from research import methods
+from research.experiment import MOST_SEED, Experiment
 
 TURN = 10  # iterations
 
@@ -34,25 +38,51 @@ def compare(named, seeds, data, quiet=False, callbacks=None):
 
     Raises
     ------
-    ValueError
-        If an experiment does not fit the data.
+    ValueError, TypeError
+        If an argument is not what it should be, or an experiment does not fit the data.
     """
     from research.prediction import own_lengths
 
+    named, seeds = _experiments(named), _seeds(seeds)
+    checks.instance("data", data, Data, "Data, as from load_data")
+    quiet = checks.true_or_false("quiet", quiet)
+    checks.optional(checks.function, "callbacks", callbacks, "a function of label and seed")
     return train_in_turns(own_lengths(named, data), seeds, data, quiet, callbacks)
+
+
+def _experiments(named):
+    fits = isinstance(named, Mapping) and all(
+        isinstance(label, str) and isinstance(experiment, Experiment)
+        for label, experiment in named.items()
+    )
+    if not fits or not named:
+        raise TypeError(
+            f"named must be a dict of Experiments by their labels, not empty. "
+            f"{checks.received(named)}"
+        )
+    return dict(named)
+
+
+def _seeds(seeds):
+    listed = checks.sequence("seeds", seeds, "whole numbers")
+    if not listed:
+        raise ValueError("seeds must be whole numbers, one at least. Received: none")
+    return [checks.whole("seeds", seed, most=MOST_SEED) for seed in listed]
 
 
 def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
     """As `compare`, each experiment for as many iterations as it has."""
     from research.callbacks import Progress
-    from research.experiment import check
+    from research.experiment import check, make_model
     from research.run import Run
 
     for experiment in named.values():
         check(experiment, data)
+        if experiment.optimizer is not None:
+            make_model(experiment, data)  # an error now, where they don't go together
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     histories = []
-    with Progress(total, quiet=quiet) as progress:
+    with Progress(total, quiet=quiet, about=data.summary()) as progress:
         _warm_up(next(iter(named.values())), data)
         progress.restart()
         for seed in seeds:

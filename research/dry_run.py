@@ -19,6 +19,7 @@ def describe(experiment, data):
     lines = [
         *_network(experiment, model, costs),
         _run(experiment, data),
+        f"data: {data.summary()}",
         "",
         *_blocks(model.network, costs, run, len(data.train.labels) / experiment.batch_size),
         "",

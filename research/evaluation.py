@@ -6,7 +6,7 @@ import numpy as np
 
 from research.names import METRICS, top_k
 
-FETCHES = {"cross_entropy": "loss", "accuracy": "output_accuracy"}
+FETCHES = {"loss": "loss", "cross_entropy": "data_loss", "accuracy": "output_accuracy"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class RunEvaluation:
             "steps_seconds": sum(history.seconds[before:]),
             "train_loss": float(np.mean(history.loss[before:])),
             "images": len(self._split.labels) if self._rows is None else len(self._rows),
-            "val_loss": values["cross_entropy"],
+            "val_loss": values["loss"],
             "val_err": 100 * (1 - values["accuracy"]),
             "eval": {name: values[name] for name in self.metrics},
             "active": len(model.network.layers) - 1 - model.frozen,
@@ -92,7 +92,7 @@ class RunEvaluation:
         }
 
     def _values(self, model):
-        names = list(dict.fromkeys((*METRICS, *self.metrics)))
+        names = list(dict.fromkeys(("loss", *METRICS, *self.metrics)))
         fetches = [FETCHES.get(name) or f"output_top_{top_k(name)}" for name in names]
         images, labels = self._split.images, self._split.labels
         return dict(zip(names, model.predict(images, labels, fetches=fetches, rows=self._rows)))

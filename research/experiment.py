@@ -2,15 +2,67 @@
 
 import dataclasses
 import functools
+import math
 
-from research import methods
+from batch import checks
+from research import methods, optimizers
 from research.methods.loading import errors_named
-from research.methods.options import SHARED
+from research.methods.options import HOW_SCALE, SHARED
+from research.names import CACHES, MODELS
 from research.recipes import NOTEBOOK
 
 LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
 HELD_OUT = 5000  # training images that validation takes
+MOST_SEED = 2**32 - 1  # of NumPy's generators of old
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
+
+
+def _optional(check):
+    return lambda name, value: checks.optional(check, name, value)
+
+
+def _one_of(allowed):
+    return lambda name, value: checks.one_of(name, value, allowed)
+
+
+def _options(name, value):
+    """Checked options of a network: plain values by name."""
+    checks.instance(name, value, dict, "a dict")
+    for key, entry in value.items():
+        checks.text(f"a key of {name}", key)
+        if not isinstance(entry, (str, bool)) and not math.isfinite(checks.as_number(entry)):
+            raise ValueError(f"{name}/{key} must be a number or a text. {checks.received(entry)}")
+    return value
+
+
+def _milestones(name, value):
+    shares = checks.sequence(name, value, "shares of the run")
+    shares = tuple(checks.share(name, share) for share in shares)
+    if list(shares) != sorted(set(shares)):
+        raise ValueError(f"{name} must rise. {checks.received(value)}")
+    return shares
+
+
+def _seed(name, value):
+    return checks.whole(name, value, most=MOST_SEED)
+
+
+def _cache(name, value):
+    return value if 0 <= checks.as_number(value) < math.inf else checks.one_of(name, value, CACHES)
+
+
+FIELDS = {  # of an experiment, but its method, and what each must be
+    **{"data": checks.path, "model": _one_of(MODELS), "model_options": _options, "seed": _seed},
+    **dict.fromkeys(("iterations", "batch_size"), checks.positive_whole),
+    **dict.fromkeys(("freeze_iterations", "freeze_every"), _optional(checks.positive_whole)),
+    **dict.fromkeys(("learning_rate", "finetune_rate"), _optional(checks.positive)),
+    **{"momentum": _optional(checks.probability), "survival": checks.probability},
+    **{"weight_decay": checks.not_negative, "gamma": checks.positive, "t_0": checks.share},
+    **{"how_scale": _one_of(HOW_SCALE), "milestones": _milestones, "cache": _cache},
+    **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
+    **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
+    "precision": _one_of(("float32", "bfloat16")),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +87,9 @@ class Experiment:
         Of the initial weights, of the order of the batches, and of what is augmented.
     learning_rate, momentum : float, optional
         By default the method's own, as in `batch.res_batch.DEFAULTS`.
+    optimizer : str or (str, dict), optional
+        One of Keras' in place of the method's own, as 'SGD:momentum=0.9,nesterov=true' or name and
+        arguments. Its rate is `learning_rate` and the method's schedule.
     weight_decay : float
         As for `batch.TFModel`.
     t_0, how_scale, scale_lr, count_classifier : float, str, bool, bool
@@ -55,8 +110,13 @@ class Experiment:
     augment, normalize : bool
         Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
-    cache : str
+    cache : str or float
         Where to keep what frozen blocks compute, as for `batch.TFModel`. It changes no loss.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them is not what it should be.
     """
 
     data: str = "digits"
@@ -68,6 +128,7 @@ class Experiment:
     seed: int = 0
     learning_rate: float | None = NOTEBOOK["learning_rate"]
     momentum: float | None = NOTEBOOK["momentum"]
+    optimizer: "str | tuple | None" = None
     weight_decay: float = NOTEBOOK["weight_decay"]
     t_0: float = SHARED["t_0"].default
     how_scale: str = SHARED["how_scale"].default
@@ -86,6 +147,10 @@ class Experiment:
 
     def __post_init__(self):
         methods.find(self.method)  # an error now, not when it trains
+        for name, check in FIELDS.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
+        if self.optimizer is not None:
+            optimizers.read(self.optimizer)
 
     @property
     def trained_by(self):
@@ -146,6 +211,9 @@ class Experiment:
     def _optimizer(self):
         """The optimizer of the method's action as a model's config takes it."""
         name, settings = _defaults(self.trained_by)["optimizer"]
+        if self.optimizer is not None:
+            name, arguments = optimizers.read(self.optimizer)
+            return name, {**arguments, "learning_rate": self.with_rates().learning_rate}
         given = {key: getattr(self, key) for key in ("learning_rate", "momentum")}
         own = {key: value for key, value in given.items() if key in settings and value is not None}
         return name, {**settings, **own}
@@ -172,6 +240,11 @@ def _check_config(config, experiment, blocks):
         raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
     allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
     check_keys(config, allowed, f"method '{method.name}'")
+    if "optimizer" in config and experiment.optimizer is not None:
+        raise ValueError(
+            f"{method.name} has an optimizer of its own, so the run's can't be "
+            f"{experiment.optimizer}"
+        )
     if "schedule" not in config:
         if method.action == "train_freez":
             raise ValueError("train_freez needs a 'schedule' in the config")
@@ -197,6 +270,17 @@ def check(experiment, data):
             f"A batch must not be larger than the training split: {experiment.batch_size} images, "
             f"but {data.name} has {len(data.train.labels)}"
         )
+    if experiment.optimizer is not None:
+        _check_optimizer(experiment)
+
+
+def _check_optimizer(experiment):
+    if experiment.momentum is not None:
+        raise ValueError(
+            "momentum is for the method's own optimizer: give it as an argument of "
+            f"{experiment.optimizer}. Received: {experiment.momentum}"
+        )
+    optimizers.check(experiment.optimizer)
 
 
 def hold_out(data):
@@ -205,9 +289,10 @@ def hold_out(data):
     Raises
     ------
     ValueError
-        If that leaves fewer to train on.
+        If that leaves fewer to train on, or none of a class that is held out.
     """
-    from batch.data.data import Data, Split
+    from batch.data.data import Split
+    from batch.data.dataset import check_covered
 
     images, labels = data.train.images, data.train.labels
     if len(labels) < 2 * HELD_OUT:
@@ -217,7 +302,9 @@ def hold_out(data):
         )
     train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
     parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
-    return Data(data.name, data.classes, *parts)
+    data = dataclasses.replace(data, train=parts[0], test=parts[1])
+    check_covered(data)
+    return data
 
 
 def make_model(experiment, data):

@@ -45,6 +45,7 @@ def together(folders, loaded):
     merged = _merged(prefixes, loaded, matched)
     methods = _methods(prefixes, loaded, matched)
     record = {
+        **_shared([{key: own[key] for key in ("data",) if key in own} for own in records]),
         "settings": _settings(records, merged, methods, matched),
         "environment": _shared([record["environment"] for record in records]),
         "predicted_ratio": {
@@ -134,8 +135,11 @@ def _match(folder, other):
     shared = set.intersection(*map(set, methods))
     if any(methods[0][label].get("sha256") != methods[1][label].get("sha256") for label in shared):
         return False  # methods of a user's own that have one name, and are not the same
-    read = [{name for facts in own.values() for name in facts["options"]} for own in methods]
     ours, theirs = (record["settings"] for record in records)
+    read = [
+        {name for facts in own.values() for name in facts["options"]} | ({"cache"} & set(settings))
+        for own, settings in zip(methods, (ours, theirs))
+    ]
     compared = [
         name
         for name in {*ours, *theirs}.difference(FREE)

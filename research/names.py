@@ -15,6 +15,7 @@ SUITES = (
     *("step", "precision", "cache", "freezeout", "freezing", "stochastic", "networks", "wide"),
     *("growth", "saving"),
 )
+OWN_BATCH = ("saving",)  # suites with batch sizes of their own
 
 
 def top_k(metric):

@@ -2,18 +2,20 @@
 
 import argparse
 
+from batch.spelling import did_you_mean
 from research.arguments import (
     count,
     folder,
     new_folder,
     not_negative,
+    optimizer,
     positive,
     probability,
     share,
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BLOCKS, CACHES, METRICS, MODELS, top_k
+from research.names import BLOCKS, METRICS, MODELS, top_k
 from research.recipes import MODEL_OPTIONS
 
 
@@ -87,6 +89,13 @@ def _add_training_options(group):
         help="Nesterov's (default: the method's (0.9))",
     )
     group.add_argument(
+        "--optimizer",
+        type=optimizer,
+        metavar="NAME[:KEY=VALUE,…]",
+        help="one of Keras' for all methods alike, as SGD:momentum=0.9,nesterov=true; its rate is "
+        "that of --learning-rate and the method's schedule (default: the method's)",
+    )
+    group.add_argument(
         "--weight-decay",
         type=not_negative,
         metavar="λ",
@@ -120,13 +129,6 @@ def _add_method_options(group):
         choices=PRESETS,
         help="--t-0, --how-scale and --scale-lr by a name: 'thrifty' is what saved most of "
         "FreezeOut's schedules within 0.1 points on MNIST",
-    )
-    group.add_argument(
-        "--cache",
-        choices=CACHES,
-        default="auto",
-        help="where to keep what frozen blocks compute for each image: where it pays and there is "
-        "room, in memory, in a temporary file, compressed, or nowhere (default: auto)",
     )
 
 
@@ -169,7 +171,6 @@ def add_watching_options(parser):
     group.add_argument(
         "--keep-checkpoints",
         type=count,
-        default=3,
         metavar="K",
         help="the newest K (default: 3)",
     )
@@ -195,6 +196,7 @@ def _metrics(text):
     if unknown or len(set(names)) < len(names):
         raise argparse.ArgumentTypeError(
             f"must be different names of {', '.join(METRICS)}, top5 or another number, not {text!r}"
+            f"{did_you_mean(unknown, METRICS)}"
         )
     return names
 

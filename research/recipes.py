@@ -3,12 +3,11 @@
 Plain values, so that the command line can read them without starting TensorFlow.
 """
 
-import pathlib
-
-from research.methods import FREEZEOUT, USUAL, users
+from research import usage
+from research.methods import FREEZEOUT, METHODS, USUAL
 from research.methods.freezeout import PRESETS
-from research.methods.options import SHARED, SPACING, STEPS
-from research.names import NOT_RESIDUAL, PARTIAL
+from research.methods.options import SHARED, SPACING
+from research.names import NOT_RESIDUAL
 
 NOTEBOOK = {  # of the FreezeOut notebook; a rate or momentum of None is the method's own
     "iterations": 150,
@@ -69,13 +68,17 @@ STUDIES = {
     # Depths, length and seeds of the paper: months on two cores.
     "wide-resnet-full": {**WIDE, "depth": 28, "epochs": 200, "batch_size": 128, "seeds": 5},
 }
-OF_SCHEDULES = (*SPACING, "preset", *STEPS)
-FIXED = {  # options that a study's runs differ in, by its module
-    "freezeout": (*OF_SCHEDULES, "freeze_every"),
-    "saving": OF_SCHEDULES,
-    "wide_resnet": ("model", "block", "widen_factor", "freeze_every"),
+OF_STUDY = {  # the methods of a study, by its module
+    "freezeout": ("annealed", "freezeout"),
+    "saving": ("annealed", "freezeout", "autofreeze"),
+    "wide_resnet": ("classic",),
 }
-COMMON = {"data": "digits", "model": "resnet", "seeds": 3}
+FIXED = {  # options that its runs differ in
+    "freezeout": (*SPACING, "preset"),
+    "saving": (*SPACING, "preset"),
+    "wide_resnet": ("model", "block", "widen_factor"),
+}
+COMMON = {"data": "digits", "model": "resnet", "seeds": 3, "keep_checkpoints": 3}
 
 
 def settle(options):
@@ -86,46 +89,74 @@ def settle(options):
     options : argparse.Namespace
         What was not given is None; it is changed in place.
 
+    Returns
+    -------
+    list of str
+        What was filled in that may be unexpected, in sentences.
+
     Raises
     ------
     ValueError
-        If options contradict each other, or one is not one of the network's.
+        If options contradict each other, would do nothing, or are not those of the network.
     """
-    _refuse_with_study(options)
+    usage.check_folders(options)
+    if options.command == "bench":
+        usage.check_suites(options)
+    if options.command not in ("compare", "train"):
+        return []
+    usage.check_alone(options)
+    study = getattr(options, "study", None)
+    if study:
+        usage.check_study(options, FIXED[study_module(study)])
+    given, notes = usage.given_options(options), _notes(options)
     _apply_preset(options)
-    _refuse_folders(options)
-    study = STUDIES.get(getattr(options, "study", None), {})
+    _fill_in(options, STUDIES.get(study, {}))
+    known = {name for names in MODEL_OPTIONS.values() for name in names}
+    allowed = MODEL_OPTIONS.get(options.model, ())
+    usage.check_network(options, known, allowed)
+    options.methods = _chosen(options) or _usual(options)
+    usage.check_methods(options, given)
+    options.model_options = {
+        name: getattr(options, name) for name in allowed if getattr(options, name) is not None
+    }
+    return notes
+
+
+def _fill_in(options, study):
+    """Give what is None the value of the study or of the network's recipe."""
     model = options.model or study.get("model", COMMON["model"])
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
-    known = {name for names in MODEL_OPTIONS.values() for name in names}
     if model != study.get("model"):  # another network than the study's, with its own size
+        known = {name for names in MODEL_OPTIONS.values() for name in names}
         study = {name: value for name, value in study.items() if name not in known}
     if "iterations" in study:
         recipe.pop("epochs", None)
+    if options.optimizer:
+        del recipe["momentum"]
     defaults = {**COMMON, **recipe, **study}
-    given = [name for name in SHARED if getattr(options, name, None) is not None]
     if options.iterations or options.epochs:
         defaults = {key: defaults[key] for key in defaults if key not in ("iterations", "epochs")}
     for name, value in defaults.items():
         if getattr(options, name, None) is None:
             setattr(options, name, value)
-    allowed = MODEL_OPTIONS.get(options.model, ())
-    wrong = sorted(name for name in known - set(allowed) if getattr(options, name) is not None)
-    if wrong:
-        raise ValueError(
-            f"--model {options.model} has no option {', '.join(map(_flag, wrong))}; it has "
-            f"{', '.join(map(_flag, allowed)) or 'none'}"
+
+
+def _notes(options):
+    """What a recipe fills in that may be unexpected."""
+    notes = []
+    if options.model in MODEL_OPTIONS and not (options.data or getattr(options, "study", None)):
+        notes.append(
+            f"Without --data, {options.model} trains on {COMMON['data']}, which need no network. "
+            "Its other defaults are the paper's, for photographs as those of --data cifar10: "
+            f"{PUBLISHED['epochs']} epochs of batches of {PUBLISHED['batch_size']}, crops, flips."
         )
-    if isinstance(options.depth, str) and options.model != "vgg":
-        raise ValueError(f"--depth of {options.model} must be a number, not {options.depth!r}")
-    _settle_methods(options)
-    if not getattr(options, "study", None):
-        _refuse_unread(options, given)
-    if "gamma" in given and not options.milestones:
-        raise ValueError("--gamma needs --milestones, at which to multiply the rate by it")
-    options.model_options = {
-        name: getattr(options, name) for name in allowed if getattr(options, name) is not None
-    }
+    name = (options.optimizer or "SGD").partition(":")[0]
+    if name.lower() != "sgd" and options.learning_rate is None:
+        notes.append(
+            f"Without --learning-rate, {name} has the rates that the methods have with SGD: it may "
+            "need others."
+        )
+    return notes
 
 
 def _apply_preset(options):
@@ -140,81 +171,27 @@ def _apply_preset(options):
         )
     for name, value in PRESETS[options.preset].items():
         if getattr(options, name) is not None:
-            raise ValueError(f"--preset {options.preset} says {_flag(name)}: give one of them")
+            raise ValueError(f"--preset {options.preset} says {usage.flag(name)}: give one of them")
         setattr(options, name, value)
 
 
 def _chosen(options):
-    """The methods that were asked for; None if they are the usual ones."""
+    """The methods that were asked for, by name or by a study; None if they are the usual ones."""
+    if getattr(options, "study", None):
+        return [METHODS[name] for name in OF_STUDY[study_module(options.study)]]
     return [options.method] if "method" in options else options.methods
 
 
-def _settle_methods(options):
-    """The usual methods that the network can be trained by, where none were asked for."""
-    residual = options.model not in NOT_RESIDUAL
-    equal = [flag for flag in ("equal_time", "const_time") if getattr(options, flag, False)]
-    usual = [
+def _usual(options):
+    """The usual methods that the network can be trained by, and for as long as is asked for."""
+    return [
         method
         for method in USUAL
-        if (residual or not method.drops_branches) and not (equal and method.iterations)
+        if not (method.drops_branches and options.model in NOT_RESIDUAL)
+        and not (method.iterations and getattr(options, "equal_time", False))
     ]
-    options.methods = _chosen(options) or usual
-    dropping = [method.name for method in options.methods if method.drops_branches]
-    if dropping and not residual:
-        raise ValueError(f"--model {options.model} has no residual branches: nothing {dropping[0]}")
-    for flag in equal:
-        _refuse_equal_time(options.methods, _flag(flag))
-
-
-def _refuse_equal_time(methods, flag):
-    """Refuse a run as long as classic's where nobody knows how long, or the method says so."""
-    for method in methods:
-        if method.adapts:
-            raise ValueError(
-                f"{flag} needs a saving that is known before the run: not {method.name}"
-            )
-        if method.iterations:
-            raise ValueError(
-                f"{flag} says for how many iterations each method trains, and so does "
-                f"{method.name}: leave one of them out"
-            )
-
-
-def _refuse_unread(options, given):
-    """Refuse options that none of the methods reads, where that must be a mistake."""
-    for name in given:
-        option = SHARED[name]
-        if option.refused and not any(name in method.options for method in options.methods):
-            raise ValueError(f"{_flag(name)} is for {' and '.join(users(name))}: {option.refused}")
-
-
-def _refuse_with_study(options):
-    if getattr(options, "study", None) is None:
-        return
-    fixed = FIXED[study_module(options.study)]
-    given = [name for name in fixed if getattr(options, name) is not None]
-    given += ["equal_time"] * options.equal_time
-    if given:
-        raise ValueError(f"--study {options.study} has runs of its own: no {_flag(given[0])}")
-
-
-def _refuse_folders(options):
-    """Refuse options of `train` about folders that contradict each other."""
-    if getattr(options, "resume", False):
-        if not options.out:
-            raise ValueError("--resume needs --out: the folder of the run that was interrupted")
-        if options.overwrite:
-            raise ValueError("--resume goes on with what --overwrite would replace: give one")
-    if getattr(options, "tensorboard", None) and options.out:
-        out, events = (pathlib.Path(path).resolve() for path in (options.out, options.tensorboard))
-        if {out, out.with_name(f"{out.name}{PARTIAL}")} & {events, *events.parents}:
-            raise ValueError("--tensorboard must lie outside --out, which appears when all is done")
 
 
 def study_module(study):
     """Name of the module in `research` that makes a study."""
     return study.removesuffix("-full").replace("-", "_")
-
-
-def _flag(name):
-    return "--" + name.replace("_", "-")

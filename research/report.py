@@ -15,7 +15,7 @@ from batch.data.history import by_method
 from batch.files import replacing, write_text
 from research import studies
 from research.labels import facts_of
-from research.statistics import statements, summarize
+from research.statistics import interval_text, statements, summarize, worth
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
@@ -58,6 +58,7 @@ def write_report(folder, histories, record):
     texts = statements(summary)
     if "study" in record:
         table, texts, figure = _study(folder, histories, record)
+        texts += worth(summary)
         tables.insert(0, table)
         figures.insert(0, figure)
     page = _template().render(
@@ -181,7 +182,7 @@ def table_row(row):
         studies.number(row.seconds_ratio, 3),
         studies.number(row.predicted_ratio, 3),
         f"{100 * row.difference:+.2f} to {row.baseline}" if known else "–",
-        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}" if known else "–",
+        interval_text(100 * row.ci_low, 100 * row.ci_high) if known else "–",
     )
 
 
@@ -229,7 +230,7 @@ def frozen_figure(histories):
 
 def _loss_caption(histories, methods):
     seeds = max(len(runs) for runs in by_method(histories).values())
-    spread = "the band is one standard deviation over seeds. " if seeds > 1 else ""
+    spread = "the band is one standard deviation over seeds (n − 1). " if seeds > 1 else ""
     dropped = "With stochastic depth, the loss is that of the network without what it dropped. "
     if all(facts["action"] != "train_stochastic" for facts in methods.values()):
         dropped = ""

@@ -8,6 +8,7 @@ import shutil
 
 from batch.data.history import read_histories, write_histories
 from batch.files import replacing, write_text
+from research.locks import LockedError, only_writer
 from research.names import PARTIAL
 from research.statistics import SUMMARY, summarize
 
@@ -22,7 +23,7 @@ class ResultsError(RuntimeError):
 
 @contextlib.contextmanager
 def new_folder(out, kind, overwrite=False, resume=False):
-    """A folder to write in that becomes `out` when all is done.
+    """A folder to write in that becomes `out` when all is done; nobody else writes it meanwhile.
 
     If that fails, the folder vanishes, unless it holds metrics or checkpoints: then it stays, as
     `out.partial`.
@@ -47,30 +48,75 @@ def new_folder(out, kind, overwrite=False, resume=False):
     ResultsError
         If `out` or `out.partial` exist (with `overwrite`: hold something else than results), or
         can't be written.
+    LockedError
+        If another run writes `out`.
     """
-    target = pathlib.Path(out or f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
-    partial = target.with_name(f"{target.name}{PARTIAL}")
-    _check_target(target, partial, overwrite, resume)
-    earlier = target.with_name(f".{partial.name}")
-    if not resume and partial.exists() and any(_entries(partial)):
-        _set_aside(partial, earlier, overwrite)
+    with contextlib.ExitStack() as stack:
+        target = _claim(stack, out) if out else _claim_new(stack, kind)
+        partial = _partial(target)
+        _check_target(target, partial, overwrite, resume)
+        earlier = target.with_name(f".{partial.name}")
+        if not resume and partial.exists() and any(_entries(partial)):
+            _set_aside(partial, earlier, overwrite)
+        try:
+            partial.mkdir(exist_ok=partial.exists())
+        except OSError as error:
+            raise ResultsError(f"Can't write {target}: {error.strerror}") from error
+        try:
+            yield partial
+            _put_in_place(partial, target, overwrite)
+        finally:
+            if partial.exists() and not _worth_keeping(partial):
+                shutil.rmtree(partial)
+                if earlier.exists():
+                    earlier.rename(partial)
+            shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _claim(stack, out):
+    """The folder that was asked for, locked until the stack ends."""
+    target = pathlib.Path(out)
     try:
-        partial.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(only_writer(target))
     except OSError as error:
         raise ResultsError(f"Can't write {target}: {error.strerror}") from error
-    try:
-        yield partial
-        if target.exists():
-            if not overwrite:
-                raise ResultsError(f"{target} came to be meanwhile: results are in {partial}")
-            shutil.rmtree(target)
-        partial.rename(target)
-    finally:
-        if partial.exists() and not _worth_keeping(partial):
-            shutil.rmtree(partial)
-            if earlier.exists():
-                earlier.rename(partial)
-        shutil.rmtree(earlier, ignore_errors=True)
+    return target
+
+
+def _claim_new(stack, kind):
+    """A folder under `runs/` that nobody else has or writes, locked until the stack ends."""
+    name = f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    target, number = pathlib.Path(name), 1
+    while not _is_new(stack, target):
+        number += 1
+        target = pathlib.Path(f"{name}-{number}")
+    return target
+
+
+def _is_new(stack, target):
+    """Whether a folder is not there, and nobody writes it: then lock it until the stack ends."""
+    with contextlib.ExitStack() as attempt:
+        try:
+            _claim(attempt, target)
+        except LockedError:
+            return False
+        new = not target.exists() and not _partial(target).exists()
+        if new:
+            stack.push(attempt.pop_all())
+    return new
+
+
+def _partial(target):
+    return target.with_name(f"{target.name}{PARTIAL}")
+
+
+def _put_in_place(partial, target, overwrite):
+    if target.exists():
+        if not overwrite:
+            raise ResultsError(f"{target} came to be meanwhile: results are in {partial}")
+        _check_replaceable(target)
+        shutil.rmtree(target)
+    partial.rename(target)
 
 
 def _check_target(target, partial, overwrite, resume):
@@ -79,6 +125,11 @@ def _check_target(target, partial, overwrite, resume):
         _check_resumable(target, partial)
     elif target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
+    _check_replaceable(target)
+
+
+def _check_replaceable(target):
+    """Refuse to replace what is no folder of results."""
     if target.exists() and not (target / "experiment.json").exists() and any(_entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
 
@@ -144,7 +195,8 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     predicted_ratio : dict
         Time of each method over that of a classic run, as the FLOPs predict it.
     **more
-        For the record: its `methods`, as from `research.labels.describe`.
+        For the record: its `methods`, as from `research.labels.describe`, and its `data`, as from
+        `Data.summary`.
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")

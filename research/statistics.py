@@ -21,6 +21,8 @@ SUMMARY = [
     "ci_high",
 ]
 PAIRED = ("pairs", "time_ratio")  # more of them, which only words need
+FEW = 5  # seeds below which an interval is worth little
+AGREED = "all seeds agree"  # in place of an interval: equal differences give none
 
 
 def summarize(histories, predicted, methods=None):
@@ -42,8 +44,8 @@ def summarize(histories, predicted, methods=None):
         the difference in test accuracy is to `baseline`, paired over these seeds, with its 95 %
         interval (Student's t).
         What can't be known is empty: a ratio or a difference without the runs it needs, an interval
-        from fewer than 2 seeds. Of `PAIRED`, too: how many seeds were paired, and the time of these
-        runs over that of their baseline's.
+        from fewer than 2 seeds or from differences that are all the same. Of `PAIRED`, too: how
+        many seeds were paired, and the time of these runs over that of their baseline's.
     """
     runs = {
         method: {history.seed: history for history in own}
@@ -57,6 +59,9 @@ def summarize(histories, predicted, methods=None):
 def paired_interval(differences, confidence=0.95):
     """Mean of paired differences and its confidence interval; NaN for fewer than 2.
 
+    Where all differences are the same, the interval is NaN too: its width would be zero, as if the
+    mean were certain.
+
     Parameters
     ----------
     differences : array_like, shape (seeds,)
@@ -69,14 +74,50 @@ def paired_interval(differences, confidence=0.95):
     if differences.size < 2:
         return np.nan, np.nan, np.nan
     mean = differences.mean()
-    margin = stats.t.ppf(0.5 + confidence / 2, differences.size - 1) * stats.sem(differences)
-    return mean, mean - margin, mean + margin
+    if np.allclose(differences, mean, rtol=1e-9, atol=1e-9):
+        return mean, np.nan, np.nan
+    reach = _reach(differences.size, confidence) * differences.std(ddof=1)
+    return mean, mean - reach, mean + reach
+
+
+def _reach(seeds, confidence=0.95):
+    """Half the width of an interval, in standard deviations of the differences."""
+    return stats.t.ppf(0.5 + confidence / 2, seeds - 1) / np.sqrt(seeds)
+
+
+def interval_text(low, high, decimals=2):
+    """An interval in words; of 2 seeds or more, NaN means that all of them agree."""
+    if np.isnan(low):
+        return AGREED
+    return f"{low:+.{decimals}f} to {high:+.{decimals}f}"
+
+
+def worth(summary):
+    """What the intervals of a summary are worth, as a list of one text; empty for 5 seeds or more.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As from `summarize`; the interval over the fewest seeds counts.
+    """
+    seeds = summary.pairs[summary.pairs > 1].min()  # NaN if there are none
+    if not seeds < FEW:
+        return []
+    return [
+        f"Intervals over {seeds:.0f} seeds are worth little: they reach {_reach(seeds):.1f} "
+        f"standard deviations of the differences to each side ({_reach(FEW):.1f} with {FEW} "
+        f"seeds), and that deviation is itself a guess from {seeds:.0f} numbers. Run {FEW} or more."
+    ]
 
 
 def statements(summary):
-    """What each row says about its method against the baseline, as a list of texts."""
+    """What each row says about its method against the baseline, as a list of texts.
+
+    The last says what their intervals are worth, where they are over few seeds.
+    """
     rows = {row.method: row for _, row in summary.iterrows()}
-    return [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
+    said = [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
+    return said + worth(summary)
 
 
 def _row(method, baseline, all_runs, predicted):
@@ -119,12 +160,14 @@ def _verdict(row):
     if np.isnan(row.difference):
         return "one seed tells nothing about accuracy; run at least two."
     sign = "more" if row.difference >= 0 else "less"
-    difference = (
-        f"{abs(100 * row.difference):.2f} points {sign} accuracy, 95 % interval "
-        f"{100 * row.ci_low:+.2f} to {100 * row.ci_high:+.2f}, over {row.pairs} seeds."
-    )
-    if np.isclose(row.ci_low, row.ci_high, rtol=0, atol=1e-9):
-        return difference + " All seeds gave the same, which says little about others: run more."
+    difference = f"{abs(100 * row.difference):.2f} points {sign} accuracy"
+    if np.isnan(row.ci_low):
+        return (
+            f"{difference}. All {row.pairs} seeds gave the same, which says little about others: "
+            "run more."
+        )
+    interval = interval_text(100 * row.ci_low, 100 * row.ci_high)
+    difference = f"{difference}, 95 % interval {interval}, over {row.pairs} seeds."
     if row.ci_low > 0 or row.ci_high < 0:
         return difference + " Seeds alone would hardly give that."
     return difference + " That can't be told from chance."

@@ -9,7 +9,22 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
+from batch.checks import (
+    finite,
+    function,
+    instance,
+    optional,
+    positive,
+    positive_whole,
+    received,
+    sequence,
+    text,
+    true_or_false,
+)
+
+MOST_ITERATIONS = 1_000_000  # of which rates are drawn
 PARAMETERS = ("degree", "iteration", "learning_rate", "scaled")
 
 
@@ -26,7 +41,7 @@ def ewma(values, window):
     -------
     ndarray, the shape of `values`
     """
-    values = np.asarray(values, dtype=float)
+    values, window = finite("values", values, (1, 2, 3)), positive_whole("window", window)
     rows = pd.DataFrame(values.reshape(-1, values.shape[-1]).T)
     return rows.ewm(span=window, adjust=False).mean().to_numpy().T.reshape(values.shape)
 
@@ -57,13 +72,17 @@ def draw(
         Limits of the axes: left, right, bottom, top.
     axis : matplotlib.axes.Axes, optional
     """
+    curves = [(finite("first", first), text("first_label", first_label))]
+    if second is not None:
+        curves.append((finite("second", second), text("second_label", second_label)))
+    elif second_label is not None:
+        raise ValueError(f"second_label needs second. {received(second_label)}")
+    window, bound = positive_whole("window", window), optional(_limits, "bound", bound)
+    type_data = text("type_data", type_data)
     axis = _axis(axis)
-    curves = [(first, first_label), (second, second_label)]
     for number, (values, label) in enumerate(curves):
-        if values is None:
-            continue
         colour = f"C{number}"
-        axis.plot(np.asarray(values, dtype=float), color=colour, alpha=0.25, linewidth=0.8)
+        axis.plot(values, color=colour, alpha=0.25, linewidth=0.8)
         axis.plot(ewma(values, window), color=colour, label=f"{label} {type_data}")
     axis.set_xlabel("Iteration")
     axis.set_ylabel(type_data.capitalize())
@@ -84,16 +103,30 @@ def ax_draw(freeze_loss, res_loss, params, axis=None):
         degree, iteration, learning_rate and scaled, in this order or by these names.
     axis : matplotlib.axes.Axes, optional
     """
-    named = params if isinstance(params, Mapping) else dict(zip(PARAMETERS, params))
-    missing = [name for name in PARAMETERS if name not in named]
-    if missing:
-        raise ValueError(f"params must give {', '.join(PARAMETERS)}. Missing: {', '.join(missing)}")
+    named = _named(params)
+    for name, losses in (("freeze_loss", freeze_loss), ("res_loss", res_loss)):
+        finite(name, losses)
     axis = draw(freeze_loss, "FreezeOut", res_loss, "Classic ResNet", axis=axis)
     axis.set_title(
         f"learning rate {named['learning_rate']}, degree {named['degree']}, "
         f"iteration {named['iteration']}, {'' if named['scaled'] else 'un'}scaled"
     )
     return axis
+
+
+def _named(params):
+    """The parameters that a title shows, by their names, checked."""
+    mapped = isinstance(params, Mapping)
+    values = [] if mapped else sequence("params", params, f"{', '.join(PARAMETERS)}")
+    named = params if mapped else dict(zip(PARAMETERS, values))
+    missing = [name for name in PARAMETERS if name not in named]
+    if missing or len(values) > len(PARAMETERS):
+        problem = f"Missing: {', '.join(missing)}. " if missing else ""
+        raise ValueError(f"params must give {', '.join(PARAMETERS)}. {problem}{received(params)}")
+    true_or_false("scaled of params", named["scaled"])
+    for name in PARAMETERS[:3]:
+        positive(f"{name} of params", named[name])
+    return named
 
 
 def draw_rates(schedule, axis=None):
@@ -104,8 +137,15 @@ def draw_rates(schedule, axis=None):
     schedule : FreezeOut, Annealed, or a callable with `last_iterations`
     axis : matplotlib.axes.Axes, optional
     """
+    function("schedule", schedule, "a schedule")
+    last = np.max(getattr(schedule, "last_iterations", np.inf))
+    if not last <= MOST_ITERATIONS:
+        raise ValueError(
+            "schedule must say in last_iterations when each block stops, at most "
+            f"{MOST_ITERATIONS:,}. Received: {type(schedule).__name__}, {last}"
+        )
     axis = _axis(axis)
-    iterations = np.arange(int(np.ceil(np.max(schedule.last_iterations))))
+    iterations = np.arange(int(np.ceil(last)))
     rates = np.array([schedule(iteration) for iteration in iterations])
     for block, column in enumerate(rates.T):
         learning = column > 0
@@ -124,16 +164,24 @@ def compare_curves(curves, window=20, axis=None):
     curves : mapping from str to array_like, shape (iterations,) or (seeds, iterations)
         Losses of each method.
     window : int
-        Span of the moving average, in iterations. Mean and deviation are those of the averages.
+        Span of the moving average, in iterations. Mean and deviation (over n − 1) are those of the
+        averages.
     axis : matplotlib.axes.Axes, optional
     """
+    if not isinstance(curves, Mapping) or not curves:
+        raise TypeError(f"curves must be a dict of losses by name, not empty. {received(curves)}")
+    window = positive_whole("window", window)
+    curves = {
+        text("a name in curves", name): finite(f"curves[{name!r}]", losses, (1, 2))
+        for name, losses in curves.items()
+    }
     axis = _axis(axis)
     for name, losses in curves.items():
         smooth = np.atleast_2d(ewma(losses, window))
-        mean, deviation = smooth.mean(axis=0), smooth.std(axis=0)
+        mean = smooth.mean(axis=0)
         (line,) = axis.plot(mean, label=name)
         if len(smooth) > 1:
-            iterations = np.arange(mean.size)
+            deviation, iterations = smooth.std(axis=0, ddof=1), np.arange(mean.size)
             axis.fill_between(
                 iterations, mean - deviation, mean + deviation, alpha=0.2, color=line.get_color()
             )
@@ -143,5 +191,17 @@ def compare_curves(curves, window=20, axis=None):
     return axis
 
 
+def _limits(name, bound):
+    """Checked limits of the axes: left, right, bottom, top."""
+    limits = finite(name, bound)
+    if limits.shape != (4,) or limits[0] == limits[1] or limits[2] == limits[3]:
+        raise ValueError(
+            f"{name} must be four numbers: left, right, bottom, top. {received(bound)}"
+        )
+    return limits
+
+
 def _axis(axis):
-    return plt.subplots()[1] if axis is None else axis
+    if axis is None:
+        return plt.subplots()[1]
+    return instance("axis", axis, Axes, "a matplotlib axis")

@@ -11,6 +11,7 @@ import pickle
 import blosc
 import numpy as np
 
+from batch import checks
 from batch.files import replacing
 
 LARGEST = 8 * 2**30  # bytes that a file may declare to hold
@@ -25,7 +26,8 @@ def write_blk(path, array):
 
     The file appears whole or not at all.
     """
-    with replacing(path) as new:
+    array = checks.numeric("array", array)
+    with replacing(checks.path("path", path)) as new:
         new.write_bytes(blosc.pack_array(np.ascontiguousarray(array)))
 
 
@@ -39,7 +41,7 @@ def read_blk(path):
     OSError
         If it can't be read.
     """
-    with open(path, "rb") as file:
+    with open(checks.path("path", path), "rb") as file:
         packed = file.read()
     try:
         size, packed_size, _ = blosc.get_cbuffer_sizes(packed)

@@ -1,7 +1,6 @@
 """Image classification data by name or path."""
 
 import copy
-import dataclasses
 import functools
 import importlib
 import os
@@ -12,36 +11,16 @@ import zlib
 import numpy as np
 
 from batch.data.blk import BlkError, read_blk, write_blk
-from batch.data.labels import class_numbers, count_classes, one_hot
+from batch.data.dataset import Data, DataError, Split
+from batch.data.labels import one_hot
+from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-class DataError(ValueError):
-    """Data that cannot be loaded, or that are not as they should be."""
-
-
 class UnknownDataError(DataError):
     """No data set has this name."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """Images `(N, H, W, C)`, `uint8`, and labels `(N,)`, `int64`."""
-
-    images: np.ndarray
-    labels: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """A data set: its name, its number of classes, and the splits `train` and `test`."""
-
-    name: str
-    classes: int
-    train: Split
-    test: Split
 
 
 def load_data(source="digits"):
@@ -54,7 +33,7 @@ def load_data(source="digits"):
           stratified and fixed, are the test split. Needs no network.
         - `mnist`, `fashion_mnist`, `cifar10`, `cifar100`: `NAME.npz` in the folder that the
           environment variable `RESBATCH_DATA` names, if it is there, otherwise `keras.datasets`.
-        - the path of an `.npz` with x_train, y_train, x_test, y_test
+        - the path of an `.npz` with x_train, y_train, x_test, y_test, as `Data.of` takes them
         - the path of a folder with `*_pics.blk` and `*_labels.blk`, train rows first; the last
           seventh is the test split
 
@@ -82,7 +61,7 @@ def load_data(source="digits"):
         raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
         f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
-        "with *_pics.blk and *_labels.blk"
+        f"with *_pics.blk and *_labels.blk{did_you_mean(name, NAMES)}"
     )
 
 
@@ -230,35 +209,7 @@ def _read(path):
 
 def _checked(name, where, pairs):
     """Data from images and labels for training and testing, or a DataError that says `where`."""
-    splits = []
-    for kind, (images, labels) in zip(("train", "test"), pairs):
-        try:
-            splits.append(Split(_pixels(images), class_numbers(labels)))
-        except ValueError as error:
-            raise DataError(f"{where}, {kind} split: {error}") from error
-        if len(images) != len(labels):
-            raise DataError(
-                f"{where}, {kind} split: {len(images)} images, but {len(labels)} labels"
-            )
-    shapes = [split.images.shape[1:] for split in splits]
-    if shapes[0] != shapes[1]:
-        raise DataError(f"{where}: train images are {shapes[0]}, test {shapes[1]}")
-    classes = max(count_classes(labels) for _, labels in pairs)
-    if classes < 2:
-        raise DataError(f"{where}: expected at least 2 classes, found {classes}")
-    return Data(name, classes, *splits)
-
-
-def _pixels(images):
-    if images.ndim not in (3, 4) or images.size == 0:
-        raise ValueError(f"images must be (N, H, W) or (N, H, W, C). Received: {images.shape}")
-    if images.dtype != np.uint8:
-        whole = images.dtype.kind in "biuf" and np.array_equal(
-            images, np.clip(np.round(images), 0, 255)
-        )
-        if not whole:
-            raise ValueError(
-                f"pixels must be whole numbers from 0 to 255 (uint8). Received: {images.dtype}"
-                + (" with NaN" if images.dtype.kind == "f" and np.isnan(images).any() else "")
-            )
-    return images.astype(np.uint8, copy=False).reshape(*images.shape[:3], -1)
+    try:
+        return Data.of(*pairs[0], *pairs[1], name=name)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error

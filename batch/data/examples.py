@@ -20,6 +20,8 @@ class Examples:
         that, while the images are the very same array.
     weights : ndarray, shape (n,), float32, optional
         How much each of these examples counts, 0 or more; all alike by default.
+    pixels : Pixels, optional
+        Type and range of all the images.
     """
 
     images: Any
@@ -27,6 +29,7 @@ class Examples:
     rows: Any
     ids: Any = None
     weights: Any = None
+    pixels: Any = None
 
     def __len__(self):
         return len(self.rows)

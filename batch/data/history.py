@@ -1,11 +1,14 @@
 """The history of a run: a row for each iteration."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
 
+from batch import checks
 from batch.files import replacing
+from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
 
@@ -38,11 +41,27 @@ class History:
     accuracy: float | None = None
     cache: dict | None = None
 
+    def __post_init__(self):
+        checks.instance("method", self.method, str, "a text")
+        checks.whole("seed", self.seed, most=2**63 - 1)
+        for name in ("loss", "seconds", "frozen"):
+            values = checks.instance(name, getattr(self, name), list, "a list")
+            if values:
+                checks.finite(name, values)
+        lengths = {name: len(getattr(self, name)) for name in ("loss", "seconds", "frozen")}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"loss, seconds and frozen must be of one length. Received: {lengths}")
+        checks.optional(checks.probability, "accuracy", self.accuracy)
+        if self.cache is not None:
+            checks.instance("cache", self.cache, dict, "a dict")
+
     def append(self, loss, seconds, frozen):
         """Record an iteration."""
-        self.loss.append(float(loss))
-        self.seconds.append(float(seconds))
-        self.frozen.append(int(frozen))
+        loss, seconds = _finite("loss", loss), checks.not_negative("seconds", seconds)
+        frozen = checks.whole("frozen", frozen)
+        self.loss.append(loss)
+        self.seconds.append(seconds)
+        self.frozen.append(frozen)
 
     def __len__(self):
         return len(self.loss)
@@ -56,7 +75,7 @@ class History:
 def by_method(histories):
     """A dict from each method to the list of its histories, in their order."""
     methods = {}
-    for history in histories:
+    for history in _checked(histories):
         methods.setdefault(history.method, []).append(history)
     return methods
 
@@ -78,6 +97,7 @@ def compiling_seconds(history):
     -------
     float
     """
+    checks.instance("history", history, History, "a History")
     seconds, frozen = np.asarray(history.seconds), np.asarray(history.frozen)
     starts = np.flatnonzero(np.diff(frozen, prepend=-1))
     usual = np.delete(seconds, starts)
@@ -96,7 +116,8 @@ def compiling_seconds(history):
 
 def write_histories(histories, path):
     """Write histories to one CSV file; `read_histories` reads them back bit for bit."""
-    frame = pd.concat([history.to_frame() for history in histories])
+    path = checks.path("path", path)
+    frame = pd.concat([history.to_frame() for history in _checked(histories)])
     with replacing(path) as new:
         frame.to_csv(new, index=False)
 
@@ -109,14 +130,27 @@ def read_histories(path):
     ValueError
         If the file lacks a column, or holds no rows.
     """
+    path = checks.path("path", path)
     frame = pd.read_csv(path, converters={"loss": float, "seconds": float})  # to the last bit
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing or frame.empty:
         raise ValueError(
             f"{path} must have rows of {', '.join(COLUMNS)}. "
             + (f"Missing: {', '.join(missing)}" if missing else "It has none.")
+            + did_you_mean(missing, frame.columns.difference(COLUMNS))
         )
     return [
         History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))
         for (method, seed), rows in frame.groupby(["method", "seed"], sort=False)
     ]
+
+
+def _checked(histories):
+    return checks.sequence_of("histories", histories, History, "histories")
+
+
+def _finite(name, value):
+    number = checks.as_number(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be a finite number. {checks.received(value)}")
+    return float(number)

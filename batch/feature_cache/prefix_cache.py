@@ -150,6 +150,9 @@ class PrefixCache:
                 self._forward.append(forward(block.layer, outputs))
             block_forward = self._forward[number]
             outputs = block_forward.outputs
+            if block.adds_when_frozen:
+                _warn(f"{block.layer.name} adds to the loss what depends on its input")
+                return number
             known_shape = outputs.shape.is_fully_defined()
             if block.varies or block_forward.random or not known_shape:
                 return number

@@ -6,16 +6,19 @@ from collections.abc import Callable
 
 import keras
 
+from batch.data.scales import refuse_channels_first
 from batch.models.fetches import make_fetches
 from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
-from batch.models.network import STOCHASTIC, make_network, with_own_layers
+from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
 from batch.models.torch_config import KEYS as TORCH_KEYS
 from batch.models.torch_config import waits_for_images, with_shape
-from batch.networks.copies import copied
+from batch.networks.entrance import entrance
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
 from batch.networks.keras_settings import check_settings
+from batch.networks.remake import own_classes
+from batch.networks.stochastic_depth import StochasticDepth
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -99,6 +102,7 @@ def build(model, config, network=None):
     rate = rate_of(optimizer)
     loss = make_loss(config.get("loss", "softmax_cross_entropy"), inputs.one_hot)
     preprocessing = make_preprocessing(config, inputs.shape)
+    inputs = _with_entrance(inputs, network, preprocessing)
     schedule = choose_schedule(config, rate, len(network.layers) - 1)
     return Parts(
         config=config,
@@ -111,6 +115,17 @@ def build(model, config, network=None):
         schedule=schedule,
         inference_mode=inference_mode,
     )
+
+
+def _with_entrance(inputs, network, preprocessing):
+    """The inputs with what becomes of their scale, if the channels are where the network has them.
+
+    A network of the user's own may take channels first, and permute them.
+    """
+    found = entrance(network, preprocessing.inference)
+    if found.channels_last:
+        refuse_channels_first(inputs.shape)
+    return dataclasses.replace(inputs, entrance=found)
 
 
 def reopen(model, path, config):
@@ -133,7 +148,7 @@ def reopen(model, path, config):
     ValueError
         If the file is not one of ours, or the config would change its network.
     """
-    network, saved, left_out, state = read_model(path)
+    network, saved, left_out, state = read_model(path, _given_classes(config))
     missing = [key for key in left_out if key not in config]
     if missing:
         raise ValueError(
@@ -150,13 +165,15 @@ def reopen(model, path, config):
             f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
             f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
         )
-    if "network" in saved:  # `TFModel.reset` begins from it
-        saved["network"] = copied(saved["network"], network.input_shape[1:]).layers
     if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
     parts = build(model, {**saved, **config}, network)
+    if "network" in saved and "network" not in config:
+        for layer in parts.config["network"]:  # `TFModel.reset` begins from them
+            if isinstance(layer, StochasticDepth):
+                layer.steps.assign(0)
     now = [frozen_names(layer) for layer in network.layers]
     changed = [block for block, names in enumerate(now) if names != frozen[block]]
     return parts, state, changed
@@ -175,6 +192,17 @@ def _as_own(model, path, saved, network):
         return saved
     saved = {key: value for key, value in saved.items() if key not in foreign}
     return {**saved, "network": network.layers}
+
+
+def _given_classes(config):
+    """The user's own classes in the network of a config, which a file may hold too."""
+    given = [config[key] for key in ("network", "base") if config.get(key) is not None]
+    return own_classes(
+        layer
+        for source in given
+        if not isinstance(source, (str, os.PathLike))
+        for layer in read_layers(source)
+    )
 
 
 def _is_source(key, value):

@@ -6,7 +6,10 @@ import tensorflow as tf
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
 from batch.data.rows import example_ids, row_numbers
+from batch.data.scales import Pixels
+from batch.models.pixels import check_scale
 from batch.models.placed import place_once
+from batch.spelling import did_you_mean
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
 
@@ -33,11 +36,17 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     images = as_array(images)
     shape = image_shape(images)
     if shape != inputs.shape:
-        raise ValueError(f"The network takes images of shape {inputs.shape}. Received: {shape}")
+        first = (*shape[1:], shape[0]) == inputs.shape
+        raise ValueError(
+            f"The network takes images of shape {inputs.shape}. Received: {shape}"
+            + (": give np.moveaxis(images, 1, -1)" if first else "")
+        )
     rows = row_numbers(rows, len(images))
     ids = None if ids is None else example_ids(ids, rows, len(images))
-    images, labels = place(images, labels, inputs.classes, rows)
-    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)))
+    (images, pixels), labels = _placed(images, labels, inputs.classes, rows)
+    if pixels is not None:
+        check_scale(pixels, inputs.entrance)
+    return Examples(images, labels, rows, ids, _weights(feed["loss_weights"], len(rows)), pixels)
 
 
 def read_feed(inputs, feed_dict=None, **given):
@@ -77,7 +86,10 @@ def read_feed(inputs, feed_dict=None, **given):
     }
     unknown = [str(name) for name in feed_dict if name not in known]
     if unknown:
-        raise ValueError(f"Unknown names in the feed: {', '.join(unknown)}. {expected}")
+        raise ValueError(
+            f"Unknown names in the feed: {', '.join(unknown)}. {expected.rstrip('.')}"
+            f"{did_you_mean(unknown, known)}"
+        )
     feed = {}
     for name, value in feed_dict.items():
         if feed.setdefault(known[name], value) is not value:
@@ -133,6 +145,12 @@ def place(images, labels, classes, rows=None):
         If one of them is empty, of a wrong shape or type, or holds NaN, infinity or a class out of
         range; or if there are not as many labels as images.
     """
+    (images, _), labels = _placed(images, labels, classes, rows)
+    return images, labels
+
+
+def _placed(images, labels, classes, rows):
+    """The same, and the images' `Pixels` beside them."""
     if labels is None:
         return place_once(images, _image_tensor, rows), None
     if np.shape(images)[:1] != np.shape(labels)[:1]:
@@ -148,15 +166,17 @@ def place(images, labels, classes, rows=None):
 
 
 def as_array(images):
-    """Images as one array, where they are an array of objects, as BatchFlow's own datasets have.
+    """Images as one array, where they are a list or, as in BatchFlow's own datasets, PIL images.
+
+    Whole numbers from 0 to 255 in lists, which have no type, become `uint8`.
 
     Raises
     ------
     ValueError
-        If they have different sizes, or show their colours by a palette.
+        If images have different sizes, or show their colours by a palette.
     """
-    kind = getattr(getattr(images, "dtype", None), "kind", None)
-    if kind != "O" or not len(images):
+    listed = isinstance(images, (list, tuple))
+    if not listed and getattr(getattr(images, "dtype", None), "kind", None) != "O":
         return images
     if any(getattr(image, "mode", None) == "P" for image in images):
         raise ValueError("images must not have palettes: convert them, as by .convert('RGB').")
@@ -167,7 +187,9 @@ def as_array(images):
             "images must have one size: bring them to it first, as by .resize((28, 28)). "
             f"Received: shapes {', '.join(map(str, shapes[:3]))}"
         )
-    return np.stack(arrays)
+    images = np.stack(arrays) if arrays else np.asarray(images)
+    whole = listed and images.dtype.kind == "i" and images.ndim > 2 and images.size
+    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
 
 
 def image_shape(images):
@@ -182,12 +204,13 @@ def image_shape(images):
 
 
 def _image_tensor(images):
+    """Images on the device, and their `Pixels`; None for rows (N, L), which have no scale."""
     if images.dtype.kind not in "biuf":
         raise ValueError(f"images must be numbers. Received: {images.dtype}")
     if images.dtype.kind == "f" and not np.isfinite(images).all():
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
-    pixels = images.dtype == np.uint8 and images.ndim > 2  # words are not to be scaled
-    kind = np.uint8 if pixels else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind)
+    pixels = Pixels.of(images) if images.ndim > 2 else None
+    kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
+    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels

@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from batch.spelling import did_you_mean
 from batch.training.losses import weighted_mean
 
 OPERATIONS = {
@@ -19,11 +20,12 @@ ACTIVATIONS = {  # a callable of the user's own may have their names
     "softplus": lambda logits, examples: tf.nn.softplus(logits).numpy(),
 }
 TOP = re.compile(r"output_top_([1-9]\d*)")  # share of images with their class among the top k
-NEED_LABELS = re.compile(rf"output_accuracy|loss|{TOP.pattern}")
+LOSSES = ("loss", "data_loss")
+NEED_LABELS = re.compile(rf"output_accuracy|{'|'.join(LOSSES)}|{TOP.pattern}")
 
 
 def make_fetches(output=None):
-    """All fetches but the loss, by name: functions of logits and examples.
+    """All fetches but the losses, by name: functions of logits and examples.
 
     Parameters
     ----------
@@ -54,14 +56,15 @@ def make_fetches(output=None):
             operations[name] = _applied(operation)
         elif operation not in (known := {**OPERATIONS, **ACTIVATIONS}):
             raise ValueError(
-                f"'output/ops' must be of {', '.join(known)}, or callables. Received: {operation!r}"
+                f"'output/ops' must be of {', '.join(known)}, or callables. "
+                f"Received: {operation!r}{did_you_mean(str(operation), known)}"
             )
     operations = {**ACTIVATIONS, **operations}
     named = {f"output_{name}": operation for name, operation in operations.items()}
     return {"predictions": lambda logits, examples: logits.numpy(), **named}
 
 
-def fetch(names, fetches, logits, *, examples, loss):
+def fetch(names, fetches, logits, *, examples, losses):
     """The value of a fetch, or a list of values.
 
     Parameters
@@ -73,17 +76,16 @@ def fetch(names, fetches, logits, *, examples, loss):
     logits : tensor, shape (n, classes)
     examples : Examples
         Their labels and weights.
-    loss : callable
-        Takes no arguments and returns the mean loss; called only if it is fetched.
+    losses : dict of callable
+        By the names in `LOSSES`: functions without arguments, called only if they are fetched.
     """
 
     def value(name):
-        if name == "loss":
-            return loss()
+        if name in LOSSES:
+            return losses[name]()
         top = TOP.fullmatch(name)
         if top and name not in fetches:
-            among = tf.math.in_top_k(labels_of(examples), logits, int(top[1]))
-            return mean(_numbers(among), examples)
+            return mean(_numbers(_among_top(logits, labels_of(examples), int(top[1]))), examples)
         return fetches[name](logits, examples)
 
     values = [value(name) for name in _as_list(names)]
@@ -92,13 +94,13 @@ def fetch(names, fetches, logits, *, examples, loss):
 
 def check_fetches(names, fetches, with_labels=True):
     """Refuse fetches that do not exist, or that need labels where there are none."""
-    known = {"loss", *fetches}
+    known = {*LOSSES, *fetches}
     names = _as_list(names)
     unknown = [str(name) for name in names if name not in known and not TOP.fullmatch(str(name))]
     if unknown:
         raise ValueError(
             f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}, and "
-            "output_top_5 with any number"
+            f"output_top_5 with any number{did_you_mean(unknown, {*known, 'output_top_5'})}"
         )
     own = set(fetches) - {"output_accuracy"}
     needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]
@@ -114,6 +116,12 @@ def labels_of(examples):
 def mean(values, examples):
     """The (weighted) mean of a value for each example, a float."""
     return float(weighted_mean(values, examples.weights))
+
+
+def _among_top(logits, labels, count):
+    """Whether each label is among the classes of the largest logits; ties as in `argmax`."""
+    likeliest = tf.math.top_k(logits, min(count, logits.shape[-1])).indices
+    return tf.reduce_any(tf.cast(likeliest, labels.dtype) == labels[:, None], axis=-1)
 
 
 def _numbers(right):

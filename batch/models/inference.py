@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from batch.networks.added_losses import added_losses, total, weight_penalty
+
 CHUNK = 500  # images at a time, to bound the memory that is taken
 
 
@@ -20,18 +22,31 @@ class Inference:
         self._compiled = {}
 
     def __call__(self, examples):
-        """Logits of the examples, shape `(n, classes)`, float32."""
+        """Predictions for some examples.
+
+        Returns
+        -------
+        logits : tensor, shape (n, classes), float32
+        added : float
+            What layers add to the loss: of chunks, the mean, in which each counts by its size.
+        """
         images, rows = examples.images, examples.rows
         if images.dtype not in self._compiled:
             self._compiled[images.dtype] = self._compile(images)
         infer = self._compiled[images.dtype]
-        starts = range(0, len(rows), CHUNK)
-        return tf.concat([infer(images, tf.constant(rows[at : at + CHUNK])) for at in starts], 0)
+        chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+        logits, added = zip(*(infer(images, tf.constant(chunk)) for chunk in chunks))
+        sizes = [len(chunk) / len(rows) for chunk in chunks]
+        return tf.concat(logits, 0), sum(
+            size * float(loss) for size, losses in zip(sizes, added) for loss in losses
+        )
 
     def _compile(self, images):
         def infer(images, rows):
             features = self.preprocessing.inference(tf.gather(images, rows))
-            return tf.cast(self.network(features, training=False), tf.float32)
+            with added_losses(self.network) as losses:
+                logits = tf.cast(self.network(features, training=False), tf.float32)
+            return logits, total([*losses, *weight_penalty(self.network)])
 
         whole = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         rows = tf.TensorSpec((None,), tf.int64)

@@ -5,6 +5,8 @@ import numbers
 
 import numpy as np
 
+from batch.networks.entrance import ANY, Entrance
+
 KEYS = ("shape", "classes", "transform", "dtype", "name")
 
 
@@ -22,6 +24,8 @@ class Inputs:
         Whether a loss of the user's own gets one-hot rows in place of class numbers.
     images, labels : tuple of str
         Names by which a feed may give them. Messages use the first.
+    entrance : Entrance
+        What the network does to the scale of images.
     """
 
     shape: tuple
@@ -29,6 +33,7 @@ class Inputs:
     one_hot: bool
     images: tuple
     labels: tuple
+    entrance: Entrance = ANY
 
 
 def read_inputs(inputs, input_block=None):

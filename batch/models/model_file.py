@@ -3,13 +3,13 @@
 import json
 import os
 import tempfile
-import warnings
 import zipfile
 
-import keras
 import numpy as np
 
+from batch.models.network_file import FILES, read_network, write_network
 from batch.schedules import observes
+from batch.training.optimizers import to_dict
 
 
 def write_model(path, trainer, *, config, optimizer):
@@ -32,17 +32,15 @@ def write_model(path, trainer, *, config, optimizer):
         "config": plain,
         "left_out": sorted(left_out(config)),
         "own_network": "network" in config,
-        "optimizer": keras.optimizers.serialize(optimizer),
+        "optimizer": to_dict(optimizer),
     }
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
-        saved, state, whole = (
-            os.path.join(folder, name) for name in ("network.keras", "state.npz", "whole")
-        )
-        write_network(saved, trainer.network)
+        state, whole = (os.path.join(folder, name) for name in ("state.npz", "whole"))
+        write_network(trainer.network, folder)
         np.savez(state, **_state(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
-            archive.write(saved, "network.keras")
-            archive.write(state, "state.npz")
+            for name in (*FILES, "state.npz"):
+                archive.write(os.path.join(folder, name), name)
             archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
 
@@ -53,44 +51,21 @@ def left_out(config):
     return {key: value for key, value in config.items() if key not in held and not _is_plain(value)}
 
 
-def pack(model):
-    """A model for `pickle`: the bytes of its file, and what no file can hold."""
-    if "trainer" not in vars(model):
-        return {"config": model.config, "file": None}
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model")
-        model.save(path)
-        with open(path, "rb") as file:
-            return {"config": left_out(model.config), "file": file.read()}
-
-
-def unpack(model, state):
-    """Make a model again from what `pack` gave."""
-    if state["file"] is None:
-        model.__init__(state["config"])
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model")
-        with open(path, "wb") as file:
-            file.write(state["file"])
-        model.__init__({**state["config"], "load": {"path": path}})
-
-
-def write_network(path, network):
-    """Write a network for `keras.saving.load_model`, even where deprecation warnings are errors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Keras converts weights in an old way
-        network.save(path)
-
-
-def read_model(path):
+def read_model(path, classes=None):
     """Read a file that `write_model` wrote.
+
+    Parameters
+    ----------
+    path : path
+    classes : dict, optional
+        The user's own classes of layers and functions by name, as from `own_classes`.
 
     Returns
     -------
     network : keras.Sequential
     config : dict
-        With the optimizer, and with the network's layers if they were the user's own.
+        With the optimizer, as `to_dict` describes it, and with the network's layers if they were
+        the user's own.
     left_out : list of str
         Keys of the config whose values could not be saved.
     state : dict of ndarray
@@ -99,15 +74,14 @@ def read_model(path):
     Raises
     ------
     ValueError
-        If the file is not one of ours, or not whole.
+        If the file is not one of ours, or not whole, or holds classes that are not known.
     """
     try:
         with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
             record = json.loads(archive.read("config.json"))
-            optimizer = keras.optimizers.deserialize(record["optimizer"])
-            network = keras.saving.load_model(archive.extract("network.keras", folder))
+            network = read_network(archive, classes)
             with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
-                config = {**record["config"], "optimizer": optimizer}
+                config = {**record["config"], "optimizer": record["optimizer"]}
                 if record["own_network"]:
                     config["network"] = network.layers
                 return network, config, record["left_out"], dict(state)

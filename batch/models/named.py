@@ -39,7 +39,7 @@ class PublishedResNet(TFModel):
 
     def make_network(self, shape, classes, seed, *, depth=None, **options):
         """The stem, the residual blocks and the classifier."""
-        return resnet(depth or self.depth, shape, classes, seed=seed, **options)
+        return resnet(self.depth if depth is None else depth, shape, classes, seed=seed, **options)
 
 
 class ResNet18(PublishedResNet):
@@ -73,7 +73,9 @@ class ResNet152(PublishedResNet):
 
 
 class StochasticResNet(PublishedResNet):
-    """A ResNet50 with stochastic depth: survival falls linearly from 1 to 0.6 in the last block.
+    """A ResNet50 with stochastic depth: survival falls linearly to 0.6 in the last block.
+
+    By the paper's formula it is 1 before the first of the 16 blocks, which has 0.975.
 
     The config may also have the `depth` of another ResNet; the other keys of stochastic depth are
     those of `TFModel`.

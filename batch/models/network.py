@@ -5,8 +5,10 @@ import zipfile
 
 import keras
 
+from batch.data.scales import refuse_channels_first
 from batch.models.model_file import read_model
-from batch.networks.copies import copied, with_new_classifier
+from batch.models.network_file import read_keras_file
+from batch.networks.copies import copied, kept, with_new_classifier
 from batch.networks.keras_settings import check_layout, check_policy_of_ours
 from batch.networks.stochastic_depth import with_stochastic_depth
 
@@ -14,7 +16,9 @@ STOCHASTIC = ("survival", "rule", "mode", "scale", "warm_up")
 
 
 def with_own_layers(config, inputs):
-    """The config with the layers of its `network` or `base` read, and copied if others use them.
+    """The config with the layers of its `network` or `base`: copies, which only this model has.
+
+    They stay as they are, so that `TFModel.reset` finds the initial weights.
 
     Parameters
     ----------
@@ -32,14 +36,13 @@ def with_own_layers(config, inputs):
         raise ValueError("Give 'network' or 'base', not both.")
     if not given:
         return config
+    seed, is_base = config.get("seed", 0), given == ["base"]
     layers = read_layers(config[given[0]])
     if len(inputs.shape) == 3:
         check_layout(layers)
-    if given == ["base"]:
-        layers = copied(layers, inputs.shape, trainable=True).layers
-        layers = with_new_classifier(layers, inputs.classes, config.get("seed", 0))
-    elif isinstance(config["network"], keras.Sequential):
-        layers = copied(layers, inputs.shape).layers  # the user may go on training it
+    layers = kept(layers, inputs.shape, trainable=is_base, seed=seed)
+    if is_base:
+        layers = with_new_classifier(layers, inputs.classes, seed)
     _refuse_softmax(layers[-1])
     rest = {key: value for key, value in config.items() if key != "base"}
     return {**rest, "network": layers}
@@ -99,7 +102,8 @@ def _whole_network(model, config, inputs):
         if precision == "float32":
             return network
         layers, name = network.layers, network.name
-    return copied(layers, inputs.shape, precision=precision, name=name)
+    seed = config.get("seed", 0)
+    return copied(layers, inputs.shape, precision=precision, name=name, seed=seed)
 
 
 def _published(model, config, inputs):
@@ -109,6 +113,7 @@ def _published(model, config, inputs):
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
             f"'network' for others. Received: {inputs.shape}"
         )
+    refuse_channels_first(inputs.shape)
     check_policy_of_ours()
     options = {key: config[key] for key in model.options()}
     return model.make_network(inputs.shape, inputs.classes, config.get("seed", 0), **options)
@@ -185,7 +190,7 @@ def _read_network(path):
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             ours = "network.keras" in archive.namelist()
-        network = read_model(path)[0] if ours else keras.saving.load_model(path)
+        network = read_model(path)[0] if ours else read_keras_file(path)
         if isinstance(network, keras.Sequential):
             return network
     raise ValueError(

@@ -1,35 +1,22 @@
 """TFModel: a `Trainer` with the interface that BatchFlow expects of a model."""
 
-import functools
 import os
 import threading
 from typing import ClassVar
 
-from batchflow.models.base import BaseModel
-
-from batch.checks import not_negative, one_of, positive_whole, read_config
-from batch.models.build import KEYS, build, reopen
+from batch.checks import not_negative, positive_whole, read_config
+from batch.models.build import KEYS, build
 from batch.models.feed import as_array, image_shape, make_examples
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
-from batch.models.model_file import pack, restore, unpack, write_model
+from batch.models.pixels import check_same_scale
+from batch.models.stored import StoredModel, exclusive
 from batch.models.torch_calls import with_torch_words
-from batch.models.torch_config import channels_last, in_our_words, waits_for_images, with_shape
+from batch.models.torch_config import in_our_words, waits_for_images, with_shape
 from batch.training.trainer import Trainer
 
 
-def exclusive(method):
-    """Let only one thread at a time into a method: steps and saves must not overlap."""
-
-    @functools.wraps(method)
-    def alone(self, *args, **kwargs):
-        with self._lock:
-            return method(self, *args, **kwargs)
-
-    return alone
-
-
-class TFModel(BaseModel):
+class TFModel(StoredModel):
     """A BatchFlow model: a network of blocks that is trained block by block.
 
     Parameters
@@ -40,10 +27,10 @@ class TFModel(BaseModel):
           required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
           for feeds.
         - `input_block/inputs`: which of several inputs are the images.
-        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. The
-          model trains copies of them; `reset` copies them again, as they are then. Or a
-          `keras.Sequential`, or the file of a trained network. Subclasses that bring a network do
-          not need it.
+        - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. Or a
+          `keras.Sequential`, or the file of a trained network. The model trains copies, which
+          compute what the given layers do (`batch.networks.copies.copied`), and `reset` goes back
+          to what they were then. Subclasses that bring a network do not need it.
         - `base`: the same, to be fine-tuned: a new classifier for these classes replaces its last
           layer.
         - `freeze`: patterns of the names of blocks, or of layers in them, that never learn, as
@@ -59,18 +46,21 @@ class TFModel(BaseModel):
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
           bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
-          a Keras optimizer; SGD by default. Its rate may be a Keras learning-rate schedule. Its
-          `global_clipnorm` bounds the norm over all active blocks.
+          a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
+          Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
+          blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
+          active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
         - `loss`: `softmax_cross_entropy` (the default), `sparse_softmax_cross_entropy`, the name of
-          a Keras loss, `(name, arguments)`, or a callable from labels `(n,)`, one-hot `(n,
-          classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`.
+          a Keras loss, `(name, arguments)`, a Keras loss, or a callable from labels `(n,)`, one-hot
+          `(n, classes)` with the transform 'ohe', and logits `(n, classes)` to losses `(n,)`
+          (`batch.training.losses.make_loss`). What layers add is added to their mean.
         - `weight_decay`: λ of an L2 penalty; its gradient λ·w is added to that of each weight w of
           the active blocks. 0 by default. The `weight_decay` of an optimizer is Keras' decoupled
-          one.
+          one; give one of the two.
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
@@ -81,6 +71,8 @@ class TFModel(BaseModel):
           branch survives a step. `rule` ('linear'), `mode` ('batch'), `scale` ('inference') and
           `warm_up` (0) as in `batch.networks.stochastic_depth.with_stochastic_depth`.
         - `seed`: of the initial weights, the augmentation and the stochastic depth; 0 by default.
+          In a `network` of your own: of layers without weights, and of what dropout and the like
+          draw. Layers with weights keep them, and initializers and layers with seeds theirs.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
         - and the options of the subclass's network.
 
@@ -131,25 +123,11 @@ class TFModel(BaseModel):
         reason = ": it is made when it sees its first images, or is given their shape" * waits
         raise AttributeError(f"{type(self).__name__} has no {name}{reason}.")
 
-    def __getstate__(self):
-        """For pickle and copy: what `save` writes, and what a file cannot hold."""
-        return pack(self)
-
-    def __setstate__(self, state):
-        unpack(self, state)
-
-    def _open(self, config, path, fmt=None, pickle_module=None):
-        """Go on from a file; the other arguments are those of `load`."""
-        one_of("fmt", fmt, (None, "pt"))
-        parts, state, changed = reopen(self, path, config)
-        self._begin(parts)
-        restore(self.trainer, state, changed)
-
     def _make_for(self, images, feed_dict):
         """Make the network of a model that waited for its first images."""
         if "trainer" not in vars(self):
             images = (feed_dict or {}).get("images") if images is None else images
-            shape = channels_last(image_shape(as_array(images)))
+            shape = image_shape(as_array(images))
             self._begin(build(self, with_shape(self.config, shape)))
 
     def _begin(self, parts):
@@ -169,6 +147,7 @@ class TFModel(BaseModel):
             microbatch_size=positive_whole("microbatch_size", size) if size else None,
         )
         self.inference = Inference(self.network, self.preprocessing)
+        self._white = None  # in the images that it was trained on, as far as that is known
 
     @classmethod
     def keys(cls):
@@ -227,8 +206,9 @@ class TFModel(BaseModel):
         Parameters
         ----------
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
-            `uint8` is divided by 255, anything else is taken as it is. An array moves to the device
-            only once, and again when rows that a batch has were changed in place since.
+            `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
+            another scale than the network takes is refused. An array moves to the device only once,
+            and again when rows that a batch has were changed in place since.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int or str, shape (N,), optional
@@ -264,8 +244,12 @@ class TFModel(BaseModel):
         if examples.labels is None:
             raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
         check_fetches(fetches, self.fetches)
+        check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
-        return fetch(fetches, self.fetches, logits, examples=examples, loss=lambda: loss)
+        if examples.pixels is not None:
+            self._white = examples.pixels.white or self._white
+        losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @with_torch_words
     @exclusive
@@ -286,9 +270,9 @@ class TFModel(BaseModel):
         images, indices, feed_dict, rows, inputs, targets, outputs
             As in `train`.
         labels : array_like, optional
-            As in `train`; only accuracies and `loss` need them.
+            As in `train`; only accuracies and losses need them.
         loss_weights : array_like, optional
-            As in `train`; accuracies and `loss` are weighted by them.
+            As in `train`; accuracies and losses are weighted by them.
         fetches : str or sequence of str
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
@@ -296,7 +280,9 @@ class TFModel(BaseModel):
             - `output_sigmoid`, `output_softplus`: of the logits, shape (n, classes)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
-            - `loss`: mean loss
+            - `loss`: mean loss, and what layers add to it: penalties of weights and of outputs
+              (regularizers), `add_loss`
+            - `data_loss`: mean loss alone
             - `output_` and the name of a callable in the config's `output/ops`
 
         Returns
@@ -308,42 +294,21 @@ class TFModel(BaseModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
-        logits = self.inference(examples)
-        return fetch(
-            fetches,
-            self.fetches,
-            logits,
-            examples=examples,
-            loss=lambda: mean(self.loss(labels_of(examples), logits), examples),
-        )
+        check_same_scale(examples.pixels, self._white)
+        logits, added = self.inference(examples)
 
-    @exclusive
-    def save(self, path, fmt=None, pickle_module=None, pickle_metadata=True):
-        """Write weights, slots of the optimizers, iteration and config to a file.
+        def data_loss():
+            return mean(self.loss(labels_of(examples), logits), examples)
 
-        The file is written whole or not at all. Callables of the user's own (schedule, loss, output
-        operations) are not saved: the config of the model that loads must have them again. There
-        is one format, without pickles: `fmt` is None, and the other arguments of BatchFlow's Torch
-        models change nothing.
-        """
-        one_of("fmt", fmt, (None,))
-        write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
-
-    @exclusive
-    def load(self, path, fmt=None, pickle_module=None):
-        """Read a file that `save` wrote, and go on from there.
-
-        If the file is refused, the model does not change. `fmt` is None, or 'pt', BatchFlow's word
-        for what `save` writes; `pickle_module` changes nothing.
-        """
-        loaded = type(self)({**self.config, "load": {"path": path, "fmt": fmt}})
-        vars(self).update({**vars(loaded), "_lock": self._lock})
+        losses = {"loss": lambda: data_loss() + added, "data_loss": data_loss}
+        return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
     def reset(self):
         """Go back to the initial weights and slots and to iteration 0.
 
-        If the network came from a file alone, the initial weights are those in the file.
+        All that the network draws begins anew, too. If the network came from a file alone, the
+        initial weights are those in the file.
         """
         if "trainer" in vars(self):
             self._begin(build(self, self.config))

@@ -5,6 +5,8 @@ import inspect
 
 import tensorflow as tf
 
+from batch.models.fetches import LOSSES
+
 WORDS = {"inputs": "images", "targets": "labels", "outputs": "fetches"}
 INSTEAD = {  # arguments that people know from BatchFlow, and what to write here
     "mode": "the mode of storing is one of save_to, as in save_to=V('acc', mode='a')",
@@ -71,7 +73,7 @@ def _fetch(name):
     """The fetch that an output needs."""
     if callable(name):
         return "predictions"
-    return name if name in ("predictions", "loss") else f"output_{name.removeprefix('output_')}"
+    return name if name in ("predictions", *LOSSES) else f"output_{name.removeprefix('output_')}"
 
 
 def _applied(name, value):

@@ -81,17 +81,6 @@ def with_shape(config, shape):
     return {**config, "inputs": _inputs(config.get("inputs"), shape, None)}
 
 
-def channels_last(shape):
-    """The shape, unless it is one of images with their channels first."""
-    if len(shape) == 3 and shape[0] <= 4 < min(shape[1:]):
-        raise ValueError(
-            "Images must be (H, W, C), the channels last, as .to_array(channels='last') makes "
-            f"them. Received: {shape}. If this is (H, W, C) all the same, give it as 'shape' in "
-            "'inputs'."
-        )
-    return shape
-
-
 def _flat(words, path=""):
     """The words with their paths, `body/num_blocks`; those with the value None are left out."""
     flat = {}
@@ -154,8 +143,7 @@ def _shape(words):
         if word in words:
             shape = words[word]
             nested = isinstance(shape, (list, tuple)) and len(shape) == 1
-            shape = shape[0] if nested and isinstance(shape[0], (list, tuple)) else shape
-            return channels_last(shape) if isinstance(shape, (list, tuple)) else shape
+            return shape[0] if nested and isinstance(shape[0], (list, tuple)) else shape
     return None
 
 

@@ -39,13 +39,16 @@ def batch_statistics(layers):
         _flag.layers = before
 
 
-def normalize_by_batch(layer, inputs):
+def normalize_by_batch(layer, inputs, mask=None):
     """Batch normalization as Keras does it in training, but without updating the statistics."""
-    axes = [axis for axis in range(len(inputs.shape)) if axis != layer.axis % len(inputs.shape)]
     wide = keras.ops.cast(inputs, layer.variable_dtype)
-    mean, variance = keras.ops.moments(wide, axes)
+    mean, variance = layer._moments(wide, mask)  # noqa: SLF001 masked or synchronized, as it is
+    scale, offset = layer.gamma, layer.beta
+    if getattr(layer, "renorm", False):
+        r, d, *_ = layer._renorm_correction_and_moments(mean, variance)  # noqa: SLF001
+        scale, offset = layer._compose_transforms(r, d, scale, offset, wide.dtype)  # noqa: SLF001
     outputs = keras.ops.batch_normalization(
-        wide, mean, variance, layer.axis, layer.beta, layer.gamma, layer.epsilon
+        wide, mean, variance, layer.axis, offset, scale, layer.epsilon
     )
     return keras.ops.cast(outputs, inputs.dtype)
 
@@ -59,5 +62,5 @@ def _make_it_read(layer):
 
 def _call(layer, call, inputs, training=None, mask=None):  # arguments as Keras passes them
     if by_batch(layer):
-        return normalize_by_batch(layer, inputs)
+        return normalize_by_batch(layer, inputs, mask)
     return call(inputs, training=training, mask=mask)

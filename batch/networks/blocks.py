@@ -2,14 +2,29 @@
 
 import keras
 
-from batch.checks import one_of
-from batch.networks.layers import LAYOUT, batch_norm, build_in_order, convolution
+from batch.checks import (
+    not_negative,
+    one_of,
+    positive_whole,
+    probability,
+    received,
+    true_or_false,
+)
+from batch.networks.arguments import (
+    MOST_PIXELS,
+    channels,
+    class_count,
+    layer_seed,
+    unit_counts,
+    window,
+)
+from batch.networks.layers import LAYOUT, Block, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
 
 
 @keras.saving.register_keras_serializable(package="resbatch", name="Stem")  # its name in files
-class ConvolutionBlock(keras.layers.Layer):
+class ConvolutionBlock(Block):
     """Convolution, batch normalization, ReLU, max-pooling: a stem, or a block of a VGG network.
 
     Normalization and pooling may be left out.
@@ -54,31 +69,27 @@ class ConvolutionBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        one_of("activation", activation, ("relu", "relu6"))
-        self.config = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "strides": strides,
-            "pool_size": pool_size,
-            "pool_padding": pool_padding,
+        symmetric = true_or_false("symmetric", symmetric)
+        self.config = config = {
+            "filters": channels("filters", filters),
+            "kernel_size": window("kernel_size", kernel_size, odd=symmetric),
+            "strides": window("strides", strides),
+            "pool_size": positive_whole("pool_size", pool_size, MOST_PIXELS),
+            "pool_padding": one_of("pool_padding", pool_padding, ("valid", "same")),
             "symmetric": symmetric,
-            "use_bias": use_bias,
-            "epsilon": epsilon,
-            "seed": seed,
-            "normalize": normalize,
-            "activation": activation,
+            "use_bias": true_or_false("use_bias", use_bias),
+            "epsilon": not_negative("epsilon", epsilon),
+            "seed": layer_seed(seed),
+            "normalize": true_or_false("normalize", normalize),
+            "activation": one_of("activation", activation, ("relu", "relu6")),
         }
         dtype = self.dtype_policy
+        of_convolution = ("filters", "kernel_size", "strides", "seed", "use_bias", "symmetric")
         self.convolution = convolution(
-            filters,
-            kernel_size,
-            strides,
-            seed=seed,
-            dtype=dtype,
-            use_bias=use_bias,
-            symmetric=symmetric,
+            **{name: config[name] for name in of_convolution}, dtype=dtype
         )
         self.normalization = batch_norm(dtype, epsilon) if normalize else None
+        pool_size = config["pool_size"]
         # After ReLU no value is below 0, so padding with zeros does not change a maximum.
         margin = (pool_size - 1) // 2
         common = {"data_format": LAYOUT, "dtype": dtype}
@@ -88,8 +99,16 @@ class ConvolutionBlock(keras.layers.Layer):
             self.pool = keras.layers.MaxPooling2D(pool_size, 2, pool_padding, **common)
 
     def build(self, input_shape):
-        layers = (self.convolution, self.normalization)
-        build_in_order([layer for layer in layers if layer is not None], input_shape)
+        layers = [layer for layer in (self.convolution, self.normalization) if layer is not None]
+        shape = build_in_order(layers, input_shape)
+        sizes = shape if self.padding is None else self.padding.compute_output_shape(shape)
+        least, padding = self.config["pool_size"], self.config["pool_padding"]
+        if padding == "valid" and any(size and size < least for size in sizes[1:3]):
+            raise ValueError(
+                f"{self.name} pools {least}×{least} pixels: its inputs must be larger. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         outputs = self.convolution(inputs)
@@ -105,7 +124,7 @@ class ConvolutionBlock(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class ResidualBlock(keras.layers.Layer):
+class ResidualBlock(Block):
     """A basic or a bottleneck block: a branch of convolutions, added to its input.
 
     The branch has two convolutions of 3×3, or three of 1×1, 3×3 and 1×1 (He et al., 2016, figure
@@ -143,17 +162,16 @@ class ResidualBlock(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        if len(filters) not in KERNEL_SIZES:
-            raise ValueError(f"filters must be two or three channel counts. Received: {filters}")
         self.config = {
-            "filters": list(filters),
-            "strides": strides,
-            "stride_first": stride_first,
-            "symmetric": symmetric,
-            "use_bias": use_bias,
-            "epsilon": epsilon,
-            "seed": seed,
+            "filters": _channel_counts(filters),
+            "strides": window("strides", strides),
+            "stride_first": true_or_false("stride_first", stride_first),
+            "symmetric": true_or_false("symmetric", symmetric),
+            "use_bias": true_or_false("use_bias", use_bias),
+            "epsilon": not_negative("epsilon", epsilon),
+            "seed": layer_seed(seed),
         }
+        filters, strides = self.config["filters"], self.config["strides"]
         kernel_sizes = KERNEL_SIZES[len(filters)]
         strided = 0 if stride_first else kernel_sizes.index(3)
         self.convolutions = [
@@ -185,6 +203,7 @@ class ResidualBlock(keras.layers.Layer):
             self.projection = self._convolution(shape[-1], 1, self.config["strides"], number=3)
             self.projection_normalization = self._normalization()
             build_in_order((self.projection, self.projection_normalization), input_shape)
+        super().build(input_shape)
 
     def branch(self, inputs, training=None):
         """The convolutions, whose output is added to the shortcut."""
@@ -210,8 +229,16 @@ class ResidualBlock(keras.layers.Layer):
         return {**super().get_config(), **self.config}
 
 
+def _channel_counts(filters):
+    """A checked list of two or three numbers of channels."""
+    counted = isinstance(filters, (list, tuple)) and len(filters) in KERNEL_SIZES
+    if not counted:
+        raise ValueError(f"filters must be two or three channel counts. {received(filters)}")
+    return [channels("filters", count) for count in filters]
+
+
 @keras.saving.register_keras_serializable(package="resbatch")
-class Classifier(keras.layers.Layer):
+class Classifier(Block):
     """Global average pooling and a dense layer: from features to logits.
 
     With `hidden`, dense layers with ReLU stand before the last one, and take the features place by
@@ -235,11 +262,11 @@ class Classifier(keras.layers.Layer):
     def __init__(self, classes, seed=None, normalize=False, dropout=0.0, hidden=(), **kwargs):
         super().__init__(**kwargs)
         self.config = {
-            "classes": classes,
-            "seed": seed,
-            "normalize": normalize,
-            "dropout": dropout,
-            "hidden": list(hidden),
+            "classes": class_count(classes, least=1),
+            "seed": layer_seed(seed),
+            "normalize": true_or_false("normalize", normalize),
+            "dropout": probability("dropout", dropout),
+            "hidden": unit_counts("hidden", hidden),
         }
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
@@ -258,6 +285,7 @@ class Classifier(keras.layers.Layer):
         if self.normalization is not None:
             self.normalization.build(input_shape)
         build_in_order((self.pool, *self.hidden, self.dense), input_shape)
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         if self.normalization is not None:

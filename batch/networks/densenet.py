@@ -2,9 +2,12 @@
 
 import keras
 
+from batch.checks import MOST_CHANNELS, MOST_LAYERS, positive_whole, share, stepped, true_or_false
+from batch.networks.arguments import channels, class_count, image_shape, layer_seed
 from batch.networks.blocks import Classifier
 from batch.networks.layers import (
     LAYOUT,
+    Block,
     batch_norm,
     build_in_order,
     convolution,
@@ -16,7 +19,7 @@ EPSILON = 1e-5
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class DenseLayer(keras.layers.Layer):
+class DenseLayer(Block):
     """Batch normalization, ReLU and a 3×3 convolution; its output is joined to the input.
 
     Parameters
@@ -31,6 +34,8 @@ class DenseLayer(keras.layers.Layer):
 
     def __init__(self, growth_rate, bottleneck=True, seed=None, **kwargs):
         super().__init__(**kwargs)
+        growth_rate = channels("growth_rate", growth_rate)
+        bottleneck, seed = true_or_false("bottleneck", bottleneck), layer_seed(seed)
         self.config = {"growth_rate": growth_rate, "bottleneck": bottleneck, "seed": seed}
         dtype = self.dtype_policy
         shapes = [(4 * growth_rate, 1), (growth_rate, 3)][not bottleneck :]
@@ -43,6 +48,7 @@ class DenseLayer(keras.layers.Layer):
     def build(self, input_shape):
         pairs = zip(self.normalizations, self.convolutions)
         build_in_order((layer for pair in pairs for layer in pair), input_shape)
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         outputs = inputs
@@ -55,7 +61,7 @@ class DenseLayer(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class Transition(keras.layers.Layer):
+class Transition(Block):
     """Batch normalization, ReLU, a 1×1 convolution and 2×2 average pooling, between two stages.
 
     Parameters
@@ -68,13 +74,20 @@ class Transition(keras.layers.Layer):
 
     def __init__(self, filters, seed=None, **kwargs):
         super().__init__(**kwargs)
+        filters, seed = channels("filters", filters), layer_seed(seed)
         self.config = {"filters": filters, "seed": seed}
         self.normalization = batch_norm(self.dtype_policy, EPSILON)
         self.convolution = convolution(filters, 1, seed=seed, dtype=self.dtype_policy)
         self.pool = keras.layers.AveragePooling2D(2, data_format=LAYOUT, dtype=self.dtype_policy)
 
     def build(self, input_shape):
+        if any(size and size < 2 for size in input_shape[1:3]):
+            raise ValueError(
+                f"{self.name} halves images: they must have at least 2×2 pixels. "
+                f"Received: input_shape={tuple(input_shape)}"
+            )
         build_in_order((self.normalization, self.convolution), input_shape)
+        super().build(input_shape)
 
     def call(self, inputs, training=None):
         outputs = keras.ops.relu(self.normalization(inputs, training=training))
@@ -92,7 +105,7 @@ def densenet(
     Parameters
     ----------
     input_shape, classes
-        As for `batch.networks.resnet.small_resnet`.
+        As for `batch.networks.resnet.small_resnet`; images have at least 4×4 pixels.
     depth : int
         L: 6n + 4 with bottlenecks, 3n + 4 without; n layers a stage.
     growth_rate : int
@@ -114,17 +127,14 @@ def densenet(
     ----------
     Huang et al., Densely Connected Convolutional Networks, 2017, section 3.
     """
-    convolutions = 2 if bottleneck else 1
-    if depth < 4 + 3 * convolutions or (depth - 4) % (3 * convolutions):
-        raise ValueError(
-            f"depth must be {3 * convolutions}n + 4 {'with' if bottleneck else 'without'} "
-            f"bottlenecks. Received: {depth!r}"
-        )
-    if growth_rate < 1:
-        raise ValueError(f"growth_rate must be 1 or more. Received: {growth_rate!r}")
-    if not 0 < compression <= 1:
-        raise ValueError(f"compression must be above 0 and at most 1. Received: {compression!r}")
-    count = (depth - 4) // (3 * convolutions)
+    input_shape, classes = image_shape(input_shape, least=4), class_count(classes)
+    bottleneck = true_or_false("bottleneck", bottleneck)
+    step = 6 if bottleneck else 3
+    expected = f"{step}n + 4 {'with' if bottleneck else 'without'} bottlenecks"
+    depth = stepped("depth", depth, 4 + step, step, expected, MOST_LAYERS)
+    growth_rate = positive_whole("growth_rate", growth_rate, MOST_CHANNELS // depth)
+    compression = share("compression", compression)
+    count = (depth - 4) // step
     seeds = iter(make_seeds(seed, 3 * count + 4))
     channels = 2 * growth_rate if bottleneck or compression < 1 else 16
     layers = [convolution(channels, 3, seed=next(seeds), name="stem")]

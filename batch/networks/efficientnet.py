@@ -2,9 +2,12 @@
 
 import keras
 
+from batch.checks import positive_whole, probability
+from batch.networks.arguments import channels, class_count, image_shape, layer_seed, window
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.layers import (
     LAYOUT,
+    Block,
     batch_norm,
     build_in_order,
     convolution,
@@ -13,6 +16,7 @@ from batch.networks.layers import (
 )
 
 EPSILON = 1e-3
+MOST_STRIDE, MOST_EXPANSION = 2**16, 1000
 IMAGENET = {  # what `normalize` takes for the published weights
     "mean": (0.485, 0.456, 0.406),
     "std": (0.229, 0.224, 0.225),
@@ -29,7 +33,7 @@ STAGES = (  # blocks, kernel size, stride of the first, expansion, channels
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class LinearBottleneck(keras.layers.Layer):
+class LinearBottleneck(Block):
     """A 1×1 convolution that widens, a depthwise convolution, and a 1×1 one that narrows.
 
     Batch normalization follows each of them, and ReLU6 the first two (Sandler et al., MobileNetV2,
@@ -51,11 +55,11 @@ class LinearBottleneck(keras.layers.Layer):
     def __init__(self, filters, kernel_size=3, strides=1, expansion=6, seed=None, **kwargs):
         super().__init__(**kwargs)
         self.config = {
-            "filters": filters,
-            "kernel_size": kernel_size,
-            "strides": strides,
-            "expansion": expansion,
-            "seed": seed,
+            "filters": channels("filters", filters),
+            "kernel_size": window("kernel_size", kernel_size),
+            "strides": positive_whole("strides", strides, MOST_STRIDE),
+            "expansion": positive_whole("expansion", expansion, MOST_EXPANSION),
+            "seed": layer_seed(seed),
         }
 
     def build(self, input_shape):
@@ -85,6 +89,7 @@ class LinearBottleneck(keras.layers.Layer):
         self.normalizations = [batch_norm(dtype, EPSILON) for _ in self.convolutions]
         pairs = zip(self.convolutions, self.normalizations)
         build_in_order((layer for pair in pairs for layer in pair), input_shape)
+        super().build(input_shape)
 
     def compute_output_shape(self, input_shape):
         size = [-(-side // self.config["strides"]) for side in input_shape[1:3]]
@@ -145,6 +150,8 @@ def efficientnet_lite0(input_shape, classes, *, dropout=0.2, seed=0):
     Tan and Le, EfficientNet, 2019, table 1; without squeeze-and-excitation and with ReLU6, as in
     the EfficientNet-Lite that TensorFlow's authors published in 2020.
     """
+    input_shape, classes = image_shape(input_shape), class_count(classes)
+    dropout = probability("dropout", dropout)
     seeds = iter(make_seeds(seed, sum(stage[0] for stage in STAGES) + 3))
     like = {"activation": "relu6", "epsilon": EPSILON}
     layers = [ConvolutionBlock(32, 3, strides=2, seed=next(seeds), name="stem", **like)]

@@ -3,12 +3,13 @@
 import keras
 import tensorflow as tf
 
-from batch.checks import positive_whole
-from batch.networks.layers import run
+from batch.checks import optional, positive_whole
+from batch.networks.arguments import a_layer, check_dtype, layers_of
+from batch.networks.layers import Block, run
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class FadeIn(keras.layers.Layer):
+class FadeIn(Block):
     """A new block beside an old path: (1 − α)·old + α·new, α rising linearly from 0 to 1.
 
     α is 0 in the first training step and grows by 1/`iterations` in each step. So the network first
@@ -54,6 +55,9 @@ class FadeIn(keras.layers.Layer):
     """
 
     def __init__(self, new, iterations, old=None, **kwargs):
+        a_layer("new", new)
+        optional(a_layer, "old", old)
+        check_dtype(kwargs, "new", new)
         super().__init__(**{"name": new.name, "dtype": new.dtype_policy, **kwargs})
         self.new = new
         self.old = old
@@ -66,6 +70,7 @@ class FadeIn(keras.layers.Layer):
         self.steps = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps"
         )
+        super().build(input_shape)
 
     @property
     def alpha(self):
@@ -125,7 +130,7 @@ def faded_in(layers):
     ValueError
         If α of a layer is not 1 yet.
     """
-    for layer in layers:
+    for layer in layers_of("layers", layers):
         if isinstance(layer, FadeIn) and float(layer.alpha) < 1:
             raise ValueError(
                 f"{layer.name} is faded in after {layer.iterations} training steps. "

@@ -6,6 +6,7 @@ import keras
 
 from batch.networks.fade_in import FadeIn
 from batch.networks.stochastic_depth import StochasticDepth
+from batch.spelling import did_you_mean
 
 
 def freeze_layers(network, patterns):
@@ -59,7 +60,15 @@ def unfreeze(layer):
     """Make a layer and all within it trainable."""
     # Each by itself: a layer that is trainable already does not pass it on to the layers within.
     for part in layer._flatten_layers():  # noqa: SLF001
-        part.trainable = True
+        set_trainable(part, True)
+
+
+def set_trainable(layer, trainable):
+    """Make a layer and all within it trainable or not; under LoRA, the large weight never is."""
+    layer.trainable = trainable
+    if getattr(layer, "lora_enabled", False):
+        large = "_embeddings" if hasattr(layer, "_embeddings") else "_kernel"
+        getattr(layer, large).trainable = False
 
 
 def can_learn(block):
@@ -115,6 +124,7 @@ def matching(patterns, names, where="freeze"):
             inner = next((f", or a layer in them, as {name}" for name in names if "/" in name), "")
             raise ValueError(
                 f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}"
+                f"{did_you_mean(pattern, names)}"
             )
         matched |= by_pattern
     return matched

@@ -4,6 +4,11 @@ from collections import Counter
 
 import keras
 
+from batch.checks import received, sequence
+from batch.networks.equality import difference, fitting_outputs, outputs
+from batch.networks.layer_state import refuse_shared
+from batch.spelling import did_you_mean
+
 
 def as_blocks(model, cuts):
     """Cut a functional model into blocks; in a row, they compute what the model computes.
@@ -29,7 +34,8 @@ def as_blocks(model, cuts):
     ------
     ValueError
         If a name is not that of a layer, or the rest needs more than the output of that layer, as
-        within a residual block. The message names the layers after which the model can be cut.
+        within a residual block. The message names the layers after which the model can be cut. Or
+        if two blocks would share a layer, or the blocks would not compute what the model does.
 
     Examples
     --------
@@ -41,25 +47,29 @@ def as_blocks(model, cuts):
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
     _check_functional(model)
-    cuts = [cuts] if isinstance(cuts, str) else list(cuts)
+    cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
+    if not all(isinstance(name, str) for name in cuts):
+        raise TypeError(f"cuts must be a list of names of layers. {received(cuts)}")
     possible = _bottlenecks(model)
     wrong = [name for name in cuts if name not in possible]
     if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
-            f"{', '.join(possible)}. Received: {', '.join(map(str, wrong or cuts)) or 'none'}"
+            f"{', '.join(possible)}. Received: {', '.join(wrong or cuts) or 'none'}"
+            f"{did_you_mean(wrong, possible)}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]
     names = [*cuts, model.outputs[0]._keras_history.operation.name]  # noqa: SLF001
     blocks = [keras.Model(*part, name=name) for *part, name in zip(starts, ends, names)]
-    _refuse_shared(blocks)
+    refuse_shared(blocks)
+    _refuse_unequal(model, blocks)
     return blocks
 
 
 def _check_functional(model):
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
-        raise ValueError(f"as_blocks takes a functional keras.Model. Received: {model!r}")
+        raise ValueError(f"as_blocks takes a functional keras.Model as model. {received(model)}")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "as_blocks takes a model with one input and one output. "
@@ -67,16 +77,16 @@ def _check_functional(model):
         )
 
 
-def _refuse_shared(blocks):
-    """Refuse blocks that have a layer in common: each would train its weights."""
-    uses = Counter(id(weight) for block in blocks for weight in block.weights)
-    for block in blocks:
-        for layer in block.layers:
-            if any(uses[id(weight)] > 1 for weight in layer.weights):
-                raise ValueError(
-                    f"{layer.name} is used in several blocks, and blocks share no weights: cut so "
-                    "that one block holds all of its uses."
-                )
+def _refuse_unequal(model, blocks):
+    """Refuse blocks that, in a row, compute something else than the model."""
+    features, expected = fitting_outputs(model)
+    for block in blocks if expected is not None else ():
+        features = outputs(block, features)
+    if expected is not None and difference(features, expected):
+        raise ValueError(
+            f"The blocks of {model.name} compute something else than {model.name}. It has a call "
+            "of its own, or a mask that passes from one block to the next."
+        )
 
 
 def _bottlenecks(model):

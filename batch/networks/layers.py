@@ -1,11 +1,22 @@
 """Layers that our networks are made of: convolution and fused batch normalization."""
 
 import inspect
+import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from batch.networks.arguments import (
+    BLOCK,
+    CONVOLUTION,
+    NORMALIZATION,
+    Checked,
+    bound,
+    check_memory,
+    checked,
+    network_seed,
+)
 from batch.networks.batch_statistics import by_batch, normalize_by_batch
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
@@ -13,7 +24,7 @@ LAYOUT = "channels_last"  # of our images, whatever keras.json has
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+class FusedBatchNormalization(Checked, keras.layers.BatchNormalization):
     """Batch normalization in one fused TensorFlow operation.
 
     A drop-in for `keras.layers.BatchNormalization`, with the same arguments and weights. Keras
@@ -28,12 +39,19 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     statistics are float32.
 
     Whatever the fused operation cannot do (an axis other than the last, masks, synchronized
-    replicas, float64) is left to Keras' own implementation.
+    replicas, renormalization, float64) is left to Keras' own implementation.
 
     References
     ----------
     Ioffe and Szegedy, Batch Normalization, 2015, Algorithm 1.
     """
+
+    def __init__(self, *args, **kwargs):
+        arguments = checked(bound(type(self).__init__, args, kwargs), NORMALIZATION)
+        _check_renorm(**arguments)
+        super().__init__(**arguments)
+
+    __init__.__signature__ = inspect.signature(keras.layers.BatchNormalization.__init__)
 
     def add_weight(self, *args, **kwargs):
         # The fused operation takes scale and offset in float32, whatever the inputs are.
@@ -47,7 +65,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             learning = bool(training) and self.trainable and not flagged
             return self._normalize(inputs, learning or flagged, update=learning)
         if flagged:
-            return normalize_by_batch(self, inputs)
+            return normalize_by_batch(self, inputs, mask)
         return super().call(inputs, training=training, mask=mask)
 
     def _is_fusible(self, inputs, mask):
@@ -57,6 +75,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             isinstance(inputs, tf.Tensor)
             and mask is None
             and not self.synchronized
+            and not getattr(self, "renorm", False)
             and axis in (-1, len(inputs.shape) - 1)
             and inputs.dtype in (tf.float32, tf.bfloat16, tf.float16)
         )
@@ -93,13 +112,45 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         return outputs
 
 
+def _check_renorm(renorm=False, renorm_clipping=None, renorm_momentum=0.99, **_):
+    """Refuse what is for renormalization, without it."""
+    if not renorm and (renorm_clipping or renorm_momentum != 0.99):
+        name = "renorm_clipping" if renorm_clipping else "renorm_momentum"
+        raise ValueError(
+            f"{name} does nothing without renorm=True. "
+            f"Received: {renorm_clipping or renorm_momentum}"
+        )
+    limits = renorm_clipping or {}
+    if limits.get("rmax", np.inf) < limits.get("rmin", 0.0):
+        raise ValueError(f"renorm_clipping must have rmin ≤ rmax. Received: {limits}")
+
+
+class Block(Checked, keras.layers.Layer):
+    """A layer that is made of others: it checks what all layers take.
+
+    What is given as `trainable` goes for the layers within it too.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**checked(kwargs, BLOCK))
+
+    def build(self, input_shape):  # called last, when the layers within exist
+        if not self.trainable:
+            for part in self._flatten_layers(include_self=False):
+                part.trainable = False
+
+
 @keras.saving.register_keras_serializable(package="resbatch")
-class SymmetricConv2D(keras.layers.Conv2D):
+class SymmetricConv2D(Checked, keras.layers.Conv2D):
     """A 'same' convolution that pads both sides alike, as the published networks do.
 
     For a strided convolution of an even image, Keras pads more at the end. This shifts the outputs
     by a pixel, compared with networks that were trained elsewhere. Kernel sizes must be odd.
     """
+
+    def __init__(self, filters, kernel_size, strides=1, padding="same", **kwargs):
+        given = {"filters": filters, "kernel_size": kernel_size, "strides": strides}
+        super().__init__(**checked({**given, "padding": padding, **kwargs}, CONVOLUTION))
 
     def convolution_op(self, inputs, kernel):
         if max(self.strides) == 1 or max(self.kernel_size) == 1:
@@ -149,6 +200,11 @@ def batch_norm(dtype=None, epsilon=1e-3):
 def build_in_order(layers, shape):
     """Build layers that follow each other; returns the shape of the last one's outputs."""
     for layer in layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            weights = math.prod((*layer.kernel_size, shape[-1], layer.filters))
+            check_memory(f"{layer.name} of {layer.filters:,} filters", weights)
+        elif isinstance(layer, keras.layers.Dense) and shape[-1]:
+            check_memory(f"{layer.name} of {layer.units:,} units", shape[-1] * layer.units)
         layer.build(shape)
         shape = layer.compute_output_shape(shape)
     return shape
@@ -156,7 +212,8 @@ def build_in_order(layers, shape):
 
 def make_seeds(seed, count):
     """Seeds for the parts of a network, made from a single seed."""
-    return [int(value) for value in np.random.SeedSequence(seed).generate_state(count)]
+    made = np.random.SeedSequence(network_seed(seed)).generate_state(count)
+    return [int(value) for value in made]
 
 
 def sequence(name, input_shape, layers):

@@ -1,6 +1,7 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
-from batch.checks import positive_whole
+from batch.checks import as_number, not_negative, positive_whole, received, true_or_false
+from batch.networks.arguments import class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -19,9 +20,9 @@ def small_resnet(input_shape, classes, seed=0):
     Parameters
     ----------
     input_shape : tuple of ints
-        (H, W, C) of the images.
+        (H, W, C) of the images; H and W at least 3, or None for any size.
     classes : int
-        Number of classes.
+        Number of classes, 2 or more.
     seed : int
         Of the initial weights.
 
@@ -29,7 +30,13 @@ def small_resnet(input_shape, classes, seed=0):
     -------
     keras.Sequential
         With the layers stem, block0 … block3, classifier.
+
+    Raises
+    ------
+    ValueError
+        If one of them is out of its range.
     """
+    input_shape, classes = image_shape(input_shape, least=3), class_count(classes)
     filters = [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2
     seeds = make_seeds(seed, len(filters) + 2)
     blocks = [
@@ -87,14 +94,18 @@ def resnet(
     ----------
     He et al., Deep Residual Learning for Image Recognition, 2016, table 1.
     """
-    if depth not in DEPTHS:
-        raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. Received: {depth!r}")
-    stages, convolutions = DEPTHS[depth]
-    stages = _stages("num_blocks", num_blocks, stages)
-    widths = _stages("filters", filters, [64 * 2**stage for stage in range(len(stages))])
+    if as_number(depth) not in DEPTHS:
+        raise ValueError(f"depth must be one of {', '.join(map(str, DEPTHS))}. {received(depth)}")
+    input_shape, classes = image_shape(input_shape), class_count(classes)
+    use_bias = true_or_false("use_bias", use_bias)
+    stride_first = true_or_false("stride_first", stride_first)
+    epsilon = not_negative("epsilon", epsilon)
+    stages, convolutions = DEPTHS[as_number(depth)]
+    stages = _of_stages("num_blocks", num_blocks, stages)
+    widths = _of_stages("filters", filters, [64 * 2**stage for stage in range(len(stages))])
     if len(widths) != len(stages):
         raise ValueError(
-            f"filters must have a number for each of the {len(stages)} stages. Received: {filters}"
+            f"filters must have a number for each of {len(stages)} stages. {received(filters)}"
         )
     seeds = make_seeds(seed, sum(stages) + 2)
     options = {"symmetric": symmetric, "use_bias": use_bias, "epsilon": epsilon}
@@ -115,10 +126,10 @@ def resnet(
     return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])
 
 
-def _stages(name, values, published):
-    """Whole numbers above 0, one for each stage; the published ones if there are none."""
+def _of_stages(name, values, published):
+    """Whole numbers above 0, one for each stage; the published ones where there are none."""
     if values is None:
         return published
     if not isinstance(values, (list, tuple)) or not values:
-        raise ValueError(f"{name} must be a list, with a number for each stage. Received: {values}")
+        raise ValueError(f"{name} must be a list with a number for each stage. {received(values)}")
     return [positive_whole(name, value) for value in values]

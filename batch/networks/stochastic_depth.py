@@ -4,7 +4,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import one_of
+from batch.checks import (
+    LARGEST,
+    MOST_LAYERS,
+    one_of,
+    positive_whole,
+    probability,
+    received,
+    sequence,
+    whole,
+)
+from batch.networks.added_losses import conditional
+from batch.networks.arguments import MOST_SEED, check_dtype, layers_of
+from batch.networks.layers import Block
 
 RULES = ("linear", "uniform")
 MODES = ("batch", "sample")
@@ -14,7 +26,7 @@ _NAMES = "branch, shortcut and activation"
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class StochasticDepth(keras.layers.Layer):
+class StochasticDepth(Block):
     """A residual block that is a shortcut with probability 1 − p while training.
 
     Parameters
@@ -68,17 +80,20 @@ class StochasticDepth(keras.layers.Layer):
         seed=0,
         **kwargs,
     ):
-        if not is_residual(block):
-            raise ValueError(f"A block needs the methods {_NAMES}. Received: {block}")
+        if not isinstance(block, keras.layers.Layer) or not is_residual(block):
+            raise ValueError(f"A block needs the methods {_NAMES}. {received(block)}")
+        check_dtype(kwargs, "block", block)
         super().__init__(**{"name": block.name, "dtype": block.dtype_policy, **kwargs})
         self.block = block
-        self.survival = _probability(survival)
+        self.survival = probability("survival", survival)
         self.mode = one_of("mode", mode, MODES)
         self.scale = one_of("scale", scale, SCALES)
         if self.scale == "train" and self.survival == 0:
-            raise ValueError("scale='train' divides by survival, which must be above 0.")
-        self.warm_up = _whole("warm_up", warm_up)
-        self.seed = _whole("seed", seed)
+            raise ValueError(
+                "scale='train' divides by survival, which must be above 0. Received: survival=0"
+            )
+        self.warm_up = whole("warm_up", warm_up, 0, LARGEST)
+        self.seed = whole("seed", seed, 0, MOST_SEED)
 
     def build(self, input_shape):
         if not self.block.built:
@@ -86,18 +101,20 @@ class StochasticDepth(keras.layers.Layer):
         self.steps = self.add_weight(
             shape=(), dtype="int64", initializer="zeros", trainable=False, name="steps"
         )
+        super().build(input_shape)
 
     def survives(self, steps):
         """Whether the branch is computed after some numbers of steps, in mode 'batch'.
 
         Parameters
         ----------
-        steps : iterable of int
+        steps : sequence of int
 
         Returns
         -------
         ndarray of bool
         """
+        steps = [whole("steps", step) for step in sequence("steps", steps, "whole numbers")]
         return np.array([self._alive((), step) for step in steps], dtype=bool)
 
     @property
@@ -120,7 +137,8 @@ class StochasticDepth(keras.layers.Layer):
         else:
             # Both sides of the conditional hold the shortcut. If it stood outside, its inputs would
             # get a second gradient from the conditional: zeros, whenever the branch is dropped.
-            outputs = tf.cond(
+            outputs = conditional(
+                self,
                 self._alive((), self.steps),
                 lambda: self._whole(inputs, True, factor),
                 lambda: self.block.activation(self.block.shortcut(inputs, True)),
@@ -187,7 +205,7 @@ def survival_probabilities(blocks, last=0.5, rule="linear"):
     >>> survival_probabilities(4, 0.6)
     array([0.9, 0.8, 0.7, 0.6])
     """
-    last = _probability(last)
+    blocks, last = positive_whole("blocks", blocks, MOST_LAYERS), probability("last", last)
     if one_of("rule", rule, RULES) == "uniform":
         return np.full(blocks, last)
     return 1.0 - np.arange(1, blocks + 1) / blocks * (1.0 - last)
@@ -213,6 +231,8 @@ def with_stochastic_depth(
     ValueError
         If there is no residual block.
     """
+    layers, survival = layers_of("layers", layers), probability("survival", survival)
+    seed = whole("seed", seed, 0, MOST_SEED)
     residual = [layer for layer in layers if is_residual(layer)]
     if not residual and not any(isinstance(layer, StochasticDepth) for layer in layers):
         raise ValueError(
@@ -233,16 +253,3 @@ def with_stochastic_depth(
 def is_residual(layer):
     """Whether a layer has a branch that can be dropped."""
     return all(callable(getattr(layer, name, None)) for name in METHODS)
-
-
-def _probability(value):
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not 0 <= value <= 1:
-        raise ValueError(f"survival must be a number from 0 to 1. Received: {value!r}")
-    return float(value)
-
-
-def _whole(name, value):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{name} must be a whole number, 0 or more. Received: {value!r}")
-    return int(value)

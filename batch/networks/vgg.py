@@ -1,5 +1,7 @@
 """VGG networks with batch normalization."""
 
+from batch.checks import as_number, probability, received, true_or_false
+from batch.networks.arguments import class_count, image_shape, unit_counts
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -56,6 +58,10 @@ def vgg(
     ----------
     Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
     """
+    input_shape, classes = image_shape(input_shape), class_count(classes)
+    normalize = true_or_false("normalize", normalize)
+    use_bias = true_or_false("use_bias", use_bias)
+    hidden, dropout = unit_counts("hidden", hidden), probability("dropout", dropout)
     name = _configuration(depth)
     seeds = make_seeds(seed, sum(CONFIGURATIONS[name]) + 1)
     blocks = []
@@ -79,10 +85,10 @@ def vgg(
 
 def _configuration(depth):
     """The paper's letter of a configuration, from it or from its number of weight layers."""
-    name = DEPTHS.get(depth, depth)
+    name = depth if isinstance(depth, str) else DEPTHS.get(as_number(depth))
     if name not in CONFIGURATIONS:
         raise ValueError(
             f"depth must be one of {', '.join(CONFIGURATIONS)}, or "
-            f"{', '.join(map(str, DEPTHS))}. Received: {depth!r}"
+            f"{', '.join(map(str, DEPTHS))}. {received(depth)}"
         )
     return name

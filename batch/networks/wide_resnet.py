@@ -4,8 +4,35 @@ import re
 
 import keras
 
+from batch.checks import (
+    MOST_LAYERS,
+    not_negative,
+    positive_whole,
+    probability,
+    received,
+    stepped,
+    true_or_false,
+)
+from batch.networks.arguments import (
+    MOST_PIXELS,
+    channels,
+    class_count,
+    image_shape,
+    layer_seed,
+    window,
+)
 from batch.networks.blocks import Classifier
-from batch.networks.layers import batch_norm, build_in_order, convolution, make_seeds, sequence
+from batch.networks.layers import (
+    Block,
+    batch_norm,
+    build_in_order,
+    convolution,
+    make_seeds,
+    sequence,
+)
+from batch.spelling import did_you_mean
+
+MOST_WIDE = 1000
 
 BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their convolutions
     f"B({','.join(map(str, sizes))})": sizes
@@ -14,7 +41,7 @@ BLOCKS = {  # the types of the paper, section 2.1, and the kernel sizes of their
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
-class PreActivationBlock(keras.layers.Layer):
+class PreActivationBlock(Block):
     """A residual block with batch normalization and ReLU before each convolution.
 
     It is the block B(3,3) of Wide ResNets (Zagoruyko and Komodakis, 2016, figure 1), or another
@@ -54,18 +81,19 @@ class PreActivationBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.config = {
-            "filters": filters,
-            "kernel_sizes": list(kernel_sizes),
-            "strides": strides,
-            "dropout": dropout,
-            "epsilon": epsilon,
-            "seed": seed,
-            "symmetric": symmetric,
+            "filters": channels("filters", filters),
+            "kernel_sizes": _kernel_sizes(kernel_sizes),
+            "strides": window("strides", strides),
+            "dropout": probability("dropout", dropout),
+            "epsilon": not_negative("epsilon", epsilon),
+            "seed": layer_seed(seed),
+            "symmetric": true_or_false("symmetric", symmetric),
         }
-        dtype = self.dtype_policy
-        if 3 not in kernel_sizes:
-            raise ValueError(f"One of kernel_sizes must be 3. Received: {kernel_sizes!r}")
-        strided = list(kernel_sizes).index(3)
+        dtype, kernel_sizes = self.dtype_policy, self.config["kernel_sizes"]
+        filters, strides, dropout, seed = (
+            self.config[name] for name in ("filters", "strides", "dropout", "seed")
+        )
+        strided = kernel_sizes.index(3)
         self.normalizations = [batch_norm(dtype, epsilon) for _ in kernel_sizes]
         self.convolutions = [
             convolution(
@@ -89,6 +117,7 @@ class PreActivationBlock(keras.layers.Layer):
             seed = None if seed is None else seed + len(self.convolutions)
             self.projection = convolution(filters, 1, strides, seed=seed, dtype=self.dtype_policy)
             self.projection.build(input_shape)
+        super().build(input_shape)
 
     def entry(self, inputs, training=None):
         """The input of branch and shortcut: normalized, if the shortcut is a convolution."""
@@ -120,6 +149,14 @@ class PreActivationBlock(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), **self.config}
+
+
+def _kernel_sizes(sizes):
+    """Checked sizes of kernels, one of them 3."""
+    listed = isinstance(sizes, (list, tuple)) and 3 in [size for size in sizes if size == 3]
+    if not listed:
+        raise ValueError(f"One of kernel_sizes must be 3. {received(sizes)}")
+    return [positive_whole("kernel_sizes", size, MOST_PIXELS) for size in sizes]
 
 
 def wide_resnet(
@@ -162,13 +199,14 @@ def wide_resnet(
     ----------
     Zagoruyko and Komodakis, Wide Residual Networks, 2016, table 1.
     """
-    if depth < 10 or depth % 6 != 4:
-        raise ValueError(f"depth must be 6n + 4, as 16, 28 or 40. Received: {depth!r}")
-    if widen_factor < 1:
-        raise ValueError(f"widen_factor must be 1 or more. Received: {widen_factor!r}")
-    kernel_sizes = BLOCKS.get(re.sub(r"\s", "", str(block)))
+    input_shape, classes = image_shape(input_shape), class_count(classes)
+    depth = stepped("depth", depth, 10, 6, "6n + 4, as 16, 28 or 40", MOST_LAYERS)
+    widen_factor = positive_whole("widen_factor", widen_factor, MOST_WIDE)
+    dropout, symmetric = probability("dropout", dropout), true_or_false("symmetric", symmetric)
+    kernel_sizes = BLOCKS.get(re.sub(r"\s", "", block)) if isinstance(block, str) else None
     if kernel_sizes is None:
-        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. Received: {block!r}")
+        hint = did_you_mean(str(block), BLOCKS)
+        raise ValueError(f"block must be one of {', '.join(BLOCKS)}. {received(block)}{hint}")
     count = (depth - 4) // 6
     seeds = make_seeds(seed, 3 * count + 2)
     blocks = [

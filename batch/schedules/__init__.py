@@ -7,14 +7,16 @@ gradient_norms)`, `get_state()` and `set_state(state)`. NumPy only.
 """
 
 import copy
+import inspect
 import json
 
-from batch.checks import positive
+from batch.checks import check_arguments, positive, received
 from batch.schedules.autofreeze import AutoFreeze
 from batch.schedules.decay import Decays
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
 from batch.schedules.rates import Constant, Discriminative, KerasRates, MultiStep
+from batch.spelling import did_you_mean
 
 SCHEDULES = {
     schedule.__name__: schedule
@@ -80,21 +82,37 @@ def make_schedule(spec, blocks):
     ValueError
         If the name is not known, or the schedule is for another number of blocks.
     """
-    if callable(spec):
-        made_for = getattr(spec, "blocks", blocks)
-        if made_for != blocks:
-            raise ValueError(
-                f"The network has {blocks} blocks (the classifier not counted). "
-                f"Received: a schedule for {made_for}"
-            )
+    if callable(spec) and not isinstance(spec, type):
+        _check_blocks(getattr(spec, "blocks", blocks), blocks)
         return _copied(spec) if observes(spec) else spec
-    known = isinstance(spec, (tuple, list)) and len(spec) == 2 and spec[0] in SCHEDULES
-    if not known:
+    pair = isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], dict)
+    if not pair or spec[0] not in list(SCHEDULES):
+        hint = did_you_mean(str(spec[0] if pair else spec), SCHEDULES)
         raise ValueError(
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
-            f"arguments) with a name among {', '.join(SCHEDULES)}. Received: {spec!r}"
+            f"arguments) with a name among {', '.join(SCHEDULES)}. {received(spec)}{hint}"
         )
-    return SCHEDULES[spec[0]](**{**spec[1], "blocks": blocks})
+    return _made(spec[0], {"blocks": blocks, **spec[1]}, blocks)
+
+
+def _made(name, arguments, blocks):
+    """A schedule by its name, or a ValueError that says which of its arguments are wrong."""
+    check_arguments(SCHEDULES[name], arguments, f"schedule '{name}'")
+    _check_blocks(arguments["blocks"], blocks)
+    takes = inspect.signature(SCHEDULES[name]).parameters.values()
+    needed = [argument.name for argument in takes if argument.default is argument.empty]
+    missing = [key for key in needed if key not in arguments]
+    if missing:
+        raise ValueError(f"schedule '{name}' needs {', '.join(needed)}. It lacks {missing[0]}")
+    return SCHEDULES[name](**arguments)
+
+
+def _check_blocks(made_for, blocks):
+    if made_for != blocks:
+        raise ValueError(
+            f"The network has {blocks} blocks (the classifier not counted). "
+            f"Received: a schedule for {made_for}"
+        )
 
 
 def _copied(schedule):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from batch.checks import not_negative
-from batch.schedules.config import Configured
+from batch.checks import finite, not_negative, optional, positive, received, whole
+from batch.schedules.config import Configured, at
 from batch.schedules.freezeout import Annealed
 from batch.schedules.layer_freezing import interval
 
@@ -65,19 +65,20 @@ class AutoFreeze(Configured):
         self, blocks, iterations, learning_rate, every=None, percentile=50.0, finetune_rate=None
     ):
         self._annealed = Annealed(blocks, iterations, learning_rate, finetune_rate=finetune_rate)
-        self.finetune_rate = finetune_rate
+        self.finetune_rate = optional(positive, "finetune_rate", finetune_rate)
         self.blocks, self.iterations = self._annealed.blocks, self._annealed.iterations
         self.learning_rate = self._annealed.learning_rate
         self.every = interval(every, self.iterations)
         self.percentile = not_negative("percentile", percentile)
         if self.percentile > 100:
-            raise ValueError(f"percentile must be at most 100. Received: {percentile!r}")
+            raise ValueError(f"percentile must be at most 100. {received(percentile)}")
         self.frozen = 0
         self._sums = np.zeros(self.blocks)
         self._before = None
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        iteration = at(iteration)
         frozen = (np.arange(self.blocks) < self.frozen) & (iteration < self.iterations)
         return np.where(frozen, 0.0, self._annealed(iteration))
 
@@ -91,7 +92,8 @@ class AutoFreeze(Configured):
         gradient_norms : array_like, shape (blocks,)
             Euclidean norm of each block's gradient in it; 0 where it was frozen.
         """
-        self._sums = self._sums + np.asarray(gradient_norms, dtype=np.float64)
+        iteration = at(iteration)
+        self._sums = self._sums + self._norms("gradient_norms", gradient_norms)
         if (iteration + 1) % self.every or iteration >= self.iterations:
             return
         if self._before is not None:
@@ -115,5 +117,19 @@ class AutoFreeze(Configured):
 
     def set_state(self, state):
         """Go on from what `get_state` returned."""
-        self.frozen, self._sums = int(state["frozen"]), np.asarray(state["sums"], dtype=np.float64)
-        self._before = None if state["before"] is None else np.asarray(state["before"])
+        if not isinstance(state, dict) or set(state) != set(self.get_state()):
+            raise ValueError(f"state must be what get_state() gives. {received(state)}")
+        frozen = whole("frozen in the state", state["frozen"], 0, self.blocks - 1)
+        sums = self._norms("sums in the state", state["sums"])
+        before = optional(self._norms, "before in the state", state["before"])
+        self.frozen, self._sums, self._before = frozen, sums, before
+
+    def _norms(self, name, values):
+        """A number of 0 or more for each block, as an array."""
+        norms = finite(name, values, (1,))
+        if norms.shape != (self.blocks,) or norms.min() < 0:
+            raise ValueError(
+                f"{name} must be a number of 0 or more for each of the {self.blocks} blocks. "
+                f"{received(values)}"
+            )
+        return norms

@@ -4,8 +4,19 @@ import math
 
 import numpy as np
 
-from batch.checks import positive, positive_whole, share, true_or_false
-from batch.schedules.config import Configured
+from batch.checks import (
+    MOST_CHANNELS,
+    MOST_LAYERS,
+    one_of,
+    optional,
+    positive,
+    positive_whole,
+    received,
+    share,
+    stepped,
+    true_or_false,
+)
+from batch.schedules.config import Configured, at, block_count
 
 DEGREES = {"linear": 1, "squared": 2, "cubic": 3}  # the paper's how_scale
 
@@ -79,17 +90,13 @@ class FreezeOut(Configured):
         finetune_rate=None,
         count_classifier=False,
     ):
-        self.blocks = positive_whole("blocks", blocks)
+        self.blocks = block_count(blocks)
         self.iterations = positive_whole("iterations", iterations)
         self.learning_rate = positive("learning_rate", learning_rate)
         self.t_0 = share("t_0", t_0)
-        if degree not in (1, 2, 3) or isinstance(degree, bool):
-            raise ValueError(f"degree must be 1, 2 or 3. Received: {degree!r}")
-        self.degree = int(degree)
+        self.degree = stepped("degree", degree, 1, 1, "1, 2 or 3", 3)
         self.scaled = true_or_false("scaled", scaled)
-        self.finetune_rate = (
-            None if finetune_rate is None else positive("finetune_rate", finetune_rate)
-        )
+        self.finetune_rate = optional(positive, "finetune_rate", finetune_rate)
         self.count_classifier = true_or_false("count_classifier", count_classifier)
         layers = self.blocks + self.count_classifier  # whose rates it gives
         depth = np.linspace(0.0, 1.0, layers) if layers > 1 else np.ones(1)
@@ -97,6 +104,8 @@ class FreezeOut(Configured):
         self._ends = snapped(self.iterations * ratios)
         self.last_iterations = self._ends[: self.blocks]
         self._initial = self.learning_rate / ratios if self.scaled else self.learning_rate
+        if np.max(self._initial) > np.finfo(np.float32).max:
+            raise ValueError(f"t_0 is too small: scaled rates are not finite. {received(t_0)}")
 
     @classmethod
     def from_epochs(
@@ -133,14 +142,15 @@ class FreezeOut(Configured):
         90000
         """
         iterations = iterations_of(epochs, examples, batch_size)
-        degree = degree_of(how_scale)
-        return cls(blocks, iterations, learning_rate, t_0=t_0, degree=degree, scaled=scale_lr)
+        degree, scaled = degree_of(how_scale), true_or_false("scale_lr", scale_lr)
+        return cls(blocks, iterations, learning_rate, t_0=t_0, degree=degree, scaled=scaled)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen.
 
         With `count_classifier`, the shape is `(blocks + 1,)`, and the last is the classifier's.
         """
+        iteration = at(iteration)
         if self.finetune_rate is not None and iteration >= self.iterations:
             return np.full(len(self._ends), self.finetune_rate)
         cosine = 0.5 * self._initial * (1.0 + np.cos(np.pi * iteration / self._ends))
@@ -198,14 +208,13 @@ def iterations_of(epochs, examples, batch_size):
     """Iterations of so many epochs, rounded up: a batch may go from one epoch into the next."""
     epochs = positive("epochs", epochs)
     examples = positive_whole("examples", examples)
-    return math.ceil(epochs * examples / positive_whole("batch_size", batch_size))
+    iterations = epochs * examples / positive_whole("batch_size", batch_size)
+    return positive_whole("epochs · examples / batch_size", math.ceil(iterations))
 
 
 def degree_of(how_scale):
     """1, 2 or 3 for 'linear', 'squared' or 'cubic'."""
-    if how_scale not in DEGREES:
-        raise ValueError(f"how_scale must be {', '.join(DEGREES)}. Received: {how_scale!r}")
-    return DEGREES[how_scale]
+    return DEGREES[one_of("how_scale", how_scale, DEGREES)]
 
 
 def snapped(values):
@@ -249,9 +258,9 @@ def calc_speedup(growth_rate, depth, t_0, how_scale):
     >>> round(calc_speedup(12, 76, 0.8, "cubic"), 3)
     0.178
     """
-    if depth < 10 or depth % 6 != 4:
-        raise ValueError(f"depth must be 6n + 4, as 40 or 76. Received: {depth!r}")
-    degree = degree_of(how_scale)
+    growth_rate = positive_whole("growth_rate", growth_rate, MOST_CHANNELS)
+    depth = stepped("depth", depth, 10, 6, "6n + 4, as 40 or 76", MOST_LAYERS)
+    t_0, degree = share("t_0", t_0), degree_of(how_scale)
     costs = np.array(_layer_costs(growth_rate, (depth - 4) // 6), dtype=float)
     learning = (t_0 + (1 - t_0) * np.arange(len(costs)) / len(costs)) ** degree
     saved = 1 - (costs.sum() + (costs * learning).sum()) / (2 * costs.sum())

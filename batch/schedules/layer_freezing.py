@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
-from batch.checks import positive_whole, share
-from batch.schedules.config import Configured
+from batch.checks import optional, positive, positive_whole, share
+from batch.schedules.config import Configured, at
 from batch.schedules.freezeout import Annealed, snapped
+
+MOST_DECISIONS = 1_000_000  # in a run
 
 
 class LayerFreezing(Configured):
@@ -70,14 +72,21 @@ class LayerFreezing(Configured):
         finetune_rate=None,
     ):
         self._annealed = Annealed(blocks, iterations, learning_rate, finetune_rate=finetune_rate)
-        self.finetune_rate = finetune_rate
+        self.finetune_rate = optional(positive, "finetune_rate", finetune_rate)
         self.blocks, self.iterations = self._annealed.blocks, self._annealed.iterations
         self.learning_rate = self._annealed.learning_rate
         self.every = interval(every, self.iterations)
         self.freeze_start = share("freeze_start", freeze_start, zero=True)
         self.freeze_level = share("freeze_level", freeze_level, zero=True)
         if self.freeze_start == 1:
-            raise ValueError("freeze_start must be below 1, for blocks to freeze after it.")
+            raise ValueError(
+                "freeze_start must be below 1, for blocks to freeze after it. Received: 1"
+            )
+        if self.iterations / self.every > MOST_DECISIONS:
+            raise ValueError(
+                f"every must be at least {math.ceil(self.iterations / MOST_DECISIONS):,} for "
+                f"{self.iterations:,} iterations. Received: {self.every}"
+            )
         ends = np.arange(self.every, self.iterations, self.every)
         frozen = np.floor(snapped(self.blocks * self._frozen_share(ends)))
         first = np.searchsorted(frozen, np.arange(self.blocks), side="right")
@@ -89,6 +98,7 @@ class LayerFreezing(Configured):
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64; 0 is frozen."""
+        iteration = at(iteration)
         frozen = (iteration >= self.last_iterations) & (iteration < self.iterations)
         return np.where(frozen, 0.0, self._annealed(iteration))
 

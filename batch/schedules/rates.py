@@ -1,9 +1,11 @@
 """Schedules that freeze nothing: constant, in steps, smaller in early blocks, or Keras' own."""
 
+import math
+
 import numpy as np
 
-from batch.checks import positive, positive_whole
-from batch.schedules.config import Configured
+from batch.checks import GREATEST, SMALLEST, optional, positive, positive_whole, received, sequence
+from batch.schedules.config import Configured, at, block_count
 from batch.schedules.freezeout import Annealed, snapped
 
 
@@ -42,12 +44,12 @@ class Discriminative(Configured):
     ARGUMENTS = ("blocks", "learning_rate", "factor", "iterations")
 
     def __init__(self, blocks, learning_rate, factor=2.6, iterations=None):
-        self.blocks = positive_whole("blocks", blocks)
+        self.blocks = block_count(blocks)
         self.learning_rate = positive("learning_rate", learning_rate)
         self.factor = positive("factor", factor)
         if self.factor < 1:
-            raise ValueError(f"factor must be 1 or more. Received: {factor!r}")
-        self.iterations = None if iterations is None else positive_whole("iterations", iterations)
+            raise ValueError(f"factor must be 1 or more. {received(factor)}")
+        self.iterations = optional(positive_whole, "iterations", iterations)
         self._last = (
             Constant(self.blocks, learning_rate)
             if iterations is None
@@ -55,6 +57,11 @@ class Discriminative(Configured):
         )
         self.last_iterations = self._last.last_iterations
         self._shares = self.factor ** -np.arange(self.blocks, dtype=np.float64)[::-1]
+        if self.learning_rate * self._shares[0] < SMALLEST:
+            raise ValueError(
+                f"factor leaves the first of {self.blocks} blocks no rate above 0. "
+                f"{received(factor)}"
+            )
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
@@ -75,12 +82,13 @@ class Constant(Configured):
     ARGUMENTS = ("blocks", "learning_rate")
 
     def __init__(self, blocks, learning_rate):
-        self.blocks = positive_whole("blocks", blocks)
+        self.blocks = block_count(blocks)
         self.learning_rate = positive("learning_rate", learning_rate)
         self.last_iterations = np.full(self.blocks, np.inf)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
+        at(iteration)
         return np.full(self.blocks, self.learning_rate)
 
 
@@ -123,27 +131,36 @@ class MultiStep(Configured):
     ARGUMENTS = ("blocks", "iterations", "learning_rate", "milestones", "gamma")
 
     def __init__(self, blocks, iterations, learning_rate, milestones=(0.3, 0.6, 0.8), gamma=0.2):
-        self.blocks = positive_whole("blocks", blocks)
+        self.blocks = block_count(blocks)
         self.iterations = positive_whole("iterations", iterations)
         self.learning_rate = positive("learning_rate", learning_rate)
-        self.milestones = [positive("milestones", share) for share in milestones]
+        shares = sequence("milestones", milestones, "shares of the iterations")
+        self.milestones = [positive("milestones", share) for share in shares]
         if self.milestones != sorted(set(self.milestones)) or max(self.milestones, default=0) > 1:
             raise ValueError(
-                "milestones must be rising shares of the iterations, at most 1. "
-                f"Received: {list(milestones)}"
+                f"milestones must be rising shares of the iterations, at most 1. {received(shares)}"
             )
         self.gamma = positive("gamma", gamma)
+        last = math.log2(self.learning_rate) + len(shares) * math.log2(self.gamma)
+        if not math.log2(SMALLEST) <= last < math.log2(GREATEST):
+            raise ValueError(
+                f"gamma makes the last rate 0 or infinite, after {len(shares)} milestones. "
+                f"{received(gamma)}"
+            )
         self.last_iterations = np.full(self.blocks, np.inf)
         self._starts = snapped(self.iterations * np.asarray(self.milestones))
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
-        passed = np.count_nonzero(iteration >= self._starts)
+        passed = np.count_nonzero(at(iteration) >= self._starts)
         return np.full(self.blocks, self.learning_rate * self.gamma**passed)
 
 
 class KerasRates:
     """A Keras learning-rate schedule as one of ours: the same rate for every block.
+
+    It freezes nothing. Where its rate is 0, as in the first step of a warm-up, slots and moving
+    statistics go on as in Keras: the rate here is the least number above 0.
 
     Parameters
     ----------
@@ -155,7 +172,9 @@ class KerasRates:
     def __init__(self, blocks, schedule):
         self.blocks = blocks
         self.schedule = schedule
+        self.last_iterations = np.full(blocks, np.inf)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
-        return np.full(self.blocks, float(self.schedule(iteration)))
+        rate = float(self.schedule(iteration))
+        return np.full(self.blocks, rate or float(np.finfo(np.float32).tiny))

@@ -8,6 +8,7 @@ around each block, which its learning rate decides.
 import numpy as np
 import tensorflow as tf
 
+from batch.networks.entrance import entrance
 from batch.schedules import observes
 from batch.schedules.stages import stages
 
@@ -34,7 +35,8 @@ class StaticGraph(tf.Module):
     Raises
     ------
     ValueError
-        If the conditionals are of another kind, or can't express the schedule.
+        If the conditionals are of another kind, or can't express the schedule, if blocks freeze
+        while their optimizers accumulate gradients, or if images would be scaled twice.
 
     Examples
     --------
@@ -57,6 +59,7 @@ class StaticGraph(tf.Module):
                 "A static graph needs a schedule that is a function of the iteration. "
                 f"Received: {type(trainer.schedule).__name__}, which looks at training"
             )
+        _check_scale(trainer, tf.as_dtype(dtype))
         self._trainer = trainer
         rates = [trainer.plan.rates_at(iteration) for iteration in range(iterations + 1)]
         self._stages = stages(trainer.schedule, iterations + 1, trainer.blocks, trainer.plan.learns)
@@ -70,6 +73,11 @@ class StaticGraph(tf.Module):
                 "conditionals='stages'."
             )
         self._rates = np.array(rates, np.float32)
+        if trainer.accumulates and len(self._stages) > 1:
+            raise ValueError(
+                "A static graph can't apply what gradient_accumulation_steps has accumulated when "
+                "a block freezes. Received: a schedule that freezes blocks"
+            )
         slots = [slot for optimizer in trainer.optimizers for slot in optimizer.variables]
         # A SavedModel holds the variables that are in attributes.
         self.state = [variable.value for variable in [*trainer.network.variables, *slots]]
@@ -118,3 +126,13 @@ class StaticGraph(tf.Module):
         """Logits in inference mode, shape (n, classes)."""
         features = self._trainer.preprocessing.inference(images)
         return tf.cast(self._trainer.network(features, training=False), tf.float32)
+
+
+def _check_scale(trainer, dtype):
+    """Refuse `uint8` where the network scales pixels itself."""
+    found = entrance(trainer.network, trainer.preprocessing.inference)
+    if dtype == tf.uint8 and found.is_of_255:
+        raise ValueError(
+            f"dtype must be 'float32': uint8 is divided by 255, and {' and '.join(found.by)} "
+            "scales pixels from 0 to 255. Received: 'uint8'"
+        )

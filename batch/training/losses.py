@@ -18,6 +18,14 @@ OF_PROBABILITIES = {
     "poisson",
     "tversky",
 }
+MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")  # reductions; the same here
+FunctionLoss = keras.losses.MeanSquaredError.__base__  # what `compile` makes of a function
+KERAS = {  # its losses, classes and functions, by their names
+    name: value
+    for name, value in vars(keras.losses).items()
+    if inspect.isroutine(value) or inspect.isclass(value)
+    if name not in ("Loss", "get", "serialize", "deserialize")
+}
 
 
 def cross_entropy(labels, logits):
@@ -56,24 +64,37 @@ def compiled_loss(loss, logits):
     Raises
     ------
     ValueError
-        If it does not take labels `(n,)` and logits `(n, classes)`.
+        If it does not take labels `(n,)` and logits `(n, classes)`, or gives no losses `(n,)`.
     """
-    signature = [
-        tf.TensorSpec((None,), tf.int64),
-        tf.TensorSpec((None, *logits.shape[1:]), tf.float32),
-    ]
+    classes = logits.shape[-1]
 
     def losses(labels, outputs):
         return tf.cast(loss(labels, outputs), tf.float32)
 
-    compiled = tf.function(losses, input_signature=signature, autograph=False)
+    def traced(count):
+        return tf.function(
+            losses,
+            input_signature=[
+                tf.TensorSpec((count,), tf.int64),
+                tf.TensorSpec((count, classes), tf.float32),
+            ],
+            autograph=False,
+        )
+
+    expected = (
+        f"The loss must take labels (n,) and logits (n, {classes}) and give losses (n,), or one "
+        "for all."
+    )
+    # Neither 1 nor the classes: with this many examples, labels can't be broadcast to the logits.
+    count = 2 * classes + 2
+    compiled = traced(None)
     try:
+        shape = traced(count).get_concrete_function().outputs[0].shape
         compiled.get_concrete_function()
     except Exception as error:
-        raise ValueError(
-            f"The loss must take labels (n,) and logits (n, {logits.shape[-1]}) and give losses "
-            f"(n,). It raised {type(error).__name__}: {error}"
-        ) from error
+        raise ValueError(f"{expected} It raised {type(error).__name__}: {error}") from error
+    if shape.num_elements() not in (None, 1) and (shape[0] != count or count in shape[1:]):
+        raise ValueError(f"{expected} Received: shape {shape} for {count} examples")
     return compiled
 
 
@@ -90,54 +111,137 @@ def make_loss(spec, one_hot=False):
 
     Parameters
     ----------
-    spec : str, (str, dict) or callable
-        `softmax_cross_entropy` or `sparse_softmax_cross_entropy`, which are the same here; the name
-        of a Keras loss, as `mse` or `CategoricalHinge`, with or without arguments; or a callable
-        from labels and logits to losses. Keras' losses get one-hot labels or class numbers, as they
-        expect. Losses of probabilities get the softmax; all others get the logits, and know it if
-        they have the argument `from_logits`.
+    spec : str, (str, dict), keras.losses.Loss or callable
+        - `softmax_cross_entropy` or `sparse_softmax_cross_entropy`, which are the same here.
+        - The name of a Keras loss, as `mse` or `CategoricalHinge`, with or without arguments; its
+          `from_logits` is True.
+        - A Keras loss: an object, a class, or a function, `functools.partial` included. If it has
+          the argument `from_logits`, that must be True.
+        - A callable of the user's own, from labels and logits to losses.
+
+        Keras' losses get one-hot labels or class numbers, as they expect. Losses of probabilities
+        get the softmax; all others get the logits.
     one_hot : bool
-        Whether a callable gets one-hot rows, float32, in place of class numbers.
+        Whether a loss of the user's own gets one-hot rows, float32, in place of class numbers.
 
     Raises
     ------
     ValueError
-        If the name is not known.
+        If the name is not known, or a Keras loss or its arguments don't fit.
     """
-    if callable(spec):
-        return _with_one_hot(spec) if one_hot else spec
-    name, arguments = spec if isinstance(spec, (tuple, list)) and len(spec) == 2 else (spec, {})
+    named = isinstance(spec, (tuple, list)) and len(spec) == 2
+    name, arguments = spec if named else (spec, {})
     if isinstance(name, str) and name in CROSS_ENTROPIES and not arguments:
         return cross_entropy
-    loss, kind = _keras_loss(name, arguments, spec)
+    loss = _by_name(name, arguments, spec) if named or isinstance(spec, str) else _by_itself(spec)
+    kind = None
+    if isinstance(loss, keras.losses.Loss):
+        _check_means(loss)
+        kind = _checked_kind(loss)
+        loss = _of_examples(loss)
     if kind in OF_PROBABILITIES:
         loss = _of_softmax(loss)
-    return loss if kind in OF_NUMBERS else _with_one_hot(loss)
+    takes_rows = one_hot if kind is None else kind not in OF_NUMBERS
+    return _with_one_hot(loss) if takes_rows else loss
 
 
-def _keras_loss(name, arguments, spec):
-    """A Keras loss that gives a loss for each example, and the name of its function."""
-    if isinstance(name, str):
-        name = name.replace("softmax_cross_entropy", "categorical_crossentropy")
-    try:
-        loss = getattr(keras.losses, str(name), None) or keras.losses.get(name)
-    except (ValueError, TypeError):
-        loss = None
-    if not isinstance(name, str) or not callable(loss):
-        raise ValueError(
-            "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
-            f"loss, (name, arguments), or a callable. Received: {spec!r}"
-        )
-    takes = inspect.signature(loss).parameters
+def _by_name(name, arguments, spec):
+    """A Keras loss object from the name of a class or function."""
+    maker = _maker(name)
+    if maker is None or not isinstance(arguments, dict):
+        _refuse(spec)
+    takes = inspect.signature(maker).parameters
     unknown = [key for key in arguments if key not in takes]
     if unknown:
         raise ValueError(f"The loss {name} has no argument {', '.join(unknown)}: {spec!r}")
     if "from_logits" in takes:
         arguments = {"from_logits": True, **arguments}
-    if inspect.isclass(loss):
-        loss = loss(**{**arguments, "reduction": "none"})
-        return loss, loss.fn.__name__
-    return functools.partial(loss, **arguments), loss.__name__
+    return maker(**arguments) if inspect.isclass(maker) else FunctionLoss(maker, **arguments)
+
+
+def _maker(name):
+    """The Keras class or function of a name; None if there is none."""
+    if not isinstance(name, str):
+        return None
+    name = name.replace("softmax_cross_entropy", "categorical_crossentropy")
+    try:
+        return KERAS.get(name) or KERAS[keras.losses.get(name).__name__]  # as mse
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _by_itself(spec):
+    """A Keras loss object from one, or from a class or function of Keras'; others as they are."""
+    if inspect.isclass(spec) and issubclass(spec, keras.losses.Loss):
+        try:
+            return spec()
+        except TypeError as error:
+            raise ValueError(f"loss: give an object of {spec.__name__}: {error}") from error
+    function = spec.func if isinstance(spec, functools.partial) else spec
+    if _is_of_keras(function) and not getattr(spec, "args", ()):
+        return FunctionLoss(function, **getattr(spec, "keywords", {}))
+    return spec if callable(spec) else _refuse(spec)
+
+
+def _is_of_keras(function):
+    return any(function is value for value in KERAS.values())
+
+
+def _refuse(spec):
+    raise ValueError(
+        "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
+        f"loss, (name, arguments), a Keras loss, or a callable. Received: {spec!r}"
+    )
+
+
+def _check_means(loss):
+    """Refuse a loss whose own mean over examples would be another than that of a step."""
+    name = type(loss).__name__
+    if loss.reduction not in MEANS:
+        raise ValueError(
+            f"loss: a step takes the mean over its examples, so the reduction of {name} must be "
+            f"{MEANS[0]}, its default. Received: {loss.reduction!r}"
+        )
+    if loss.dtype not in ("float32", "float64"):
+        raise ValueError(
+            f"loss: the dtype of {name} must be float32 or float64, since losses are never less "
+            f"precise. Received: {loss.dtype!r}"
+        )
+
+
+def _checked_kind(loss):
+    """The name of the Keras function that a loss computes; None for one of the user's own."""
+    function = getattr(loss, "fn", None)
+    if not _is_of_keras(function):
+        return None
+    if function is keras.losses.ctc:
+        raise ValueError("loss: CTC compares sequences, and the network gives one row of logits.")
+    name = (function if type(loss) is FunctionLoss else type(loss)).__name__
+    try:
+        given = inspect.signature(function).bind(None, None, **loss._fn_kwargs)  # noqa: SLF001
+    except TypeError as error:
+        raise ValueError(f"loss: the arguments of {name} don't fit: {error}") from error
+    given.apply_defaults()
+    if not given.arguments.get("from_logits", True):
+        raise ValueError(
+            f"loss: the network gives logits, so {name} must have from_logits=True. "
+            f"Received: from_logits={given.arguments['from_logits']}"
+        )
+    return function.__name__
+
+
+def _of_examples(loss):
+    """A Keras loss as a function to the loss of each example, where it does not compare them."""
+    if type(loss).__call__ is not keras.losses.Loss.__call__:
+        return loss  # of the user's own, which takes the mean itself
+
+    def of_examples(labels, logits):
+        labels, logits = tf.cast(labels, loss.dtype), tf.cast(logits, loss.dtype)
+        losses = loss.call(labels, logits)
+        masked = getattr(losses, "_keras_mask", None) is not None
+        return loss(labels, logits) if masked else losses  # the mean over what the mask leaves
+
+    return of_examples
 
 
 def _of_softmax(loss):

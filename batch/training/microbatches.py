@@ -43,37 +43,45 @@ class Microbatches:
         Parameters
         ----------
         passes : callable
-            From features, labels and weights of some examples to their mean loss, their logits
-            `(n, classes)` and the gradients, nested like the variables.
+            From features, labels and weights of some examples to their losses (a list of one or
+            two), their logits `(n, classes)`, and gradients, None for variables that have none.
         features, labels, weights
             Of the batch; the weights may be None.
-        variables : nested list of variables
+        variables : list of list of variable
+            Those that the gradients are for.
         """
         count = tf.shape(labels)[0]
         counted = tf.ones([count]) if weights is None else weights
         before = [counter.read_value() for counter in self._counters]
+        without = []  # whether variables have no gradient, as the trace of `part` finds out
 
-        def part(number, loss, logits, sums):
+        def part(number, losses, logits, sums):
             for counter, steps in zip(self._counters, before):
                 counter.assign(steps)
             rows = tf.range(number * self.size, tf.minimum((number + 1) * self.size, count))
             some = [None if x is None else tf.gather(x, rows) for x in (features, labels, weights)]
-            part_loss, part_logits, gradients = passes(*some)
+            of_part, part_logits, gradients = passes(*some)
             share = tf.math.divide_no_nan(
                 tf.reduce_sum(tf.gather(counted, rows)), tf.reduce_sum(counted)
             )
-            sums = tf.nest.map_structure(
-                lambda total, gradient: total + share * gradient, sums, gradients
-            )
-            return number + 1, loss + share * part_loss, logits.write(number, part_logits), sums
+            losses += share * tf.stack([of_part[0], of_part[-1]])
+            gradients = tf.nest.flatten(gradients)
+            without[:] = [gradient is None for gradient in gradients]
+            sums = [
+                total if gradient is None else total + share * tf.convert_to_tensor(gradient)
+                for total, gradient in zip(sums, gradients)
+            ]
+            return number + 1, losses, logits.write(number, part_logits), sums
 
         parts = -(-count // self.size)
         logits = tf.TensorArray(tf.float32, parts, infer_shape=False)
-        zeros = tf.nest.map_structure(tf.zeros_like, variables)
-        _, loss, logits, gradients = tf.while_loop(
+        zeros = [tf.zeros_like(variable) for variable in tf.nest.flatten(variables)]
+        _, losses, logits, sums = tf.while_loop(
             lambda number, *_: number < parts,
             part,
-            (tf.constant(0), tf.constant(0.0), logits, zeros),
+            (tf.constant(0), tf.zeros([2]), logits, zeros),
             parallel_iterations=1,
         )
-        return loss, logits.concat(), gradients
+        gradients = [None if none else total for none, total in zip(without, sums)]
+        gradients = tf.nest.pack_sequence_as(variables, gradients)
+        return tf.unstack(losses), logits.concat(), gradients

@@ -1,8 +1,26 @@
-"""Optimizers for blocks: Keras' own, with SGD that reads and writes each slot only once."""
+"""Optimizers for blocks: Keras' own, with SGD that reads and writes each slot only once.
+
+What Keras' `fit` does around an optimizer for all weights at once is done by the trainer (the
+scale of the loss, `global_clipnorm`, learning rates) or refused here, before anything is trained.
+"""
+
+import copy
+import json
+import logging
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from batch.checks import check_arguments, not_negative, positive, positive_whole
+from batch.spelling import did_you_mean
+
+# Methods that see all weights at once: an optimizer with its own may do more than update each.
+WHOLE = ("apply", "apply_gradients", "scale_loss", "finalize_variable_values", "_clip_gradients")
+INSTEAD = {
+    "LossScaleOptimizer": "its inner optimizer, with a fixed loss_scale_factor",
+    "MultiOptimizer": "one of its optimizers, for all weights",
+}
 
 
 @keras.saving.register_keras_serializable(package="resbatch")
@@ -34,23 +52,51 @@ class FusedSGD(keras.optimizers.SGD):
         )
 
 
+def make_optimizer(spec):
+    """A Keras optimizer from its name, `(name, arguments)`, a dict with a `name`, or itself.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or would not train here as it does in Keras.
+    """
+    if isinstance(spec, keras.optimizers.Optimizer):
+        optimizer = spec
+    elif isinstance(spec, dict) and "class_name" in spec:
+        optimizer = _read(spec)
+    else:
+        optimizer = _by_name(spec)
+    _check_kind(type(optimizer))
+    _check_settings(optimizer)
+    return fused(optimizer)
+
+
 def fused(optimizer):
     """The optimizer with fused updates if it is Keras' SGD, otherwise as it is."""
     if type(optimizer) is keras.optimizers.SGD:
-        return FusedSGD(**{**optimizer.get_config(), "learning_rate": rate_of(optimizer)})
+        return _remade(FusedSGD, optimizer, rate_of(optimizer))
     return optimizer
 
 
 def copies(optimizer, count):
     """New optimizers with the settings of the given one, in their initial state.
 
-    The schedule sets their learning rates. They do not clip to a `global_clipnorm`, since that is a
-    norm over all blocks: the trainer does it.
+    The schedule sets their learning rates. They neither clip to a `global_clipnorm`, since that is
+    a norm over all blocks, nor undo a `loss_scale_factor`: the trainer does both.
+
+    Raises
+    ------
+    ValueError
+        If its `get_config` leaves out a setting.
     """
-    config = {**optimizer.get_config(), "global_clipnorm": None}
-    if not isinstance(config.get("learning_rate"), (int, float)):
-        config["learning_rate"] = 0.0
-    return [type(optimizer).from_config(config) for _ in range(count)]
+    rate = rate_of(optimizer)
+    made = [
+        _remade(type(optimizer), optimizer, rate if isinstance(rate, float) else 0.0)
+        for _ in range(count)
+    ]
+    for block_optimizer in made:
+        block_optimizer.global_clipnorm = block_optimizer.loss_scale_factor = None
+    return made
 
 
 def rate_of(optimizer):
@@ -73,25 +119,172 @@ def rate_of(optimizer):
     return float(str(np.float32(rate)))
 
 
-def make_optimizer(spec):
-    """A Keras optimizer from its name, `(name, arguments)`, a dict with a `name`, or itself."""
-    if isinstance(spec, keras.optimizers.Optimizer):
-        return fused(spec)
+def to_dict(optimizer):
+    """An optimizer in plain values, from which `make_optimizer` makes it again."""
+    return {**keras.optimizers.serialize(optimizer), "excluded": _excluded(optimizer)}
+
+
+def check_weight_decay(optimizer, weight_decay):
+    """Refuse an L2 penalty beside an optimizer that decays weights itself.
+
+    Raises
+    ------
+    ValueError
+        If both would shrink the weights.
+    """
+    own = {
+        name: value
+        for name, value in vars(optimizer).items()
+        if name.endswith("weight_decay") and isinstance(value, (int, float)) and value
+    }
+    if weight_decay and own:
+        name, value = next(iter(own.items()))
+        raise ValueError(
+            "weight_decay must be given once, as an L2 penalty (weight_decay) or to the optimizer. "
+            f"Received: {weight_decay} and {type(optimizer).__name__}'s {name}={value}; set one of "
+            "them to 0"
+        )
+
+
+def _by_name(spec):
+    """An optimizer from its name, `(name, arguments)`, or a dict with a `name`."""
     if isinstance(spec, dict):
         arguments = dict(spec)
         name = arguments.pop("name", None)
-    elif isinstance(spec, (tuple, list)) and len(spec) == 2:
-        name, arguments = spec[0], dict(spec[1])
+    elif isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], dict):
+        name, arguments = spec
     else:
         name, arguments = spec, {}
-    makers = {
+    kinds = {
         key.lower(): value
         for key, value in vars(keras.optimizers).items()
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
-    if not isinstance(name, str) or name.lower() not in makers:
+    if not isinstance(name, str) or name.lower() not in kinds:
+        hint = did_you_mean(str(name), [kind.__name__ for kind in kinds.values()])
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. Received: {spec!r}"
+            f"name. Received: {spec!r}{hint}"
         )
-    return fused(makers[name.lower()](**arguments))
+    kind = kinds[name.lower()]
+    _check_kind(kind)
+    check_arguments(kind, arguments, f"optimizer '{name}'")
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"optimizer: Keras makes no {kind.__name__} of this: {error}") from error
+
+
+def _read(saved):
+    """The optimizer that `to_dict` wrote."""
+    entries = copy.deepcopy(saved)  # Keras changes it
+    excluded = entries.pop("excluded", None)
+    try:
+        # `keras.optimizers.deserialize` gives a name, not an optimizer, for some of Keras' own.
+        optimizer = keras.saving.deserialize_keras_object(entries)
+        if not isinstance(optimizer, keras.optimizers.Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is no optimizer")
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"optimizer: Keras can't read back {entries['class_name']}. Register its class with "
+            "keras.saving.register_keras_serializable and import it, or give 'optimizer' in the "
+            f"config again ({str(error).splitlines()[0][:120]})"
+        ) from error
+    if excluded:
+        optimizer.exclude_from_weight_decay(var_names=[excluded])
+    return optimizer
+
+
+def _check_kind(kind):
+    """Refuse a class of optimizers that is more than a rule for each weight."""
+    base = keras.optimizers.Optimizer
+    whole = [name for name in WHOLE if getattr(kind, name) is not getattr(base, name)]
+    if whole or kind.update_step is base.update_step:
+        reason = f"has {whole[0]}() for all weights at once" if whole else "has no update_step()"
+        instead = INSTEAD.get(kind.__name__, "one that has update_step() for a weight alone")
+        raise ValueError(
+            "optimizer: here each block has an optimizer of its own, so it must update each weight "
+            f"by itself. Received: {kind.__name__}, which {reason}. Expected: {instead}"
+        )
+
+
+def _check_settings(optimizer):
+    """Refuse settings and states of an optimizer that a copy of it would not follow."""
+    name = type(optimizer).__name__
+    if optimizer.built or int(optimizer._iterations):  # noqa: SLF001 counts single batches too
+        raise ValueError(
+            f"optimizer: expected a new one, without slots. Received: {name} that was used before "
+            f"(iterations: {int(optimizer._iterations)})"  # noqa: SLF001
+        )
+    for setting in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        if getattr(optimizer, setting) is not None:
+            not_negative(f"{name}'s {setting}", getattr(optimizer, setting))
+    if optimizer.loss_scale_factor is not None:
+        positive(f"{name}'s loss_scale_factor", optimizer.loss_scale_factor)
+    if optimizer.gradient_accumulation_steps:
+        positive_whole(
+            f"{name}'s gradient_accumulation_steps", optimizer.gradient_accumulation_steps
+        )
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        raise ValueError(
+            "optimizer: exclude_from_weight_decay(var_list=…) names variables, and a copy of the "
+            "network is trained, which has others. Expected: var_names"
+        )
+    if optimizer.use_ema and not optimizer.ema_overwrite_frequency:
+        raise ValueError(
+            "optimizer: use_ema=True needs an ema_overwrite_frequency: Keras puts the averages "
+            "into the weights when `fit` ends, and training here has no such end. "
+            f"Received: {name} with ema_overwrite_frequency={optimizer.ema_overwrite_frequency}"
+        )
+    if optimizer.use_ema:
+        logging.getLogger(__name__).warning(
+            "use_ema: averages overwrite the weights every %s updates; in between, predictions and "
+            "files have the weights as they are then, not the averages with which `fit` ends.",
+            optimizer.ema_overwrite_frequency,
+        )
+
+
+def _remade(kind, optimizer, learning_rate):
+    """A new optimizer of this class with the settings of the given one."""
+    config = dict(optimizer.get_config())
+    if "learning_rate" in config:
+        config["learning_rate"] = learning_rate
+    try:
+        made = kind.from_config(config)
+        if excluded := _excluded(optimizer):
+            made.exclude_from_weight_decay(var_names=[excluded])
+        lost = _differences(optimizer, made)
+    except TypeError as error:
+        lost = [str(error)]
+    if lost:
+        raise ValueError(
+            "optimizer: each block gets a copy, made from its get_config(), which must describe "
+            f"all of it. Received: {type(optimizer).__name__}, whose copy differs in "
+            f"{', '.join(lost)}"
+        )
+    return made
+
+
+def _differences(optimizer, made):
+    """Names of the plain attributes of an optimizer that its copy has otherwise."""
+    return [
+        name
+        for name, value in vars(optimizer).items()
+        if not name.startswith("_self_")  # TensorFlow's
+        and (plain := _plain(value)) is not None
+        and plain != _plain(vars(made).get(name, _plain))
+    ]
+
+
+def _plain(value):
+    """JSON of a value, or None if it has none."""
+    try:
+        return json.dumps(value, default=lambda other: other.tolist())
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _excluded(optimizer):
+    """The pattern of the names of weights that an optimizer does not decay, or None."""
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return pattern and pattern.pattern

@@ -6,6 +6,8 @@ import numbers
 import numpy as np
 import tensorflow as tf
 
+from batch.data.scales import Pixels, refuse_binary
+
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
@@ -113,7 +115,16 @@ def channel_statistics(images):
     -------
     dict
         `mean` and `std`, lists of a float for each channel, of pixels divided by 255.
+
+    Raises
+    ------
+    ValueError
+        If they are of another type, which is not divided, or hold only 0 and 1.
     """
+    pixels = Pixels.of(images)
+    if images.dtype != np.uint8:
+        raise ValueError(f"images must be uint8, (N, H, W, C). Received: {pixels}")
+    refuse_binary(pixels)
     counts = np.zeros((images.shape[-1], 256), np.int64)
     for start in range(0, len(images), 1000):  # counting takes eight times the memory
         for channel, count in enumerate(counts):

@@ -5,10 +5,12 @@ import itertools
 import tensorflow as tf
 
 from batch.feature_cache.stores import as_features
+from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
 from batch.training.losses import weighted_mean
 from batch.training.microbatches import Microbatches
+from batch.training.updates import Updates, check_gradients, clipped, finish, unscaled
 
 
 class Block:
@@ -18,7 +20,7 @@ class Block:
     ----------
     layer : keras.layers.Layer
     optimizer : keras.optimizers.Optimizer
-        Built for the layer's trainable variables.
+        With slots for the layer's trainable variables, or without slots.
     weight_decay : float
         As for `Trainer`.
     frozen_batch_norm : {'inference', 'batch'}
@@ -31,6 +33,8 @@ class Block:
     layer : keras.layers.Layer
     varies : bool
         Whether its output for an example depends on the rest of the batch when it is frozen.
+    updates : Updates
+        Of its weights.
     """
 
     def __init__(
@@ -51,37 +55,62 @@ class Block:
         self.varies = bool(norms)
         self._train = _traced(layer, not inference_mode, frozen)
         self._infer = _traced(layer, False, norms)
+        self._penalty = list  # nothing
+        if regularized(layer):
+            self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
+        self.updates = Updates(optimizer, trainable, weight_decay)
+        self.update = tf.function(self.updates, autograph=False)
 
-        def update(rate, gradients):
-            if gradients:
-                if weight_decay:
-                    gradients = [
-                        gradient + weight_decay * variable
-                        for gradient, variable in zip(gradients, self.variables)
-                    ]
-                optimizer.learning_rate.assign(rate)
-                optimizer.apply(gradients, trainable)
-
-        self.update = tf.function(update, autograph=False)
-
-    def train(self, features):
-        """Its outputs while it is active."""
-        return self._train(tf.cast(features, self.layer.input.dtype))
+    @property
+    def adds_when_frozen(self):
+        """Whether it adds something to the loss that depends on its input, when it is frozen."""
+        return _adds(self._infer)
 
     def infer(self, features):
         """Its outputs while it is frozen."""
-        return self._infer(tf.cast(features, self.layer.input.dtype))
+        return self._frozen(features)[0]
 
     def forward(self, features, rate, is_active):
-        """The forward pass of the block; if `is_active` is None, its rate decides which."""
+        """The forward pass of the block; if `is_active` is None, its rate decides which.
+
+        Returns
+        -------
+        outputs : tensor
+        added : list of tensor
+            What it adds to the loss that depends on its input: one sum, or nothing.
+        """
         if is_active is None:
-            # If it is frozen, so are all blocks before it, and they need no gradient from it.
-            return tf.cond(
-                rate > 0,
-                lambda: self.train(features),
-                lambda: tf.stop_gradient(self.infer(features)),
-            )
-        return self.train(features) if is_active else self.infer(features)
+            return self._by_rate(features, rate)
+        return self._active(features) if is_active else self._frozen(features)
+
+    def weight_penalty(self, rate, is_active):
+        """What the penalties of its weights add to the loss: one sum, or nothing.
+
+        While the block is frozen, that has no gradient.
+        """
+        if is_active is None:
+            return [tf.where(rate > 0, sum_, tf.stop_gradient(sum_)) for sum_ in self._penalty()]
+        return self._penalty()
+
+    def _by_rate(self, features, rate):
+        nothing = [tf.zeros(())] if _adds(self._train) or _adds(self._infer) else []
+
+        def active():
+            outputs, added = self._active(features)
+            return outputs, added or nothing
+
+        def frozen():
+            # All blocks before it are frozen too, and they need no gradient from it.
+            outputs, added = tf.nest.map_structure(tf.stop_gradient, self._frozen(features))
+            return outputs, added or nothing
+
+        return tf.cond(rate > 0, active, frozen)
+
+    def _active(self, features):
+        return self._train(tf.cast(features, self.layer.input.dtype))
+
+    def _frozen(self, features):
+        return self._infer(tf.cast(features, self.layer.input.dtype))
 
     def learn(self, rate, gradients, is_active):
         """Update the weights; if `is_active` is None, only if the rate is above 0."""
@@ -92,14 +121,23 @@ class Block:
 
 
 def _traced(layer, training, by_batch):
-    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics."""
+    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics.
+
+    It returns the outputs, and what the layer adds to the loss as from `total`.
+    """
 
     def forward(features):
-        with batch_statistics(by_batch):
-            return run(layer, features, training)
+        with batch_statistics(by_batch), added_losses(layer) as losses:
+            outputs = run(layer, features, training)
+        return outputs, total(losses)
 
     entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
     return tf.function(forward, input_signature=[entry], autograph=False)
+
+
+def _adds(traced):
+    """Whether a function from `_traced` adds to the loss."""
+    return bool(traced.get_concrete_function().structured_outputs[1])
 
 
 class Steps:
@@ -114,6 +152,8 @@ class Steps:
     preprocessing : Preprocessing
     global_clipnorm : float or None
         Largest norm of the gradients of all active blocks together; larger ones are scaled down.
+    loss_scale : float or None
+        What the loss is multiplied by for the backward pass; gradients are divided by it.
     norms : bool
         Whether steps also return the norms of the blocks' gradients.
     microbatch_size : int, optional
@@ -127,6 +167,7 @@ class Steps:
         preprocessing,
         *,
         global_clipnorm=None,
+        loss_scale=None,
         norms=False,
         microbatch_size=None,
     ):
@@ -134,6 +175,7 @@ class Steps:
         self._losses = losses
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
+        self._loss_scale = loss_scale
         self._norms = norms
         self._parts = None
         if microbatch_size is not None:
@@ -166,8 +208,9 @@ class Steps:
         -------
         callable
             From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
-            iteration and, if `weighted`, weights `(n,)` to loss, logits and, with `norms`, the
-            norms of the blocks' gradients `(blocks + 1,)`. It takes them by position only.
+            iteration and, if `weighted`, weights `(n,)` to loss, logits and a dict. This has the
+            `data_loss` if layers add to it, and with `norms` the `norms` of the blocks' gradients
+            `(blocks + 1,)`. It takes them by position only.
         """
 
         # With a default for the weights, TensorFlow would raise and catch an error in every call.
@@ -182,6 +225,7 @@ class Steps:
 
         key = step_key(images, active, weighted=weighted, start=start)
         if key not in self._compiled:
+            self.make_slots()
             stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
@@ -206,51 +250,92 @@ class Steps:
         """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
         learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
-        variables = [block.variables for block, _, _ in learning]
 
-        def passes(features, labels, weights):
-            return self._passes(blocks[start:], features, labels, weights, variables=variables)
+        def passes(*examples):
+            return self._passes(blocks, start, *examples)
 
         if self._parts is None:
-            loss, logits, gradients = passes(features, labels, weights)
+            losses, logits, gradients = passes(features, labels, weights)
         else:
-            loss, logits, gradients = self._parts.summed(
+            variables = [block.variables for block, _, _ in learning]
+            losses, logits, gradients = self._parts.summed(
                 passes, features, labels, weights, variables
             )
-        for (block, rate, is_active), gradient in zip(learning, self._clipped(gradients)):
+        loss, *data_loss = losses
+        updates = [block.updates for block, _, _ in learning]
+        to_apply = clipped(updates, gradients, self._global_clipnorm)
+        for (block, rate, is_active), gradient in zip(learning, to_apply):
             block.learn(rate, gradient, is_active)
-        if not self._norms:
-            return loss, logits
-        norms = {
-            id(block): tf.linalg.global_norm(of_block)
-            for (block, _, _), of_block in zip(learning, gradients)
-        }
-        return loss, logits, tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+        returned = {"data_loss": data_loss[0]} if data_loss else {}
+        if self._norms:
+            returned["norms"] = self._gradient_norms(learning, gradients)
+        return loss, logits, returned
 
-    def _passes(self, blocks, features, labels, weights, *, variables):
-        """The passes forward and backward: loss, logits, and gradients for the variables.
+    def _passes(self, blocks, start, features, labels, weights):
+        """Losses, logits and gradients of blocks, each with its rate and its flag.
 
-        `blocks` are triples of a block, its rate and its flag, as in `compiled`.
+        The losses are the loss and, if layers add to it, the loss without that.
         """
         prefix = leading([is_active for _, _, is_active in blocks])
-        for block, _, _ in blocks[:prefix]:
-            features = block.infer(features)
+        features, added = _forward(blocks[start:prefix], features)
+        learning = [block for block, _, is_active in blocks if is_active is not False]
+        variables = [block.variables for block in learning]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # The input's gradient is not needed, but it is watched: so the first active block
             # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
             tape.watch([features, variables])
-            for block, rate, is_active in blocks[prefix:]:
-                features = block.forward(features, rate, is_active)
+            features, more = _forward(blocks[prefix:], features)
             logits = tf.cast(features, tf.float32)
-            loss = weighted_mean(self._losses(labels, logits), weights)
-        return loss, logits, tape.gradient(loss, variables)
+            data_loss = weighted_mean(self._losses(labels, logits), weights)
+            added += [*more, *_weight_penalties(blocks)]
+            loss = tf.add_n([data_loss, *added]) if added else data_loss
+        gradients = tape.gradient(loss, variables, output_gradients=self._loss_scale)
+        check_gradients([block.layer for block in learning], gradients)
+        losses = [loss, data_loss] if added else [loss]
+        return losses, logits, unscaled(gradients, self._loss_scale)
 
-    def _clipped(self, gradients):
-        """Gradients scaled down to the optimizer's `global_clipnorm` over all active blocks."""
-        if self._global_clipnorm is None:
-            return gradients
-        flat, _ = tf.clip_by_global_norm(tf.nest.flatten(gradients), self._global_clipnorm)
-        return tf.nest.pack_sequence_as(gradients, flat)
+    def _gradient_norms(self, learning, gradients):
+        """Norms of the blocks' gradients, 0 for those that are frozen, shape `(blocks + 1,)`."""
+        norms = {
+            id(block): tf.linalg.global_norm(of_block)
+            for (block, _, _), of_block in zip(learning, gradients)
+            if any(gradient is not None for gradient in of_block)
+        }
+        return tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+
+    def make_slots(self):
+        """Make the slots of the blocks' optimizers, unless they are there."""
+        for block in self._blocks:
+            block.updates.make_slots()
+
+    def finish(self, active, ending):
+        """Let blocks update by what they have accumulated, since they will freeze.
+
+        Parameters
+        ----------
+        active : sequence of bool
+            The blocks of the step just made, the classifier last.
+        ending : sequence of bool
+            Those that will be frozen in the next one.
+        """
+        updates = [
+            [block.updates for block, is_there in zip(self._blocks, some) if is_there]
+            for some in (active, ending)
+        ]
+        finish(*updates, self._global_clipnorm)
+
+
+def _forward(blocks, features):
+    """What some blocks, each with its rate and whether it is active, give and add to the loss."""
+    added = []
+    for block, rate, is_active in blocks:
+        features, more = block.forward(features, rate, is_active)
+        added += more
+    return features, added
+
+
+def _weight_penalties(blocks):
+    return [penalty for block, *state in blocks for penalty in block.weight_penalty(*state)]
 
 
 def step_key(images, active, *, weighted, start):

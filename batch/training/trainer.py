@@ -25,7 +25,7 @@ from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
 from batch.training.compile_ahead import CompileAhead
 from batch.training.losses import compiled_loss
-from batch.training.optimizers import copies
+from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
 from batch.training.stage_plan import StagePlan
 from batch.training.step import Block, Steps, leading, step_key
@@ -54,7 +54,8 @@ class Trainer:
     weight_decay : float
         λ of an L2 penalty ½λ‖w‖². Its gradient λ·w is added to that of every trainable variable of
         the active blocks, scales and offsets of normalizations included, after clipping to a
-        `global_clipnorm`, as PyTorch's optimizers do it. Reported losses do not contain it.
+        `global_clipnorm`, as PyTorch's optimizers do it, and before `clipnorm` or `clipvalue`.
+        Reported losses do not contain it.
     frozen_batch_norm : {'inference', 'batch'}
         How frozen batch normalizations normalize in training: by their moving statistics, or by
         those of the batch. Neither moves the moving statistics.
@@ -73,8 +74,12 @@ class Trainer:
         and the state of a schedule that observes training.
     frozen : int
         Leading blocks that were frozen in the last step.
+    data_loss : float or None
+        The last step's loss without what layers added to it.
     rates : ndarray, shape (blocks + 1,), or None
         Rates of the last step, the classifier's last; 0 is frozen.
+    accumulates : bool
+        Whether optimizers add up the gradients of several steps before each update.
     plan : StagePlan
         Which blocks are active in which iteration.
     steps : Steps
@@ -100,12 +105,13 @@ class Trainer:
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
         self.network = network
         self.preprocessing = preprocessing or Preprocessing()
-        self.optimizers = copies(optimizer, len(network.layers))
-        for block_optimizer, layer in zip(self.optimizers, network.layers):
-            block_optimizer.build(layer.trainable_variables)
+        check_weight_decay(optimizer, weight_decay)
+        self.accumulates = bool(optimizer.gradient_accumulation_steps)
+        self._check_ends(schedule)
+        self._optimizers = copies(optimizer, len(network.layers))
         self.iteration = 0
         self.frozen = 0
-        self.rates = None
+        self.data_loss = self.rates = None
         self.plan = StagePlan(schedule, network, [can_learn(layer) for layer in network.layers])
         blocks = [
             Block(
@@ -115,13 +121,14 @@ class Trainer:
                 frozen_batch_norm=frozen_batch_norm,
                 inference_mode=layer.name in inference_mode,
             )
-            for layer, block_optimizer in zip(network.layers, self.optimizers)
+            for layer, block_optimizer in zip(network.layers, self._optimizers)
         ]
         self.steps = Steps(
             blocks,
             compiled_loss(loss, network.outputs[0]),
             self.preprocessing,
             global_clipnorm=optimizer.global_clipnorm,
+            loss_scale=optimizer.loss_scale_factor,
             norms=observes(schedule),
             microbatch_size=microbatch_size,
         )
@@ -130,12 +137,23 @@ class Trainer:
         self._last_loss = None
 
     @property
+    def optimizers(self):
+        """Of the blocks, the classifier's last.
+
+        They have slots from the first step on, or from the first time somebody asks for them: what
+        a slot begins with may be the weights of then.
+        """
+        self.steps.make_slots()
+        return self._optimizers
+
+    @property
     def schedule(self):
         """The schedule, which may be replaced between two steps."""
         return self.plan.schedule
 
     @schedule.setter
     def schedule(self, schedule):
+        self._check_ends(schedule)
         self.plan.schedule = schedule
 
     @property
@@ -153,7 +171,7 @@ class Trainer:
         Returns
         -------
         loss : float
-            Their (weighted) mean loss, before the update.
+            Their (weighted) mean loss and what layers add to it, before the update.
         logits : tensor, shape (n, classes)
             What the network gave for them, in training mode.
 
@@ -164,13 +182,19 @@ class Trainer:
         """
         started = time.perf_counter()
         rates = self.plan.rates_at(self.iteration)
+        if self.accumulates:
+            self._check_held(rates)
         active = self.plan.active(rates, len(examples))
         left = self.plan.stage_end(self.iteration) - self.iteration
         prefix = self.cache.features(examples, leading(active), left)
-        loss, logits, norms = self._run(examples, active, rates, prefix=prefix)
+        loss, logits, more = self._run(examples, active, rates, prefix=prefix)
         self._check(loss, rates)
-        if norms is not None:
-            self.schedule.observe(self.iteration, norms[:-1])
+        if self.accumulates:
+            ending = (rates > 0) & (self.plan.rates_at(self.iteration + 1) == 0)
+            self.steps.finish(rates > 0, ending)
+        if "norms" in more:
+            self.schedule.observe(self.iteration, more["norms"][:-1])
+        self.data_loss = float(more.get("data_loss", loss))
         self.rates = rates
         self.frozen = leading_frozen(rates[:-1])
         self._last_loss = loss
@@ -190,8 +214,8 @@ class Trainer:
         -------
         loss : float
         logits : tensor, shape (n, classes)
-        norms : ndarray, shape (blocks + 1,), or None
-            Of the blocks' gradients, if the schedule observes training.
+        more : dict of ndarray
+            What else the step returned (`Steps.compiled`).
         """
         start, features, rows = prefix
         weights = []
@@ -205,8 +229,8 @@ class Trainer:
             *(tf.constant(rates, tf.float32), tf.constant(self.iteration), *weights),
         )
         with deterministic_on_gpus():
-            loss, logits, *norms = step(*arguments)
-        return float(loss), logits, norms[0].numpy() if norms else None
+            loss, logits, more = step(*arguments)
+        return float(loss), logits, {name: value.numpy() for name, value in more.items()}
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):
@@ -216,3 +240,25 @@ class Trainer:
                 + ("" if self._last_loss is None else f"; the last loss was {self._last_loss}")
                 + ". A smaller learning rate may help."
             )
+
+    def _check_ends(self, schedule):
+        """Refuse accumulation where nobody knows in a block's last step that it is the last one."""
+        knows = getattr(schedule, "last_iterations", None) is not None and not observes(schedule)
+        if self.accumulates and not knows:
+            raise ValueError(
+                "gradient_accumulation_steps needs a schedule that says beforehand when each block "
+                "freezes (last_iterations), so that it applies what it has accumulated by then. "
+                f"Received: {getattr(schedule, '__name__', type(schedule).__name__)}"
+            )
+
+    def _check_held(self, rates):
+        """Refuse to freeze a block that holds gradients, after a change of the schedule."""
+        for layer, optimizer, rate in zip(self.network.layers, self.optimizers, rates):
+            passed = int(optimizer._iterations)  # noqa: SLF001 the public property counts updates
+            held = passed % optimizer.gradient_accumulation_steps
+            if held and not rate:
+                raise ValueError(
+                    f"The schedule freezes block {layer.name} at iteration {self.iteration}, and "
+                    f"it still holds the gradients of {held} steps (gradient_accumulation_steps). "
+                    "Expected: one that lets it reach its next update"
+                )

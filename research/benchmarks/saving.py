@@ -19,7 +19,7 @@ from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
 from research.methods.freezeout import PRESETS
-from research.statistics import paired_interval
+from research.statistics import interval_text, paired_interval
 
 SEEDS = range(10, 15)  # not those of the search; as many as repetitions, if these are fewer
 BASELINE, GOAL, EVERY = "annealed", 0.985, 25
@@ -117,7 +117,7 @@ def _note(runs, baseline, reached):
     mean, low, high = paired_interval(accuracies - usual)
     parts = [f"{accuracies.mean():.2f} %"]
     if runs is not baseline and len(runs) > 1:
-        parts.append(f"{mean:+.2f} points ({low:+.2f} to {high:+.2f})")
+        parts.append(f"{mean:+.2f} points ({interval_text(low, high)})")
     if reached:
         seconds = [seed.seconds for seed in reached.values() if not np.isnan(seed.seconds)]
         share = f" in {len(seconds)} of {len(reached)}" if len(seconds) < len(reached) else ""

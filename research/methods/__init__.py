@@ -4,6 +4,8 @@ A new one is a file here and a line in the registry; one of a user's own is a `M
 of theirs, which `--methods` takes (`research.methods.loading`).
 """
 
+from batch.checks import received
+from batch.spelling import did_you_mean
 from research.methods.annealed import ANNEALED
 from research.methods.autofreeze import AUTOFREEZE
 from research.methods.classic import CLASSIC
@@ -27,9 +29,10 @@ def find(method):
     """
     if isinstance(method, Method):
         return method
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
-            f"method must be a Method, or one of {', '.join(METHODS)}. Received: {method!r}"
+            f"method must be a Method, or one of {', '.join(METHODS)}. {received(method)}"
+            f"{did_you_mean(str(method), METHODS) if isinstance(method, str) else ''}"
         )
     return METHODS[method]
 

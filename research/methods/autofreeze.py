@@ -2,7 +2,7 @@
 
 from research.methods.annealing import curve
 from research.methods.method import Method
-from research.methods.options import DECISIONS, END
+from research.methods.options import CACHE, DECISIONS, END
 
 
 def config(experiment, blocks):
@@ -15,7 +15,7 @@ AUTOFREEZE = Method(
     config,
     baseline="annealed",
     action="train_freez",
-    options={**END, **DECISIONS},
+    options={**END, **DECISIONS, **CACHE},
     paper="Liu et al., AutoFreeze, 2021",
     adapts=True,
 )

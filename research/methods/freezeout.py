@@ -2,7 +2,7 @@
 
 from research.methods.annealing import curve, spacing
 from research.methods.method import Method
-from research.methods.options import END, SPACING
+from research.methods.options import CACHE, END, SPACING
 
 PRESETS = {  # spacings by name, results of searches (`research.studies.saving`)
     "thrifty": {"t_0": 0.7, "how_scale": "cubic", "scale_lr": False},
@@ -42,7 +42,7 @@ FREEZEOUT = Method(
     config,
     baseline="annealed",
     action="train_freez",
-    options={**END, **SPACING},
+    options={**END, **SPACING, **CACHE},
     paper="Brock et al., FreezeOut, 2017",
     estimate=estimate,
     file_name=file_name,

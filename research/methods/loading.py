@@ -10,7 +10,9 @@ import re
 import sys
 import traceback
 
+from batch.spelling import did_you_mean
 from research.methods import METHODS, Method, find
+from research.methods.options import CACHE
 
 
 class MethodError(ValueError):
@@ -56,6 +58,7 @@ def load(names):
             raise MethodError(
                 f"{_place(method)}: {method.name} has a baseline that is no method: "
                 f"{method.baseline!r}; the methods are {', '.join(sorted(known))}"
+                f"{did_you_mean(method.baseline, known)}"
             )
     return loaded
 
@@ -140,11 +143,13 @@ def _method_in(module, place, attribute):
     if not isinstance(value, Method):
         what = f"a {type(value).__name__}" if hasattr(module, attribute) else "not there"
         named = [name for name, other in vars(module).items() if isinstance(other, Method)]
+        hint = did_you_mean(attribute, named)
         wrong = f"{place}:{attribute} must be a Method, and is {what}"
         if not attribute:
             wrong = f"{place} must be followed by a colon and the name of a Method"
-        raise MethodError(f"{wrong}; the methods in {place} are {', '.join(named) or 'none'}")
-    method = dataclasses.replace(value, source=f"{place}:{attribute}")
+        raise MethodError(f"{wrong}; the methods in {place} are {', '.join(named) or 'none'}{hint}")
+    options = {**CACHE, **value.options}  # it may freeze blocks
+    method = dataclasses.replace(value, source=f"{place}:{attribute}", options=options)
     if value.name in METHODS:
         raise MethodError(
             f"{_place(method)}: {value.name!r} is the name of one of our methods: choose another"

@@ -4,6 +4,8 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
+from batch import checks
+from batch.spelling import did_you_mean
 from research.methods.options import SHARED
 
 MODELS = {  # the pipeline's actions that train, and how the models that they make are called
@@ -73,24 +75,29 @@ class Method:
     source: str | None = None
 
     def __post_init__(self):
-        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.+-]*", self.name):
-            raise ValueError(f"name must be one word. Received: {self.name!r}")
-        if not callable(self.config):
-            raise ValueError(f"config of {self.name} must be callable. Received: {self.config!r}")
-        if self.iterations is not None and not callable(self.iterations):
-            raise ValueError(
-                f"iterations of {self.name} must be callable. Received: {self.iterations!r}"
-            )
-        if self.action not in MODELS:
+        _one_word("name", self.name)
+        checks.optional(_one_word, f"baseline of {self.name}", self.baseline)
+        for name in ("config", "iterations", "estimate", "file_name"):
+            value = getattr(self, name)
+            if (value is not None or name == "config") and not callable(value):
+                raise ValueError(
+                    f"{name} of {self.name} must be callable. {checks.received(value)}"
+                )
+        if not isinstance(self.action, str) or self.action not in MODELS:
             raise ValueError(
                 f"action of {self.name} must be one of {', '.join(MODELS)}. "
-                f"Received: {self.action!r}"
+                f"{checks.received(self.action)}{did_you_mean(str(self.action), MODELS)}"
             )
+        checks.instance(f"options of {self.name}", self.options, Mapping, "a dict")
         unknown = [name for name in self.options if name not in SHARED]
         if unknown:
             raise ValueError(
                 f"options of {self.name} must be of {', '.join(SHARED)}. Received: {unknown[0]!r}"
+                f"{did_you_mean(str(unknown[0]), SHARED)}"
             )
+        checks.instance(f"paper of {self.name}", self.paper, str, "a text")
+        checks.true_or_false(f"adapts of {self.name}", self.adapts)
+        checks.optional(checks.text, f"source of {self.name}", self.source)
 
     @property
     def model(self):
@@ -101,3 +108,8 @@ class Method:
     def drops_branches(self):
         """Whether it needs residual branches to drop."""
         return self.action == "train_stochastic"
+
+
+def _one_word(name, value):
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.+-]*", value):
+        raise ValueError(f"{name} must be one word. {checks.received(value)}")

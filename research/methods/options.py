@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 
 from research.arguments import count, positive, probability, rising_shares, share
+from research.names import CACHES
 
 HOW_SCALE = ("linear", "squared", "cubic")
 _SAME = object()
@@ -23,15 +24,12 @@ class Option:
         What argparse needs to know of it; None where the command line has no such option.
     published : object
         Default for the networks that come with a paper's recipe, where it is another one.
-    refused : str
-        Why it is an error to give it where none of the methods reads it; empty if it is none.
     """
 
     default: object
     help: str = ""
     flag: dict | None = None
     published: object = _SAME
-    refused: str = ""
 
     def default_for(self, published):
         """The default of a paper's recipe, or of our own network."""
@@ -53,7 +51,6 @@ STEPS = {  # of a rate that is constant otherwise
         "comma-separated shares of the run at which the rate is multiplied by --gamma "
         "(default: none)",
         {"type": rising_shares, "metavar": "LIST"},
-        refused="no other rate has any",
     ),
     "gamma": Option(
         0.2,
@@ -99,7 +96,9 @@ SPACING = {  # of the blocks' last iterations
 SURVIVAL = {
     "survival": Option(
         0.6,
-        "probability that the last block's branch survives (default: {default})",
+        "probability that the last block's branch survives; it falls to that linearly, from 1 "
+        "before the first block: with 0.6, four blocks have 0.9, 0.8, 0.7 and 0.6 "
+        "(default: {default})",
         {"type": probability, "metavar": "P"},
     )
 }
@@ -108,7 +107,14 @@ DECISIONS = {
         None,
         "iterations from one decision to freeze to the next (default: a tenth of the schedule)",
         {"type": count, "metavar": "N"},
-        refused="no other method decides as it goes",
     )
 }
-SHARED = {**STEPS, **END, **SPACING, **SURVIVAL, **DECISIONS}
+CACHE = {
+    "cache": Option(
+        "auto",
+        "where to keep what frozen blocks compute for each image: where it pays and there is room, "
+        "in memory, in a temporary file, compressed, or nowhere (default: {default})",
+        {"choices": CACHES},
+    )
+}
+SHARED = {**STEPS, **END, **SPACING, **SURVIVAL, **DECISIONS, **CACHE}

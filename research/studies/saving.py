@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from batch.data.history import by_method
 from research.prediction import predicted_ratio
-from research.statistics import paired_interval
+from research.statistics import AGREED, paired_interval
 
 BASELINE = "annealed"
 SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
@@ -95,7 +95,10 @@ def statements(table, seeds):
     shorter = rows["schedule"].str.startswith(ONLY)
     chance = ["With one seed, differences may be chance."] if seeds == 1 else []
     kinds = {"schedules": rows[~shorter], "shorter runs of it": rows[shorter]}
-    return [*chance, *(_most(name, own) for name, own in kinds.items() if len(own))]
+    said = [_most(name, own) for name, own in kinds.items() if len(own)]
+    without = rows["schedule"][rows["interval from"].isna()] if seeds > 1 else []
+    agreed = [f"No interval where {AGREED}: {'; '.join(without)}."] if len(without) else []
+    return [*chance, *said, *agreed]
 
 
 def _most(name, rows):

@@ -7,7 +7,7 @@ import batch
 
 ROOT = pathlib.Path(batch.__file__).parent
 LAYERS = (  # each part imports from itself and from lines above it only
-    ("machine",),
+    ("machine", "spelling"),
     ("checks", "files", "runtime"),
     ("data", "networks", "schedules"),
     ("flops",),

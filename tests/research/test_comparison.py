@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from batch.data.data import Split
 from batch.flops import block_costs
@@ -74,6 +75,19 @@ def test_pairs_are_made_of_the_seeds_that_both_have(histories):
 def test_paired_interval_of_too_few():
     assert np.isnan(paired_interval([0.1])).all()
     assert np.isnan(paired_interval([])).all()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 10])
+def test_paired_interval_is_students(seeds):
+    differences = np.random.default_rng(seeds).normal(0.01, 0.02, seeds)
+    expected = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert paired_interval(differences)[1:] == pytest.approx(tuple(expected), rel=1e-12)
+
+
+def test_equal_differences_give_no_interval():
+    mean, low, high = paired_interval([0.95 - 0.92, 0.98 - 0.95, 0.03])  # equal but for rounding
+    assert mean == pytest.approx(0.03)
+    assert np.isnan([low, high]).all()
 
 
 def test_methods_share_start_and_order():
@@ -240,5 +254,8 @@ def test_validation_takes_the_last_5000_training_images():
     assert (held.test.images == 7).all()
     assert not (held.train.images == 7).any()
     np.testing.assert_array_equal(held.test.labels, labels[-5000:])
+    data = Data("sorted", 3, Split(images, np.sort(labels)), Split(images[:5], labels[:5]))
+    with pytest.raises(ValueError, match="train split: no example of class 2, of which the test"):
+        experiments.hold_out(data)
     with pytest.raises(ValueError, match=r"digits has 1,347\. Validate on the test split"):
         experiments.hold_out(load_data("digits"))

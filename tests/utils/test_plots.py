@@ -71,8 +71,8 @@ def test_compare_curves_draws_mean_and_band():
     np.testing.assert_allclose(axis.lines[0].get_ydata(), [2, 2, 2])
     assert len(axis.collections) == 1
     band = axis.collections[0].get_paths()[0].vertices
-    assert band[:, 1].max() == pytest.approx(3)
-    assert band[:, 1].min() == pytest.approx(1)
+    assert band[:, 1].max() == pytest.approx(2 + np.sqrt(2))  # the deviation of 1 and 3, over n − 1
+    assert band[:, 1].min() == pytest.approx(2 - np.sqrt(2))
 
 
 def test_nothing_is_shown_and_no_style_is_changed(monkeypatch):

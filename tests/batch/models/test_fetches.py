@@ -13,14 +13,15 @@ EXAMPLES = Examples(tf.zeros((3, 1, 1, 1)), LABELS, np.arange(3))
 
 
 def value(names, output=None):
-    return fetch(names, make_fetches(output), LOGITS, examples=EXAMPLES, loss=lambda: 0.5)
+    losses = {"loss": lambda: 0.5, "data_loss": lambda: 0.25}
+    return fetch(names, make_fetches(output), LOGITS, examples=EXAMPLES, losses=losses)
 
 
 def test_single_and_several():
     assert value("output_accuracy") == pytest.approx(2 / 3)
-    labels, loss = value(["output_labels", "loss"])
+    labels, *losses = value(["output_labels", "loss", "data_loss"])
     assert labels.tolist() == [0, 1, 0]
-    assert loss == 0.5
+    assert losses == [0.5, 0.25]
     np.testing.assert_array_equal(value("output_proba"), value("output_prob"))
     np.testing.assert_allclose(value("output_prob").sum(1), 1, rtol=1e-6)
 
@@ -33,7 +34,7 @@ def test_shares_of_the_likeliest_classes():
     def shares(weights):
         examples = Examples(images, labels, np.arange(3), weights=weights)
         names = ["output_accuracy", "output_top_1", "output_top_2", "output_top_3"]
-        return fetch(names, make_fetches(), logits, examples=examples, loss=None)
+        return fetch(names, make_fetches(), logits, examples=examples, losses={})
 
     assert shares(None) == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
     assert shares(np.array([2.0, 1.0, 1.0])) == pytest.approx([0.5, 0.5, 0.75, 1])
@@ -44,6 +45,30 @@ def test_shares_of_the_likeliest_classes():
             check_fetches(name, make_fetches())
     with pytest.raises(ValueError, match="need labels: output_top_2"):
         check_fetches(["predictions", "output_top_2"], make_fetches(), with_labels=False)
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        np.zeros((10, 10)),
+        np.eye(10)[::-1],
+        np.arange(100).reshape(10, 10) % 3,
+        np.full((10, 10), np.nan),
+    ],
+    ids=["constant", "distinct", "some ties", "nan"],
+)
+def test_ties_are_broken_as_argmax_does(logits):
+    order = np.argsort(-logits, axis=1, kind="stable")  # equal ones by their place, as argmax
+    names = ["output_accuracy", *(f"output_top_{count}" for count in (1, 3, 5, 10, 20))]
+    labels = tf.range(10, dtype=tf.int64)
+    examples = Examples(tf.zeros((10, 1, 1, 1)), labels, np.arange(10))
+    tensor = tf.constant(logits, tf.float32)
+    shares = fetch(names, make_fetches(), tensor, examples=examples, losses={})
+    right = order == np.arange(10)[:, None]
+    expected = [right[:, :count].any(1).mean() for count in (1, 1, 3, 5, 10, 20)]
+    assert shares == pytest.approx(expected)
+    if np.ptp(logits) == 0:
+        assert shares == pytest.approx([0.1, 0.1, 0.3, 0.5, 1, 1])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +102,9 @@ def test_bad_names_are_refused():
     for nameless in (lambda logits: logits, functools.partial(tf.argmax, axis=1)):
         with pytest.raises(ValueError, match="must have a name of its own"):
             make_fetches({"ops": [nameless]})
-    with pytest.raises(ValueError, match=r"Unknown fetches: accuracy, x. Known: loss, output_acc"):
+    with pytest.raises(
+        ValueError, match=r"Unknown fetches: accuracy, x. Known: data_loss, loss, output_acc"
+    ):
         check_fetches(["accuracy", "x"], make_fetches())
-    with pytest.raises(ValueError, match="need labels: loss"):
-        check_fetches("loss", make_fetches(), with_labels=False)
+    with pytest.raises(ValueError, match="need labels: loss, data_loss"):
+        check_fetches(["loss", "data_loss"], make_fetches(), with_labels=False)

@@ -83,7 +83,7 @@ def test_bad_calls_are_refused(make, examples):
         model.train(images, labels, rows=[])
     with pytest.raises(ValueError, match=r"number for each of the 60 images. .* shape \(2,\)"):
         model.train(images, labels, [0, 1])
-    with pytest.raises(ValueError, match=r"Unknown fetches: accuracy\. Known: loss, output_acc"):
+    with pytest.raises(ValueError, match=r"Unknown fetches: accuracy\. Known: data_loss, loss"):
         model.train(images, labels, fetches="accuracy")
     with pytest.raises(ValueError, match="need labels: output_accuracy"):
         model.predict(images, fetches="output_accuracy")

@@ -28,10 +28,10 @@ class Bottlenecks(TFModel):
     [
         (lambda: densenet(SHAPE, 10, 75), r"6n \+ 4 with bottlenecks. Received: 75"),
         (lambda: densenet(SHAPE, 10, 41, bottleneck=False), r"3n \+ 4 without bottlenecks"),
-        (lambda: densenet(SHAPE, 10, growth_rate=0), "growth_rate must be 1 or more"),
+        (lambda: densenet(SHAPE, 10, growth_rate=0), "growth_rate must be a whole number above 0"),
         (lambda: densenet(SHAPE, 10, compression=1.5), "compression must be above 0"),
         (lambda: wide_resnet(SHAPE, 10, 30), r"6n \+ 4, as 16, 28 or 40. Received: 30"),
-        (lambda: wide_resnet(SHAPE, 10, 16, 0), "widen_factor must be 1 or more"),
+        (lambda: wide_resnet(SHAPE, 10, 16, 0), "widen_factor must be a whole number above 0"),
         (lambda: wide_resnet(SHAPE, 10, 16, 1, block="B(3)"), r"one of B\(3,3\), .*: 'B\(3\)'"),
         (lambda: vgg(SHAPE, 10, "C"), "one of A, B, D, E, or 11, 13, 16, 19. Received: 'C'"),
         (lambda: with_stochastic_depth(vgg((8, 8, 3), 3, "A").layers, 0.5), "needs residual"),

@@ -160,7 +160,7 @@ def test_epochs_of_nothing_are_refused(arguments, message):
 
 def test_spacings_by_name():
     assert [degree_of(name) for name in ("linear", "squared", "cubic")] == [1, 2, 3]
-    with pytest.raises(ValueError, match=r"linear, squared, cubic\. Received: 'quartic'"):
+    with pytest.raises(ValueError, match=r"linear, squared or cubic\. Received: 'quartic'"):
         degree_of("quartic")
 
 

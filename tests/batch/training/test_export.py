@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from batch import FreezeOut
+from batch import Constant, FreezeOut
 from batch.data.examples import Examples
 from batch.training.export import StaticGraph
 from batch.training.losses import cross_entropy
@@ -19,10 +19,10 @@ ITERATIONS = 8
 
 @pytest.fixture
 def make(blocks):
-    def make_trainer(schedule=None):
+    def make_trainer(schedule=None, leading=(), **settings):
         schedule = schedule or FreezeOut(3, ITERATIONS, 0.05, t_0=0.3, degree=1)
-        network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
-        optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True)
+        network = keras.Sequential([keras.Input((8, 8, 1)), *leading, *blocks()])
+        optimizer = FusedSGD(0.05, momentum=0.9, nesterov=True, **settings)
         preprocessing = Preprocessing((0.3,), (0.2,), pad=1, flip=True, seed=4)
         return Trainer(
             network,
@@ -51,6 +51,15 @@ def test_the_graph_trains_like_a_step_a_stage(make, examples, conditionals, tmp_
     logits = graph.predict(tf.constant(images))
     expected = trainer.network(trainer.preprocessing.inference(placed[0]), training=False)
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_images_that_would_be_scaled_twice_are_refused(make):
+    trainer = make(Constant(4, 0.1), [keras.layers.Rescaling(1 / 255, name="scaled")])
+    with pytest.raises(
+        ValueError, match=r"dtype must be 'float32': .* scaled scales pixels from 0"
+    ):
+        StaticGraph(trainer, ITERATIONS)
+    assert StaticGraph(trainer, ITERATIONS, dtype="float32").train is not None
 
 
 @pytest.mark.parametrize("conditionals", ["blocks", "stages"])
@@ -92,3 +101,9 @@ def test_what_blocks_cannot_express_is_refused(make):
         ValueError, match=r"conditionals must be blocks or stages\. Received: 'all'"
     ):
         StaticGraph(make(), 3, "all")
+
+
+def test_accumulated_gradients_of_a_block_that_freezes_are_refused(make):
+    with pytest.raises(ValueError, match="can't apply what gradient_accumulation_steps has"):
+        StaticGraph(make(gradient_accumulation_steps=2), ITERATIONS)
+    assert StaticGraph(make(Constant(3, 0.05), gradient_accumulation_steps=2), ITERATIONS)

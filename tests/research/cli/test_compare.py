@@ -55,6 +55,12 @@ def test_experiment_has_what_it_takes_to_run_again(compared):
     assert int(record["environment"]["threads"]) >= 1
 
 
+def test_what_was_understood_of_the_data_is_in_the_record_and_the_report(compared):
+    record = json.loads((compared / "experiment.json").read_text())
+    assert record["data"].startswith("digits: 1,347 + 450 images of 28×28×1, uint8 from 0 to 255 (")
+    assert f"<p>{record['data']}.</p>" in (compared / "report.html").read_text()
+
+
 def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--how-scale", "cubic"]

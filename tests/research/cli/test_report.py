@@ -49,6 +49,7 @@ def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     record = json.loads((tmp_path / "all" / "experiment.json").read_text())
     assert record["settings"]["survival"] == 0.5
     assert "survival" not in json.loads((tmp_path / "classic" / "experiment.json").read_text())
+    assert record["data"].startswith("digits: 1,347 + 450 images")
     assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 1
     assert "A folder is named twice" in capsys.readouterr().err
     assert main(["report", folders[0]]) == 0

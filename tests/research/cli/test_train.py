@@ -51,12 +51,16 @@ def test_freezeout_as_published(colours, tmp_path, capsys):
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert set(lines[0]) >= {"train_loss", "val_loss", "val_err", "active", "seconds"}
     assert [line["active"] for line in lines] == [6, 5, 1]
+    printed = capsys.readouterr()
+    (line,) = [line for line in printed.err.splitlines() if line.startswith("colours: ")]
+    assert line.startswith("colours: 60 + 9 images of 8×8×3, uint8 from 0 to 255 (divided by 255)")
+    assert line.endswith("3 classes of 20 examples each")
     settings = json.loads((out / "experiment.json").read_text())["settings"]
     expected = {"weight_decay": 1e-4, "learning_rate": 0.1, "momentum": 0.9, "t_0": 0.8}
     expected |= {"how_scale": "cubic", "scale_lr": True, "augment": True, "normalize": True}
     expected |= {"depth": 10, "growth_rate": 4, "iterations": 12, "batch_size": 15}
     assert {name: settings[name] for name in expected} == expected
-    assert "test accuracy" in capsys.readouterr().out
+    assert "test accuracy" in printed.out
 
 
 def test_options_in_place_of_the_papers(colours, tmp_path, capsys):

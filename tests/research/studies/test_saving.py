@@ -67,6 +67,12 @@ def test_the_best_schedule_within_the_bound_is_named(table):
     ]
 
 
+def test_schedules_of_which_all_seeds_agree_are_named(table):
+    table.loc[2, ["interval from", "to"]] = np.nan
+    *_, last = saving.statements(table, 2)
+    assert last == "No interval where all seeds agree: cubic, t_0 0.7."
+
+
 def test_the_figure_has_a_curve_a_spacing_and_one_of_shorter_runs(table):
     axis = saving.figure(table).axes[0]
     labels = {text.get_text() for text in axis.get_legend().get_texts()}

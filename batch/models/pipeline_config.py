@@ -1,0 +1,89 @@
+"""The config of a pipeline: what it says of our models, and keys that are nearly theirs."""
+
+import re
+
+from batchflow import Pipeline
+from batchflow.named_expr import NamedExpression
+
+from batch.checks import as_dict
+from batch.spelling import did_you_mean
+
+ALIASES = {"freezeout": "freeznet"}  # another key of the same model
+NEARLY = 0.82  # how like ours a key must be to be a slip of the pen
+
+
+def model_config(pipeline, kind, name):
+    """What a pipeline's config says of a model: under its kind, then under its name.
+
+    Parameters
+    ----------
+    pipeline : batchflow.Pipeline
+    kind, name : str
+        As 'freeznet', which may be called 'freezeout' too, and the name that its action gives it.
+
+    Returns
+    -------
+    list of dict or batchflow.Config
+        Later ones replace earlier ones.
+
+    Raises
+    ------
+    ValueError
+        If a key is there under both of its names.
+    """
+    config = pipeline.config
+    keys = [key for key, meant in ALIASES.items() if meant == kind and key not in used(pipeline)]
+    given = [key for key in (kind, *keys) if config.get(key) is not None]
+    if len(given) > 1:
+        raise ValueError(f"Give '{given[0]}' or '{given[1]}' in the pipeline's config, not both.")
+    return [config.get(key) for key in dict.fromkeys((*given, name))]
+
+
+def check_outer_keys(pipeline, kinds):
+    """Refuse keys of a pipeline's config that are nearly those of our models, and of no use else.
+
+    Parameters
+    ----------
+    pipeline : batchflow.Pipeline
+    kinds : collection of str
+
+    Raises
+    ------
+    ValueError
+        If there is one; names that the pipeline's actions use, of models or in `C`, are none.
+    """
+    ours = [*kinds, *ALIASES]
+    names = None
+    for key in as_dict(pipeline.config):
+        if not isinstance(key, str) or key in ours or _of_another(key, ours):
+            continue
+        hint = did_you_mean(re.sub(r"[\W_]", "", key), ours, NEARLY)
+        names = used(pipeline) if hint and names is None else names
+        if hint and key not in names:
+            raise ValueError(f"The pipeline's config has a key that nothing uses: {key!r}{hint}")
+
+
+def used(pipeline):
+    """Names in the arguments of a pipeline's actions, those of named expressions among them."""
+    names = set()
+    _collect([pipeline._actions, list(pipeline.models.models)], names)  # noqa: SLF001
+    return names
+
+
+def _collect(value, names):
+    if isinstance(value, str):
+        names.add(value)
+    elif isinstance(value, dict):
+        _collect([*value, *value.values()], names)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            _collect(inner, names)
+    elif isinstance(value, NamedExpression):
+        _collect(list(vars(value).values()), names)
+    elif isinstance(value, Pipeline):
+        _collect(value._actions, names)  # noqa: SLF001
+
+
+def _of_another(key, ours):
+    """Whether a key is one of ours with a number or the like, as 'resnet18': another model's."""
+    return any(re.match(rf"{name}[\W\d_]", key) for name in ours)

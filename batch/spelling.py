@@ -1,0 +1,21 @@
+"""What an unknown name may have meant. No NumPy: the command line needs it at once."""
+
+import difflib
+
+
+def did_you_mean(names, known, cutoff=0.6):
+    """The end of a message about unknown names: the known ones that they are nearly; or nothing.
+
+    Parameters
+    ----------
+    names : str or list of str
+    known : iterable of str
+    cutoff : float
+        How like they must be: 1 is equal, apart from upper case.
+    """
+    known = {str(name).lower(): name for name in known}
+    near = []
+    for name in [names] if isinstance(names, str) else names:
+        near += difflib.get_close_matches(str(name).lower(), known, 1, cutoff)
+    meant = dict.fromkeys(repr(known[name]) for name in near)
+    return f". Did you mean {' and '.join(meant)}?" if meant else ""

@@ -1,0 +1,115 @@
+"""Options of the command line that contradict each other, or would do nothing: they are refused."""
+
+import pathlib
+
+from research.methods import users
+from research.methods.options import SHARED
+from research.names import NOT_RESIDUAL, OWN_BATCH, PARTIAL
+
+
+def check_folders(options):
+    """Refuse options about folders that contradict each other, or have none to be about."""
+    events = getattr(options, "tensorboard", None)
+    if getattr(options, "overwrite", False) and not (options.out or events):
+        raise ValueError("--overwrite needs --out: without it, the folder is a new one")
+    if getattr(options, "resume", False):
+        if not options.out:
+            raise ValueError("--resume needs --out: the folder of the run that was interrupted")
+        if options.overwrite:
+            raise ValueError("--resume goes on with what --overwrite would replace: give one")
+    if events and options.out:
+        out, events = (pathlib.Path(path).resolve() for path in (options.out, events))
+        if {out, out.with_name(f"{out.name}{PARTIAL}")} & {events, *events.parents}:
+            raise ValueError("--tensorboard must lie outside --out, which appears when all is done")
+
+
+def check_suites(options):
+    """Refuse a batch size that none of the suites of `bench` has a use for."""
+    if options.batch_size and options.suites and set(options.suites) <= set(OWN_BATCH):
+        raise ValueError(f"--batch-size: {', '.join(options.suites)} trains by recipes of its own")
+
+
+def check_alone(options):
+    """Refuse options that do nothing without another one, or beside it."""
+    if getattr(options, "keep_checkpoints", None) and not options.checkpoint_every:
+        raise ValueError("--keep-checkpoints needs --checkpoint-every: else there are none to keep")
+    if options.optimizer and options.momentum is not None:
+        raise ValueError(
+            "--momentum is for the methods' own optimizers: with --optimizer, give it there, as in "
+            "--optimizer SGD:momentum=0.9"
+        )
+
+
+def check_network(options, known, allowed):
+    """Refuse options of other networks.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    known, allowed : collection of str
+        Options that some network has, and this one.
+    """
+    wrong = sorted(name for name in known - set(allowed) if getattr(options, name) is not None)
+    if wrong:
+        raise ValueError(
+            f"--model {options.model} has no option {', '.join(map(flag, wrong))}; it has "
+            f"{', '.join(map(flag, allowed)) or 'none'}"
+        )
+    if isinstance(options.depth, str) and options.model != "vgg":
+        raise ValueError(f"--depth of {options.model} must be a number, not {options.depth!r}")
+
+
+def check_study(options, fixed):
+    """Refuse options that a study's runs differ in themselves."""
+    given = [name for name in fixed if getattr(options, name) is not None]
+    given += ["equal_time"] * options.equal_time
+    if given:
+        raise ValueError(f"--study {options.study} has runs of its own: no {flag(given[0])}")
+
+
+def check_methods(options, given):
+    """Refuse methods that can't be run so, and options that none of them reads.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With its `methods`.
+    given : list of str
+        The options of methods that were given.
+    """
+    dropping = [method.name for method in options.methods if method.drops_branches]
+    if dropping and options.model in NOT_RESIDUAL:
+        raise ValueError(f"--model {options.model} has no residual branches: nothing {dropping[0]}")
+    for name in ("equal_time", "const_time"):
+        if getattr(options, name, False):
+            _check_equal_time(options.methods, flag(name))
+    for name in given:
+        if not any(name in method.options for method in options.methods):
+            names = ", ".join(method.name for method in options.methods)
+            raise ValueError(f"{flag(name)} is for {' and '.join(users(name))}, not {names}")
+    if "gamma" in given and not options.milestones:
+        raise ValueError("--gamma needs --milestones, at which to multiply the rate by it")
+
+
+def given_options(options):
+    """Names of the options of methods that were given."""
+    return [name for name in SHARED if getattr(options, name, None) is not None]
+
+
+def flag(name):
+    """An option as it is given."""
+    return "--" + name.replace("_", "-")
+
+
+def _check_equal_time(methods, option):
+    """Refuse a run as long as classic's where nobody knows how long, or the method says so."""
+    for method in methods:
+        if method.adapts:
+            raise ValueError(
+                f"{option} needs a saving that is known before the run: not {method.name}"
+            )
+        if method.iterations:
+            raise ValueError(
+                f"{option} says for how many iterations each method trains, and so does "
+                f"{method.name}: leave one of them out"
+            )

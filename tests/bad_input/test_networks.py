@@ -1,0 +1,115 @@
+import keras
+import pytest
+
+from batch import FadeIn, FusedBatchNormalization, StochasticDepth, as_blocks, faded_in
+from batch.networks import (
+    blocks,
+    densenet,
+    fade_in,
+    layers,
+    resnet,
+    stochastic_depth,
+    vgg,
+    wide_resnet,
+)
+from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
+from batch.networks.stochastic_depth import survival_probabilities, with_stochastic_depth
+
+MODULES = (blocks, densenet, fade_in, layers, resnet, stochastic_depth, vgg, wide_resnet)
+NETWORKS = (densenet, resnet, vgg, wide_resnet)
+IMAGES = {"input_shape": (8, 8, 1), "classes": 3}
+
+
+def functional():
+    inputs = keras.Input((4,))
+    outputs = keras.layers.Dense(2, name="last")(keras.layers.Dense(3, name="first")(inputs))
+    return keras.Model(inputs, outputs)
+
+
+def residual():
+    return ResidualBlock([4, 4])
+
+
+MODEL = functional()
+CALLS = {
+    "ConvolutionBlock": (ConvolutionBlock, {"filters": 4}),
+    "ResidualBlock": (ResidualBlock, {"filters": [4, 4]}),
+    "Classifier": (Classifier, {"classes": 3}),
+    "PreActivationBlock": (wide_resnet.PreActivationBlock, {"filters": 4}),
+    "DenseLayer": (densenet.DenseLayer, {"growth_rate": 4}),
+    "Transition": (densenet.Transition, {"filters": 4}),
+    "FusedBatchNormalization": (FusedBatchNormalization, {}),
+    "SymmetricConv2D": (layers.SymmetricConv2D, {"filters": 4, "kernel_size": 3}),
+    "StochasticDepth": (StochasticDepth, lambda: {"block": residual()}),
+    "StochasticDepth.survives": (StochasticDepth(residual()).survives, {"steps": [0, 1]}),
+    "survival_probabilities": (survival_probabilities, {"blocks": 4}),
+    "with_stochastic_depth": (
+        with_stochastic_depth,
+        lambda: {"layers": [residual()], "survival": 0.5},
+    ),
+    "FadeIn": (FadeIn, lambda: {"new": residual(), "iterations": 3}),
+    "faded_in": (faded_in, lambda: {"layers": [residual()]}),
+    "as_blocks": (as_blocks, lambda: {"model": MODEL, "cuts": ["first"]}),
+    "small_resnet": (resnet.small_resnet, IMAGES),
+    "resnet": (resnet.resnet, {"depth": 18, **IMAGES}),
+    "wide_resnet": (wide_resnet.wide_resnet, {**IMAGES, "depth": 10, "widen_factor": 1}),
+    "densenet": (densenet.densenet, {**IMAGES, "depth": 10, "growth_rate": 4}),
+    "vgg": (vgg.vgg, IMAGES),
+}
+INTERNAL = {
+    **dict.fromkeys(
+        ("batch_norm", "build_in_order", "convolution", "make_seeds", "run", "sequence"),
+        "called by our networks alone, with arguments that they checked",
+    ),
+    **dict.fromkeys(("takes_training", "is_residual"), "questions about any object"),
+    "Block": "the base of our layers",
+}
+NUMBER = {"a half": "a number"}
+FLAG = {"True": "true or false"}
+OPTIONAL = {"None": "none, the default"}
+PROBABILITY = {**NUMBER, "zero": "a probability"}
+INITIAL = dict.fromkeys(
+    ("array of negatives", "array of length 7"), "an initial value, whose shape Keras checks"
+)
+ACCEPTED = {
+    "epsilon": {**PROBABILITY, "huge whole": "float32 holds it, and Keras takes it"},
+    "seed": {"None": "drawn anew, as by Keras and NumPy", "zero": "a seed"},
+    "StochasticDepth.seed": {"zero": "a seed"},
+    "with_stochastic_depth.seed": {"zero": "a seed"},
+    **dict.fromkeys(("dropout", "survival", "last", "momentum", "renorm_momentum"), PROBABILITY),
+    "FusedBatchNormalization.renorm_momentum": {},  # without renorm
+    **{f"{name}.scale": {} for name in ("StochasticDepth", "with_stochastic_depth")},  # a text
+    "StochasticDepth.survives.steps": {
+        **dict.fromkeys(("empty list", "empty array"), "no steps"),
+        "array of length 7": "whole numbers",
+    },
+    "compression": NUMBER,
+    "warm_up": {"zero": "no warm-up, the default"},
+    "axis": {"minus one": "the last axis", "zero": "the first axis"},
+    **dict.fromkeys(("symmetric", "use_bias", "stride_first", "bottleneck", "normalize"), FLAG),
+    **dict.fromkeys(("center", "scale", "renorm", "synchronized"), FLAG),
+    "renorm_clipping": {**OPTIONAL, "empty dict": "no limit"},
+    **dict.fromkeys(("gamma_regularizer", "beta_regularizer"), OPTIONAL),
+    **dict.fromkeys(("gamma_constraint", "beta_constraint", "old"), OPTIONAL),
+    **dict.fromkeys(("gamma_initializer", "beta_initializer"), INITIAL),
+    **dict.fromkeys(("moving_mean_initializer", "moving_variance_initializer"), INITIAL),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_built(monkeypatch):
+    """Networks are the list of their layers: all arguments are checked before they are built."""
+    for module in NETWORKS:
+        monkeypatch.setattr(module, "sequence", lambda *arguments: arguments)
+
+
+def test_bad_values_are_refused_by_name(case, faults_of):
+    assert not faults_of(case)
+
+
+def test_numpys_numbers_are_numbers(case, call_with_numpys):
+    call_with_numpys(case)
+
+
+def test_every_public_call_is_in_the_table(missing_calls):
+    assert not missing_calls

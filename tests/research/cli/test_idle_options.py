@@ -1,0 +1,109 @@
+"""Options that would do nothing are refused; every option has its place here."""
+
+import importlib
+
+import pytest
+
+from research import recipes
+from research.cli import make_parser
+from research.experiment import Experiment
+from research.methods import METHODS, users
+from research.methods.options import SHARED
+from research.studies import load_study
+
+VALUES = {  # of the options of methods
+    **{"milestones": ["0.5"], "gamma": ["0.1"], "freeze_iterations": ["9"], "t_0": ["0.5"]},
+    **{"how_scale": ["cubic"], "scale_lr": [], "count_classifier": [], "survival": ["0.2"]},
+    **{"freeze_every": ["9"], "cache": ["memory"]},
+}
+ALWAYS = {  # they act whatever the others are
+    *("help", "data", "threads", "out", "model", "precision", "iterations", "epochs", "batch_size"),
+    *("learning_rate", "optimizer", "weight_decay", "augment", "normalize", "dry_run", "seed"),
+    *("seeds", "method", "methods", "study", "validate", "save_weights", "eval_every", "metrics"),
+    *("eval_batches", "tensorboard", "const_time", "equal_time"),
+}
+NEEDING = {"overwrite", "resume", "keep_checkpoints", "momentum", "preset", "checkpoint_every"}
+
+
+def flag(name):
+    return "--" + name.replace("_", "-")
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_every_option_is_known_to_act_or_is_checked(command):
+    subparsers = make_parser()._subparsers._group_actions[0]
+    options = {action.dest for action in subparsers.choices[command]._actions}
+    of_networks = {name for names in recipes.MODEL_OPTIONS.values() for name in names}
+    assert options <= ALWAYS | NEEDING | of_networks | set(SHARED)
+    assert {name for name, option in SHARED.items() if option.flag} == set(VALUES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("option", VALUES)
+def test_options_of_other_methods_are_refused(method, option, fails):
+    arguments = ["--iterations", "90", flag(option), *VALUES[option]]
+    if option == "gamma":
+        arguments += ["--milestones", "0.5"]
+    if option in METHODS[method].options:
+        options = make_parser().parse_args(["train", "--method", method, *arguments])
+        assert recipes.settle(options) == []
+        return
+    expected = " and ".join(users("milestones" if option == "gamma" else option))
+    for start in (["train", "--method"], ["compare", "--methods"]):
+        line = fails(2, *start, method, *arguments)
+        assert line.endswith(f" is for {expected}, not {method}")
+
+
+def test_an_option_that_one_of_the_methods_reads_is_none_too_many(fails):
+    arguments = ["compare", "--methods", "classic,freezeout", "--t-0", "0.5"]
+    recipes.settle(make_parser().parse_args(arguments))
+    line = fails(2, *arguments, "--survival", "0.2")
+    assert line.endswith("--survival is for stochastic, not classic, freezeout")
+    line = fails(2, "compare", "--model", "vgg", "--survival", "0.2")  # it is left out for vgg
+    assert line.endswith("--survival is for stochastic, not classic, annealed, freezeout, shorter")
+
+
+@pytest.mark.parametrize("study", ["freezeout", "saving", "wide-resnet"])
+@pytest.mark.parametrize("option", [*VALUES, "preset"])
+def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
+    module = recipes.study_module(study)
+    read = {name for method in recipes.OF_STUDY[module] for name in METHODS[method].options}
+    arguments = ["compare", "--study", study, flag(option), *VALUES.get(option, ["thrifty"])]
+    if option in read and option not in recipes.FIXED[module]:
+        recipes.settle(make_parser().parse_args(arguments))
+    else:
+        line = fails(2, *arguments)
+        assert " is for " in line or "has runs of its own: no --" in line
+
+
+@pytest.mark.parametrize("study", recipes.OF_STUDY)
+def test_the_methods_of_a_study_are_those_of_its_runs(study):
+    options = {"depth": 16} if study == "wide_resnet" else {}
+    runs = load_study(study).experiments(Experiment(model_options=options)).values()
+    assert {run.label for run in runs} == set(recipes.OF_STUDY[study])
+    assert importlib.import_module(f"research.studies.{study}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--gamma", "0.5"], "--gamma needs --milestones"),
+        (["train", "--keep-checkpoints", "2"], "--keep-checkpoints needs --checkpoint-every"),
+        (["train", "--optimizer", "Adam", "--momentum", "0.9"], "with --optimizer, give it there"),
+        (["train", "--overwrite"], "--overwrite needs --out"),
+        (["compare", "--overwrite"], "--overwrite needs --out"),
+        (["report", "x", "--overwrite"], "--overwrite needs --out"),
+        (["reproduce", "--overwrite"], "--overwrite needs --out"),
+        (["bench", "--overwrite"], "--overwrite needs --out"),
+        (["bench", "saving", "--batch-size", "9"], "--batch-size: saving trains by recipes of its"),
+    ],
+)
+def test_options_that_need_another_one(arguments, message, fails):
+    assert message in fails(2, *arguments)
+
+
+def test_checkpoints_that_would_never_be_saved(fails, tmp_path):
+    arguments = ["train", "--iterations", "4", "--batch-size", "40", "--out", str(tmp_path / "out")]
+    line = fails(1, *arguments, "--checkpoint-every", "5")
+    assert "--checkpoint-every 5 would save none: the run has 4 iterations" in line
+    assert not any(tmp_path.iterdir())
