@@ -46,7 +46,8 @@ class Progress(tqdm, Callback):
         quiet = quiet or sys.stderr is None  # as under pythonw
         self._terminal = not quiet and sys.stderr.isatty()
         if about and not quiet:
-            print(about, file=sys.stderr, flush=True)
+            with writing("stderr"):
+                print(about, file=sys.stderr, flush=True)
         super().__init__(
             total=iterations,
             initial=made,

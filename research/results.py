@@ -120,7 +120,10 @@ def _put_in_place(partial, target, overwrite):
 
 
 def _check_target(target, partial, overwrite, resume):
-    """Refuse a folder that exists, unless it may be replaced."""
+    """Refuse a folder that exists, unless it may be replaced, and links to folders."""
+    for path in (target, partial):
+        if path.is_symlink():
+            raise ResultsError(f"{path} is a symbolic link, so it is left alone")
     if resume:
         _check_resumable(target, partial)
     elif target.exists() and not overwrite:

@@ -41,3 +41,33 @@ def test_on_a_cpu_determinism_is_not_switched(monkeypatch):
     monkeypatch.setattr(runtime, "_has_gpu", lambda: False)
     with runtime.deterministic_on_gpus():
         assert not config.is_op_determinism_enabled()
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_keras_on_another_backend_is_refused(monkeypatch, backend):
+    monkeypatch.setattr("keras.config.backend", lambda: backend)
+    with pytest.raises(runtime.SettingsError, match=f"must be 'tensorflow'.*Received: '{backend}'"):
+        runtime.import_tensorflow()
+
+
+def test_a_keras_that_cannot_start_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    with pytest.raises(runtime.SettingsError, match=r"KERAS_BACKEND.* ModuleNotFoundError"):
+        runtime.import_tensorflow()
+
+
+@pytest.mark.parametrize(
+    ("value", "threads"), [("3", 3), ("", None), ("x", None), ("0", None), ("-2", None)]
+)
+def test_threads_of_the_environment_are_those_in_force(monkeypatch, value, threads):
+    monkeypatch.setattr(runtime, "processors", lambda: 77)
+    monkeypatch.setattr("tensorflow.config.threading.get_intra_op_parallelism_threads", lambda: 0)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", value)
+    assert runtime.set_threads() == (threads or 77)
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "2>&- >&- <&-"])
+def test_tensorflow_is_imported_without_standard_error(tmp_path, closed):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit(7)")  # it was reached
+    command = f"{sys.executable} -c 'from batch import TFModel' {closed}"
+    assert subprocess.run(command, shell=True, cwd=tmp_path).returncode == 7

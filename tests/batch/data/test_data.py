@@ -190,3 +190,24 @@ def test_real_mnist(real_data):
     assert data.train.images.shape == (60000, 28, 28, 1)
     assert data.test.images.shape == (10000, 28, 28, 1)
     assert np.bincount(data.test.labels).tolist()[:3] == [980, 1135, 1032]
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "file", "dangling"])
+def test_a_variable_that_names_no_folder_is_refused(tmp_path, monkeypatch, kind):
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nothing")
+    monkeypatch.setenv("RESBATCH_DATA", str(tmp_path / kind))
+    with pytest.raises(DataError, match="RESBATCH_DATA must name a folder"):
+        load_data("mnist")
+    assert load_data("digits").classes == 10
+
+
+def test_the_variable_may_be_relative_or_begin_with_home(tmp_path, monkeypatch):
+    images, labels = np.zeros((4, 2, 2), np.uint8), np.arange(4)
+    splits = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
+    np.savez(tmp_path / "mnist.npz", **splits)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for named in (".", "~"):
+        monkeypatch.setenv("RESBATCH_DATA", named)
+        assert len(load_data("mnist").train.labels) == 4
