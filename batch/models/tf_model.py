@@ -21,11 +21,11 @@ class TFModel(StoredModel):
 
     Parameters
     ----------
-    config : dict
+    config : dict, or path of a file that `save` wrote
         - `inputs`: the shape of the images and the classes,
-          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only this key is
-          required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
-          for feeds.
+          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only the classes are
+          required: without a shape, the network is made when it sees its first images. Labels may
+          have a `transform` of 'ohe'; both may have a `dtype`, and a `name` for feeds.
         - `input_block/inputs`: which of several inputs are the images.
         - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. Or a
           `keras.Sequential`, or the file of a trained network. The model trains copies, which
@@ -51,6 +51,10 @@ class TFModel(StoredModel):
           blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
           active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
+        - `decay`: changes that rate every `frequency` iterations, as in BatchFlow's Torch models
+          (`batch.schedules.decay.Decays`).
+        - `microbatch_size`: examples that go through the passes at a time, to save memory
+          (`batch.training.microbatches.Microbatches`).
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
@@ -74,7 +78,8 @@ class TFModel(StoredModel):
           In a `network` of your own: of layers without weights, and of what dropout and the like
           draw. Layers with weights keep them, and initializers and layers with seeds theirs.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
-        - and the options of the subclass's network.
+        - the options of the subclass's network, and words of BatchFlow's Torch models for the
+          keys above (`batch.models.torch_config`).
 
     Attributes
     ----------

@@ -10,11 +10,13 @@ KEYS = (
     *("classes", "inputs_shapes", "input_shapes", "microbatch", "device", "amp"),
     *("body", "head", "se_block", "attention"),
 )
+RATIO = "body/blocks/self_attention/ratio"
 OPTIONS = {  # of networks
     "body/num_blocks": "num_blocks",
     "body/blocks/n_reps": "num_blocks",
     "body/filters": "filters",
     "body/blocks/channels": "filters",
+    RATIO: "se_ratio",
     "head/hidden": "hidden",
 }
 ATTENTION = (
@@ -46,6 +48,7 @@ def in_our_words(config, model):
         If a word means nothing here, or says something else than the key that it stands for.
     """
     words = _hidden(_flat({key: config[key] for key in KEYS if key in config}))
+    words = _attention(words)
     config = {key: value for key, value in config.items() if key not in KEYS}
     _refuse(words, model)
     for word, option in OPTIONS.items():
@@ -94,14 +97,8 @@ def _flat(words, path=""):
 
 def _refuse(words, model):
     """Refuse words that no network here, or not this one, can follow."""
-    known = {*KEYS, *OPTIONS, *ATTENTION, *CLASSES} - {"body", "head"}
+    known = {*KEYS, *OPTIONS, *CLASSES} - {"body", "head"}
     check_keys(words, known, model.__name__)
-    for word in ATTENTION:
-        if words.get(word):
-            raise ValueError(
-                f"{word}: the networks here have no attention and no squeeze-and-excitation. Give "
-                f"a 'network' of your own blocks that have. Received: {words[word]!r}"
-            )
     for word, option in OPTIONS.items():
         if word in words and option not in model.options():
             raise ValueError(
@@ -128,6 +125,22 @@ def _hidden(words):
             if units[:-1]:
                 split["head/hidden"] = list(units[:-1])
     return split
+
+
+def _attention(words):
+    """The words with those for squeeze and excitation as its ratio, 16 if they do not say it."""
+    given = {word: words[word] for word in ATTENTION if words.get(word) not in (None, False)}
+    words = {word: value for word, value in words.items() if word not in ATTENTION}
+    for word, value in given.items():
+        number = isinstance(value, int) and value is not True
+        if not number and value not in (True, "se"):
+            raise ValueError(
+                f"{word} must be 'se', squeeze and excitation, or its ratio. Received: {value!r}"
+            )
+        words.setdefault(RATIO, value if number else 16)
+    if not given:
+        words.pop(RATIO, None)
+    return words
 
 
 def _classes(words):

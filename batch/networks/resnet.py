@@ -60,6 +60,7 @@ def resnet(
     epsilon=1e-5,
     num_blocks=None,
     filters=None,
+    se_ratio=None,
 ):
     """A ResNet as published: 18, 34, 50, 101 or 152 layers.
 
@@ -84,6 +85,8 @@ def resnet(
     filters : sequence of int, optional
         Channels of each stage, in place of 64, 128, 256 …; bottleneck blocks give four times as
         many.
+    se_ratio : int, optional
+        Blocks have squeeze and excitation of this ratio, 16 in SE-ResNets as published.
 
     Returns
     -------
@@ -116,6 +119,7 @@ def resnet(
                 [width, width, 4 * width][:convolutions],
                 strides=2 if stage and not number else 1,
                 stride_first=stride_first,
+                se_ratio=se_ratio,
                 seed=seeds[len(blocks) + 1],
                 name=f"block{len(blocks)}",
                 **options,
