@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import tensorflow as tf
 
 from batch.checks import check_keys, true_or_false
@@ -65,9 +66,9 @@ def in_our_words(config, model):
             _set(config, "precision", precision, "amp")
     if "device" in words:
         _check_device(words["device"])
-    for key in ("loss", "optimizer"):
+    for key, read in (("loss", _loss), ("optimizer", _optimizer)):
         if key in config:
-            config[key] = _named(config[key])
+            config[key] = read(config[key])
     return config
 
 
@@ -118,9 +119,10 @@ def _set(config, key, value, word):
 def _hidden(words):
     """The words with lists of units split: the last are the classes, the others `head/hidden`."""
     split = dict(words)
-    for word in ("head/units", "head/features"):
+    for word in CLASSES:
         units = split.get(word)
-        if isinstance(units, (list, tuple)) and units:
+        names = word == "classes" and np.size(units) > 1
+        if isinstance(units, (list, tuple)) and units and not names:
             split[word] = units[-1]
             if units[:-1]:
                 split["head/hidden"] = list(units[:-1])
@@ -165,7 +167,8 @@ def _inputs(inputs, shape, classes):
     inputs = dict(inputs or {})
     for name, key, value in (("images", "shape", shape), ("labels", "classes", classes)):
         if value is not None:
-            present = [entry[key] for entry in inputs.values() if key in (entry or {})]
+            entries = [entry for entry in inputs.values() if isinstance(entry, dict)]
+            present = [entry[key] for entry in entries if key in entry]
             if present and present != [value]:
                 raise ValueError(
                     f"Give the {key} once. Received: {value!r}, and 'inputs' has {present}"
@@ -188,15 +191,25 @@ def _check_device(device):
         )
 
 
-def _named(spec):
-    """A loss or an optimizer: a dict as `(name, arguments)`, and names and arguments in ours."""
-    if isinstance(spec, dict) and "name" in spec:
-        spec = spec["name"], {key: value for key, value in spec.items() if key != "name"}
-    if not isinstance(spec, (list, tuple)) or len(spec) != 2 or not isinstance(spec[1], dict):
-        return (
-            LOSSES.get(re.sub("[-_ ]", "", spec).lower(), spec) if isinstance(spec, str) else spec
-        )
-    name, arguments = _named(spec[0]), dict(spec[1])
+def _loss(spec):
+    """A loss by a name that Keras knows, with its arguments if there are any."""
+    name, arguments = _pair(spec)
+    if isinstance(name, str):
+        name = LOSSES.get(re.sub("[-_ ]", "", name).lower(), name)
+    return (name, arguments) if arguments else name
+
+
+def _optimizer(spec):
+    """An optimizer with Keras' word for the learning rate."""
+    name, arguments = _pair(spec)
     if "lr" in arguments:
         _set(arguments, "learning_rate", arguments.pop("lr"), "lr")
     return (name, arguments) if arguments else name
+
+
+def _pair(spec):
+    """A name and arguments, from these or from a dict with a name; anything else has none."""
+    if isinstance(spec, dict) and "name" in spec:
+        return spec["name"], {key: value for key, value in spec.items() if key != "name"}
+    pair = isinstance(spec, (list, tuple)) and len(spec) == 2 and isinstance(spec[1], dict)
+    return (spec[0], dict(spec[1])) if pair else (spec, {})

@@ -21,6 +21,7 @@ def ours(config, model=ResNet18):
         ({"classes": 3, "inputs_shapes": (8, 8, 1)}, {"inputs": INPUTS}),
         ({"head/classes": 3, "input_shapes": [(8, 8, 1)]}, {"inputs": INPUTS}),
         ({"inputs": INPUTS, "classes": 3, "head/units": 3}, {"inputs": INPUTS}),
+        ({"inputs": INPUTS, "classes": [3], "head/features": [3]}, {"inputs": INPUTS}),
         ({"inputs/images/shape": (8, 8, 1), "classes": 3}, {"inputs": INPUTS}),
         ({"body": STAGES}, STAGES),
         ({"body/blocks": {"n_reps": [1, 2], "channels": [4, 8]}}, STAGES),
