@@ -173,16 +173,22 @@ def finite(name, values, dimensions=(1,)):
 
 def numeric(name, values):
     """The values as an array, if they are numbers; a ValueError if not, or if they are uneven."""
-    import numpy as np
-
-    sized = isinstance(values, (list, tuple, range)) or hasattr(values, "__array__")
-    try:
-        array = np.asarray(values) if sized else np.array(None)
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        array = np.array(None)
+    array = even(name, values)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of numbers. {received(values)}")
     return array
+
+
+def even(name, values):
+    """The values as an array of any type; a ValueError if they are uneven, or no sequence."""
+    import numpy as np
+
+    try:
+        if isinstance(values, (list, tuple, range)) or hasattr(values, "__array__"):
+            return np.asarray(values)
+    except (ValueError, TypeError, RecursionError, OverflowError):
+        pass  # rows of several lengths, or a list in itself
+    raise ValueError(f"{name} must be an array. {received(values)}")
 
 
 def as_number(value):
@@ -211,14 +217,14 @@ def _finite(name, value, expected, zero=False):
     return float(number)
 
 
-def as_dict(config):
+def as_dict(config, name="config"):
     """A new plain dict of a dict or a BatchFlow config; keys with slashes become nested dicts."""
     from batchflow import Config  # slow to import, and only models have configs
 
     if config is None:
         return {}
     if not isinstance(config, (dict, Config)):
-        raise TypeError(f"config must be a dict. Received: {type(config).__name__}")
+        raise TypeError(f"{name} must be a dict. Received: {type(config).__name__}")
     return dict(Config(config).config)
 
 
@@ -273,7 +279,7 @@ def read_config(config, allowed, where):
         If a key is not known, or a value is a named expression (`B`, `C`, `V`, `F` …) that was not
         evaluated.
     """
-    config = {key: _plain(value, f"config/{key}") for key, value in as_dict(config).items()}
+    config = {key: _whole_plain(value, f"config/{key}") for key, value in as_dict(config).items()}
     check_keys(config, allowed, where)
     for key, value in config.items():
         inner = allowed[key]
@@ -288,6 +294,13 @@ def read_config(config, allowed, where):
 def _check_inner(value, allowed, where):
     if isinstance(value, dict):  # values of other kinds are checked where they are read
         check_keys(value, allowed, where)
+
+
+def _whole_plain(value, where):
+    try:
+        return _plain(value, where)
+    except RecursionError:
+        raise ValueError(f"{where} contains itself. {received(value)}") from None
 
 
 def _plain(value, where):

@@ -7,13 +7,23 @@ import numpy as np
 from batchflow import Batch, Dataset, action
 from batchflow.named_expr import eval_expr
 
-from batch.checks import as_dict, check_keys, positive_whole
+from batch.checks import (
+    as_dict,
+    check_keys,
+    even,
+    numeric,
+    positive,
+    positive_whole,
+    received,
+    true_or_false,
+    whole,
+)
 from batch.data.data import load_data
 from batch.data.labels import class_numbers, count_classes, named
-from batch.models.feed import as_array, image_shape
+from batch.models.feed import image_shape, typed
 from batch.models.named import MODELS
 from batch.models.pipeline_config import check_outer_keys, model_config
-from batch.models.pipelines import batch_ids, batch_rows, keep_lists
+from batch.models.pipelines import batch_ids, batch_rows, check_delivery, keep_lists
 from batch.runtime import set_globals
 from batch.spelling import did_you_mean
 
@@ -148,8 +158,9 @@ class ResBatch(Batch):
 
         The other arguments are those of `train_res`. With weights, it is a weighted mean.
         """
+        check_delivery(name, "accuracies", accuracies, save_to)
         *examples, rows, weights = self._examples(images, labels, loss_weights)
-        model = self.pipeline.m(name, batch=self)
+        model = self._model(name)
         accuracy = model.predict(
             *examples, fetches="output_accuracy", rows=rows, loss_weights=weights
         )
@@ -168,10 +179,13 @@ class ResBatch(Batch):
         id_to_mask : int, optional
             Examples of this class get weight 0.
         """
-        chosen = np.ones(len(self)) if weights is None else self._chosen(weights)
+        chosen = np.ones(len(self)) if weights is None else self._chosen(weights, name="weights")
         if id_to_mask is not None:
+            id_to_mask = whole("id_to_mask", id_to_mask)
             if self.labels is None:
-                raise ValueError("id_to_mask needs labels, and the batch has none.")
+                raise ValueError(
+                    f"id_to_mask needs labels, and the batch has none. Received: {id_to_mask}"
+                )
             chosen = np.where(class_numbers(self.labels) == id_to_mask, 0, chosen)
         if "loss_weights" in self.components:
             self.loss_weights = chosen
@@ -180,6 +194,7 @@ class ResBatch(Batch):
         return self
 
     def _train(self, kind, name, losses, *, examples, save_to):
+        check_delivery(name, "loss", losses, save_to)
         images, labels, rows, weights = self._examples(*examples)
         models = self.pipeline.models
         with _making:
@@ -196,8 +211,11 @@ class ResBatch(Batch):
     def _examples(self, images, labels, loss_weights):
         """Images, labels, the batch's rows in them (None: all), and the weights of its examples."""
         if (images is None) != (labels is None):
-            raise ValueError("Give both images and labels, or neither.")
+            given = "labels" if images is None else "images"
+            raise ValueError(f"Give both images and labels, or neither. Received: {given} alone")
         if images is not None:
+            images = typed(images)
+            labels = labels if hasattr(labels, "shape") else even("labels", labels)
             image_shape(images)  # or it raises
         if loss_weights is None:
             weights = getattr(self, "loss_weights", None)
@@ -210,33 +228,38 @@ class ResBatch(Batch):
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
                 "preloaded=(images, labels)."
             )
-        return as_array(self.images), self.labels, None, weights
+        return typed(self.images), self.labels, None, weights
 
-    def _chosen(self, weights, count=None):
+    def _chosen(self, weights, count=None, name="loss_weights"):
         """The weights of the batch's examples, from weights of all, `count` examples if given."""
-        weights = np.asarray(weights)
+        weights = numeric(name, weights)
         if weights.ndim != 1 or count not in (None, len(weights)):
             raise ValueError(
-                "loss_weights must be a number for each example of the dataset"
+                f"{name} must be a number for each example of the dataset"
                 f"{f', {count}' if count else ''}. Received: shape {weights.shape}"
             )
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            raise ValueError(f"{name} must be finite numbers, 0 or more. {received(weights)}")
         return weights[batch_rows(self, len(weights), "loss_weights")]
 
     def _new_model(self, kind, name, images, *, labels, from_components):
         check_outer_keys(self.pipeline, DEFAULTS)
         config = dict(DEFAULTS[kind])
         for own in model_config(self.pipeline, kind, name):
-            config.update(as_dict(eval_expr(own, batch=self)))
+            own = eval_expr(own, batch=self)
+            config.update(as_dict(own, f"config of '{name}'"))
         model = config.pop("model", "resnet")
-        if model not in MODELS:
-            hint = did_you_mean(str(model), MODELS)
-            raise ValueError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}{hint}")
+        if not isinstance(model, str) or model not in MODELS:
+            hint = did_you_mean(model, MODELS)
+            raise ValueError(f"model must be one of {', '.join(MODELS)}. {received(model)}{hint}")
         freezing = FREEZING if kind == "freeznet" else ()
         allowed = {*MODELS[model].keys(), "classes", "model", *freezing} - {"inputs", "input_block"}
         check_keys(config, allowed, f"'{name}'")
         if kind == "freeznet":
             config = with_freezing(config)
-        classes = config.pop("classes", None) or self._count_classes(labels, from_components)
+        classes = config.pop("classes", None)
+        if classes is None:
+            classes = self._count_classes(labels, from_components)
         shape = image_shape(images)
         inputs = {"images": {"shape": shape}, "labels": {"classes": classes}}
         return MODELS[model]({**config, "inputs": inputs})
@@ -258,6 +281,13 @@ class ResBatch(Batch):
         if len(missing):
             logging.getLogger(__name__).warning("No example of %s.", named(missing))
         return classes
+
+    def _model(self, name):
+        """A model of the pipeline, by its name."""
+        try:
+            return self.pipeline.m(name, batch=self)
+        except KeyError:
+            raise ValueError(f"name must be that of a model. {received(name)}") from None
 
     def _deliver(self, value, values, save_to):
         if values is not None:
@@ -281,8 +311,9 @@ def with_freezing(config):
             raise ValueError(f"Give 'schedule' or {', '.join(changed)}, not both.")
         return rest
     iterations = positive_whole("iteration", freezing.pop("iteration"))
-    if freezing["scaled"]:
-        freezing["learning_rate"] = freezing["learning_rate"] / iterations
+    if true_or_false("scaled", freezing["scaled"]):
+        freezing["learning_rate"] = positive("learning_rate", freezing["learning_rate"])
+        freezing["learning_rate"] /= iterations
     return {**rest, "schedule": ("FreezeOut", {"iterations": iterations, **freezing})}
 
 

@@ -9,13 +9,15 @@ def did_you_mean(names, known, cutoff=0.6):
     Parameters
     ----------
     names : str or list of str
+        Anything else is like no name.
     known : iterable of str
     cutoff : float
         How like they must be: 1 is equal, apart from upper case.
     """
     known = {str(name).lower(): name for name in known}
     near = []
-    for name in [names] if isinstance(names, str) else names:
-        near += difflib.get_close_matches(str(name).lower(), known, 1, cutoff)
+    listed = names if isinstance(names, (list, tuple)) else [names]
+    for name in [name for name in listed if isinstance(name, str)]:
+        near += difflib.get_close_matches(name.lower(), known, 1, cutoff)
     meant = dict.fromkeys(repr(known[name]) for name in near)
     return f". Did you mean {' and '.join(meant)}?" if meant else ""

@@ -47,6 +47,12 @@ def _seed(name, value):
     return checks.whole(name, value, most=MOST_SEED)
 
 
+def _optimizer(name, value):
+    if value is not None:
+        optimizers.read(value)  # its message names it
+    return value
+
+
 def _cache(name, value):
     return value if 0 <= checks.as_number(value) < math.inf else checks.one_of(name, value, CACHES)
 
@@ -59,6 +65,7 @@ FIELDS = {  # of an experiment, but its method, and what each must be
     **{"momentum": _optional(checks.probability), "survival": checks.probability},
     **{"weight_decay": checks.not_negative, "gamma": checks.positive, "t_0": checks.share},
     **{"how_scale": _one_of(HOW_SCALE), "milestones": _milestones, "cache": _cache},
+    "optimizer": _optimizer,
     **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
     **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
     "precision": _one_of(("float32", "bfloat16")),
@@ -149,8 +156,6 @@ class Experiment:
         methods.find(self.method)  # an error now, not when it trains
         for name, check in FIELDS.items():
             object.__setattr__(self, name, check(name, getattr(self, name)))
-        if self.optimizer is not None:
-            optimizers.read(self.optimizer)
 
     @property
     def trained_by(self):

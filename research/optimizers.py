@@ -1,5 +1,7 @@
 """The optimizer that all methods of a comparison share, where it is not each method's own."""
 
+from batch.checks import received
+
 WORDS = {"true": True, "false": False, "none": None}
 NOT_GIVEN = {  # arguments that would do nothing, and why
     "learning_rate": "the rate is that of --learning-rate and of the method's schedule",
@@ -94,5 +96,5 @@ def _value(text):
 def _wrong_form(spec):
     return OptimizerError(
         "optimizer must be NAME or NAME:KEY=VALUE,…, each key once, as "
-        f"SGD:momentum=0.9,nesterov=true. Received: {spec!r}"
+        f"SGD:momentum=0.9,nesterov=true. {received(spec)}"
     )

@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 
+from batch import checks
 from batch.data.blk import BlkError, read_blk, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.labels import one_hot
@@ -46,7 +47,7 @@ def load_data(source="digits"):
     DataError
         If there are no such data, or not as described; it names the file and what was expected.
     """
-    name = os.fspath(source)
+    name = checks.path("source", source)
     if name == "digits":
         return copy.deepcopy(_digits())  # so that whoever changes them changes only their own
     if name in NAMES:

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from batch.checks import positive_whole
+from batch.checks import optional, positive_whole, text
 from batch.data.labels import class_numbers, count_classes, named
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
 
@@ -56,7 +56,7 @@ class Data:
             If they are of another shape or type, do not fit each other, or are almost surely not
             what they should be: channels first, the splits on two scales, classes counted from 1.
         """
-        classes = None if classes is None else positive_whole("classes", classes)
+        name, classes = text("name", name), optional(positive_whole, "classes", classes)
         pairs = (train_images, train_labels), (test_images, test_labels)
         given = [_split(kind, *pair, classes) for kind, pair in zip(KINDS, pairs)]
         shapes = [split.images.shape[1:] for split in given]
@@ -104,7 +104,8 @@ def _split(kind, images, labels, classes):
         if len(images) != len(labels):
             last = images.shape[-1] == len(labels)
             raise ValueError(
-                f"{len(images)} images, but {len(labels)} labels"
+                "images and labels must be of one length. "
+                f"Received: {len(images)} images, but {len(labels)} labels"
                 + (
                     ", as many as the last axis has: give np.moveaxis(images, -1, 0)"
                     if last

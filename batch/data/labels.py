@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from batch.checks import even
+
 NUMBERED = "np.searchsorted(names, labels) with names = np.unique(labels)"
 MEANT = "If classes without examples are meant, give the number of classes"
 
@@ -25,7 +27,7 @@ def class_numbers(labels, classes=None):
     ValueError
         If labels are empty, of another shape or type, out of range, or not one-hot.
     """
-    labels = np.asarray(labels)
+    labels = even("labels", labels)
     if labels.size == 0 or labels.dtype.kind not in "biuf":
         names = labels.size > 0 and labels.dtype.kind in "OSUT"
         raise ValueError(

@@ -8,11 +8,13 @@ needs it. Or they stay as they are, and every step computes the rest (`placement
 
 import functools
 import logging
+import math
 import time
 
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import as_number, received
 from batch.feature_cache.identity import SlotError, Slots, Source, count_examples
 from batch.feature_cache.placement import Budget, CacheState, choose, count_visits
 from batch.feature_cache.stores import STORES, Features, as_features, row_bytes, stored_as
@@ -50,15 +52,16 @@ class PrefixCache:
     """
 
     def __init__(self, blocks, preprocessing, storage="auto"):
-        number = isinstance(storage, (int, float)) and not isinstance(storage, bool)
-        if storage not in ("auto", "off", *STORES) and not (number and storage >= 0):
+        size = as_number(storage)  # NaN if it is none
+        named = isinstance(storage, str) and storage in ("auto", "off", *STORES)
+        if not named and not 0 <= size < math.inf:
             raise ValueError(
                 f"cache must be auto, {', '.join(STORES)}, off, or bytes of memory, 0 or more. "
-                f"Received: {storage!r}"
+                f"{received(storage)}"
             )
         self._blocks = blocks
         self._preprocessing = preprocessing
-        self._storage = storage
+        self._storage = storage if named else size
         self._scaled = tf.function(
             lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
         )

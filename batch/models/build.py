@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import keras
 
+from batch.checks import whole
 from batch.data.scales import refuse_channels_first
 from batch.models.fetches import make_fetches
 from batch.models.inputs import KEYS as INPUT_KEYS
@@ -14,6 +15,7 @@ from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
 from batch.models.torch_config import KEYS as TORCH_KEYS
 from batch.models.torch_config import waits_for_images, with_shape
+from batch.networks.arguments import MOST_SEED
 from batch.networks.entrance import entrance
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
 from batch.networks.keras_settings import check_settings
@@ -90,6 +92,8 @@ def build(model, config, network=None):
     check_settings()
     inputs = read_inputs(config.get("inputs"), config.get("input_block"))
     fetches = make_fetches(config.get("output"))
+    if "seed" in config:
+        config = {**config, "seed": whole("seed", config["seed"], 0, MOST_SEED)}
     config = with_own_layers(config, inputs)
     unused = [key for key in model.options() if key in config and "network" in config]
     if unused:

@@ -1,8 +1,11 @@
 """From the arguments of a model's call to `Examples`; each array moves to the device only once."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import even, instance, numeric
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
 from batch.data.rows import example_ids, row_numbers
@@ -33,7 +36,8 @@ def make_examples(inputs, rows=None, feed_dict=None, **given):
     """
     feed = read_feed(inputs, feed_dict, **given)
     images, labels, ids = (feed[name] for name in FEED[:3])
-    images = as_array(images)
+    images = typed(images)
+    labels = labels if labels is None or hasattr(labels, "shape") else even("labels", labels)
     shape = image_shape(images)
     if shape != inputs.shape:
         first = (*shape[1:], shape[0]) == inputs.shape
@@ -74,7 +78,12 @@ def read_feed(inputs, feed_dict=None, **given):
     if feed_dict is None:
         feed_dict = {name: value for name, value in given.items() if value is not None}
     elif any(value is not None for value in given.values()):
-        raise ValueError("Give a feed_dict, or images and labels, not both.")
+        named = [name for name, value in given.items() if value is not None]
+        raise ValueError(
+            "Give a feed_dict, or images and labels, not both. "
+            f"Received: a feed_dict and {', '.join(named)}"
+        )
+    instance("feed_dict", feed_dict, Mapping, "a dict")
     expected = (
         f"Expected: {inputs.images[0]}, {inputs.labels[0]}, and indices and loss_weights if there "
         "are any."
@@ -98,7 +107,7 @@ def read_feed(inputs, feed_dict=None, **given):
         named = [name for name, value in feed_dict.items() if value is not None]
         raise ValueError(
             f"The feed lacks {inputs.images[0]}. {expected} "
-            f"Received: {', '.join(named) or 'nothing'}"
+            f"Received: {', '.join(named) or 'nothing, and no feed_dict'}"
         )
     return {name: feed.get(name) for name in FEED}
 
@@ -106,7 +115,7 @@ def read_feed(inputs, feed_dict=None, **given):
 def _weights(weights, count):
     if weights is None:
         return None
-    weights = np.asarray(weights, dtype=np.float32)
+    weights = numeric("loss_weights", weights).astype(np.float32)
     if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(
             f"loss_weights must be a finite number of 0 or more for each of the {count} rows. "
@@ -165,33 +174,6 @@ def _placed(images, labels, classes, rows):
     return place_once(images, _image_tensor, rows), place_once(labels, numbers, rows, classes)
 
 
-def as_array(images):
-    """Images as one array, where they are a list or, as in BatchFlow's own datasets, PIL images.
-
-    Whole numbers from 0 to 255 in lists, which have no type, become `uint8`.
-
-    Raises
-    ------
-    ValueError
-        If images have different sizes, or show their colours by a palette.
-    """
-    listed = isinstance(images, (list, tuple))
-    if not listed and getattr(getattr(images, "dtype", None), "kind", None) != "O":
-        return images
-    if any(getattr(image, "mode", None) == "P" for image in images):
-        raise ValueError("images must not have palettes: convert them, as by .convert('RGB').")
-    arrays = [np.asarray(image) for image in images]
-    shapes = list(dict.fromkeys(array.shape for array in arrays))
-    if len(shapes) > 1:
-        raise ValueError(
-            "images must have one size: bring them to it first, as by .resize((28, 28)). "
-            f"Received: shapes {', '.join(map(str, shapes[:3]))}"
-        )
-    images = np.stack(arrays) if arrays else np.asarray(images)
-    whole = listed and images.dtype.kind == "i" and images.ndim > 2 and images.size
-    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
-
-
 def image_shape(images):
     """(H, W, C) of images of shape `(N, H, W)` or `(N, H, W, C)`; (L,) of rows `(N, L)`."""
     shape = np.shape(images)
@@ -203,6 +185,35 @@ def image_shape(images):
     return (*shape[1:], 1) if len(shape) == 3 else shape[1:]
 
 
+def typed(images):
+    """Images as one array: lists, and the arrays of PIL images of BatchFlow's own datasets.
+
+    Whole numbers from 0 to 255 in lists, which have no type, become `uint8`. Another array stays
+    itself, so that it moves to the device only once.
+    """
+    pictures = getattr(getattr(images, "dtype", None), "kind", None) == "O"
+    if hasattr(images, "shape") and not pictures:
+        return images
+    if isinstance(images, (list, tuple)) or pictures:
+        _check_pictures(images)
+    images = even("images", list(images) if pictures else images)
+    whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
+    return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
+
+
+def _check_pictures(images):
+    """Refuse PIL images of several sizes, or with palettes."""
+    pictures = [image for image in images if hasattr(image, "getpalette")]
+    if any(picture.mode == "P" for picture in pictures):
+        raise ValueError("images must not have palettes: convert them, as by .convert('RGB').")
+    sizes = list(dict.fromkeys(picture.size for picture in pictures))
+    if len(sizes) > 1:
+        raise ValueError(
+            "images must have one size: bring them to it first, as by .resize((28, 28)). "
+            f"Received: {', '.join(f'{width}×{height}' for width, height in sizes[:3])}"
+        )
+
+
 def _image_tensor(images):
     """Images on the device, and their `Pixels`; None for rows (N, L), which have no scale."""
     if images.dtype.kind not in "biuf":
@@ -211,6 +222,7 @@ def _image_tensor(images):
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
     if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
+    shape = image_shape(images)  # or it raises
     pixels = Pixels.of(images) if images.ndim > 2 else None
     kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
-    return tf.constant(images.reshape(len(images), *image_shape(images)), dtype=kind), pixels
+    return tf.constant(images.reshape(len(images), *shape), dtype=kind), pixels

@@ -4,6 +4,7 @@ import re
 
 import tensorflow as tf
 
+from batch.checks import received, sequence
 from batch.spelling import did_you_mean
 from batch.training.losses import weighted_mean
 
@@ -41,11 +42,12 @@ def make_fetches(output=None):
     """
     if isinstance(output, dict):
         if set(output) != {"ops"}:
-            raise ValueError(f"'output' must be {{'ops': […]}}. Received: {output!r}")
+            raise ValueError(f"'output' must be {{'ops': […]}}. {received(output)}")
         output = output["ops"]
     single = isinstance(output, str) or callable(output)
     operations = dict(OPERATIONS)
-    for operation in [output] if single else output or []:
+    listed = [output] if single else [] if output is None else output
+    for operation in sequence("output", listed, f"{', '.join(OPERATIONS)}, or callables"):
         if callable(operation):
             name = getattr(operation, "__name__", "<none>")
             if not name.isidentifier() or name in operations:
@@ -54,10 +56,11 @@ def make_fetches(output=None):
                     f"Received: {operation!r}"
                 )
             operations[name] = _applied(operation)
-        elif operation not in (known := {**OPERATIONS, **ACTIVATIONS}):
+        elif not isinstance(operation, str) or operation not in {**OPERATIONS, **ACTIVATIONS}:
+            known = [*OPERATIONS, *ACTIVATIONS]
             raise ValueError(
                 f"'output/ops' must be of {', '.join(known)}, or callables. "
-                f"Received: {operation!r}{did_you_mean(str(operation), known)}"
+                f"{received(operation)}{did_you_mean(operation, known)}"
             )
     operations = {**ACTIVATIONS, **operations}
     named = {f"output_{name}": operation for name, operation in operations.items()}
@@ -95,12 +98,17 @@ def fetch(names, fetches, logits, *, examples, losses):
 def check_fetches(names, fetches, with_labels=True):
     """Refuse fetches that do not exist, or that need labels where there are none."""
     known = {*LOSSES, *fetches}
+    if not isinstance(names, (str, list, tuple)) or not all(
+        isinstance(name, str) for name in _as_list(names)
+    ):
+        raise TypeError(f"fetches must be a name, or a list of names. {received(names)}")
     names = _as_list(names)
-    unknown = [str(name) for name in names if name not in known and not TOP.fullmatch(str(name))]
+    unknown = [name for name in names if name not in known and not TOP.fullmatch(name)]
     if unknown:
         raise ValueError(
             f"Unknown fetches: {', '.join(unknown)}. Known: {', '.join(sorted(known))}, and "
-            f"output_top_5 with any number{did_you_mean(unknown, {*known, 'output_top_5'})}"
+            f"output_top_5 with any number. {received(names)}"
+            f"{did_you_mean(unknown, {*known, 'output_top_5'})}"
         )
     own = set(fetches) - {"output_accuracy"}
     needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]

@@ -5,6 +5,7 @@ import numbers
 
 import numpy as np
 
+from batch.checks import received
 from batch.networks.entrance import ANY, Entrance
 
 KEYS = ("shape", "classes", "transform", "dtype", "name")
@@ -52,6 +53,10 @@ def read_inputs(inputs, input_block=None):
     ValueError
         If there is no shape or no number of classes, or a key or value is not known.
     """
+    if not isinstance(inputs, (dict, type(None))):
+        raise TypeError(f"inputs must be a dict. {received(inputs)}")
+    if not isinstance(input_block, (dict, type(None))):
+        raise TypeError(f"input_block must be {{'inputs': name}}. {received(input_block)}")
     entries = {name: _entry(name, entry) for name, entry in (inputs or {}).items()}
     wanted = (input_block or {}).get("inputs")
     images = [name for name in entries if "shape" in entries[name] and wanted in (None, name)]
@@ -64,7 +69,7 @@ def read_inputs(inputs, input_block=None):
     if len(images) != 1 or len(labels) != 1:
         raise ValueError(
             "'inputs' must give one shape and the classes, as in {'images': {'shape': (28, 28, 1)},"
-            f" 'labels': {{'classes': 10}}}}. Received: {inputs!r}"
+            f" 'labels': {{'classes': 10}}}}. {received(inputs)}"
         )
     image, label = entries[images[0]], entries[labels[0]]
     return Inputs(
@@ -78,13 +83,16 @@ def read_inputs(inputs, input_block=None):
 
 def _entry(name, entry):
     if not isinstance(entry, dict):
-        raise ValueError(
-            f"inputs/{name} must be a dict with {', '.join(KEYS)}. Received: {entry!r}"
-        )
-    if entry.get("transform") not in (None, "ohe"):
-        raise ValueError(f"transform must be 'ohe'. Received: {entry['transform']!r}")
-    if "dtype" in entry:
-        np.dtype(entry["dtype"])  # a TypeError that names what it was
+        raise ValueError(f"inputs/{name} must be a dict with {', '.join(KEYS)}. {received(entry)}")
+    transform = entry.get("transform")
+    if not isinstance(transform, (str, type(None))) or transform not in (None, "ohe"):
+        raise ValueError(f"transform must be 'ohe'. {received(transform)}")
+    try:
+        np.dtype(entry.get("dtype"))
+    except TypeError:
+        raise TypeError(
+            f"inputs/{name}/dtype must be a type of NumPy's. {received(entry['dtype'])}"
+        ) from None
     return entry
 
 
@@ -93,7 +101,7 @@ def _shape(shape):
     if len(sizes) not in (1, 2, 3) or not all(_is_whole(size) and size > 0 for size in sizes):
         raise ValueError(
             "'inputs' must give a shape (H, W) or (H, W, C), or (L,) of rows of words or features. "
-            f"Received: {shape!r}"
+            f"{received(shape)}"
         )
     sizes = tuple(int(size) for size in sizes)
     return (*sizes, 1) if len(sizes) == 2 else sizes
@@ -103,7 +111,7 @@ def _classes(classes):
     count = len(classes) if isinstance(classes, (list, tuple, np.ndarray)) else classes
     if not _is_whole(count) or count < 2:
         raise ValueError(
-            f"'inputs' must give at least 2 classes, a number or names. Received: {classes!r}"
+            f"'inputs' must give at least 2 classes, a number or names. {received(classes)}"
         )
     return int(count)
 

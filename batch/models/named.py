@@ -125,7 +125,7 @@ class VGG(TFModel):
 
     DEFAULTS: ClassVar = {
         "depth": "D",
-        "normalize": True,
+        "batch_normalization": True,
         "use_bias": False,
         "hidden": (),
         "dropout": 0.0,

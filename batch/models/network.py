@@ -5,6 +5,7 @@ import zipfile
 
 import keras
 
+from batch.checks import one_of, received
 from batch.data.scales import refuse_channels_first
 from batch.models.model_file import read_model
 from batch.models.network_file import read_keras_file
@@ -37,7 +38,7 @@ def with_own_layers(config, inputs):
     if not given:
         return config
     seed, is_base = config.get("seed", 0), given == ["base"]
-    layers = read_layers(config[given[0]])
+    layers = read_layers(config[given[0]], given[0])
     if len(inputs.shape) == 3:
         check_layout(layers)
     layers = kept(layers, inputs.shape, trainable=is_base, seed=seed)
@@ -93,9 +94,7 @@ def _with_depth(network, config, inputs):
 
 def _whole_network(model, config, inputs):
     """The network without stochastic depth, in the config's precision."""
-    precision = config.get("precision", "float32")
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(f"precision must be float32 or bfloat16. Received: {precision!r}")
+    precision = one_of("precision", config.get("precision", "float32"), ("float32", "bfloat16"))
     layers, name = config.get("network"), None
     if layers is None:
         network = _published(model, config, inputs)
@@ -111,7 +110,7 @@ def _published(model, config, inputs):
     if len(inputs.shape) != 3:
         raise ValueError(
             f"{type(model).__name__} takes images of shape (H, W) or (H, W, C): give a "
-            f"'network' for others. Received: {inputs.shape}"
+            f"'network' or 'base' for others. Received: {inputs.shape}"
         )
     refuse_channels_first(inputs.shape)
     check_policy_of_ours()
@@ -154,7 +153,7 @@ def _refuse_softmax(layer):
         )
 
 
-def read_layers(source):
+def read_layers(source, name="network"):
     """The blocks of a network, classifier last.
 
     Parameters
@@ -173,7 +172,7 @@ def read_layers(source):
         If it is none of these.
     """
     if isinstance(source, (str, os.PathLike)):
-        source = _read_network(source)
+        source = _read_network(source, name)
     if isinstance(source, keras.Sequential):
         source = source.layers
     given = isinstance(source, (list, tuple)) and len(source) > 1
@@ -181,12 +180,12 @@ def read_layers(source):
         raise ValueError(
             "A network must be a file of a trained one, a keras.Sequential, or a list of Keras "
             "layers, a block and a classifier at least (batch.as_blocks makes one of another "
-            f"keras.Model). Received: {source!r}"
+            f"keras.Model). {received(source)} as {name}"
         )
     return list(source)
 
 
-def _read_network(path):
+def _read_network(path, name):
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             ours = "network.keras" in archive.namelist()
@@ -194,5 +193,6 @@ def _read_network(path):
         if isinstance(network, keras.Sequential):
             return network
     raise ValueError(
-        f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it."
+        f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it. "
+        f"{received(path)} as {name}"
     )

@@ -65,23 +65,25 @@ def check_outer_keys(pipeline, kinds):
 
 def used(pipeline):
     """Names in the arguments of a pipeline's actions, those of named expressions among them."""
-    names = set()
-    _collect([pipeline._actions, list(pipeline.models.models)], names)  # noqa: SLF001
+    names, waiting, seen = set(), [pipeline._actions, list(pipeline.models.models)], {}  # noqa: SLF001
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            names.add(value)
+        elif id(value) not in seen:  # a list may contain itself
+            seen[id(value)] = value
+            waiting += _parts(value)
     return names
 
 
-def _collect(value, names):
-    if isinstance(value, str):
-        names.add(value)
-    elif isinstance(value, dict):
-        _collect([*value, *value.values()], names)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            _collect(inner, names)
-    elif isinstance(value, NamedExpression):
-        _collect(list(vars(value).values()), names)
-    elif isinstance(value, Pipeline):
-        _collect(value._actions, names)  # noqa: SLF001
+def _parts(value):
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if isinstance(value, NamedExpression):
+        return list(vars(value).values())
+    return value._actions if isinstance(value, Pipeline) else []  # noqa: SLF001
 
 
 def _of_another(key, ours):

@@ -4,6 +4,7 @@ import numpy as np
 from batchflow import W
 from batchflow.named_expr import NamedExpression
 
+from batch import checks
 from batch.data.rows import are_ids, row_numbers
 
 
@@ -96,3 +97,14 @@ def _no_rows(dataset, count):
     if index.max() + 1 < len(index) == count and not index[np.diff(index, prepend=-1) != 1].any():
         return f"a {kind} that counts from 0 several times, as where indices were joined"
     return None
+
+
+def check_delivery(name, where, values, save_to):
+    """Refuse a name of a model, or a place for results, that is none."""
+    checks.text("name", name)
+    if values is not None and not hasattr(values, "append"):
+        raise TypeError(f"{where} must be a list, to be appended to. {checks.received(values)}")
+    if save_to is not None and not hasattr(save_to, "set"):
+        raise TypeError(
+            f"save_to must be a named expression, as V('loss'). {checks.received(save_to)}"
+        )

@@ -5,6 +5,8 @@ import numpy as np
 from batch.data.scales import FEW, OVERSHOOT, refuse_binary
 from batch.networks.entrance import FAINT
 
+NORMALIZED = 4  # what is larger is no normalized pixel
+
 
 def check_scale(pixels, entrance):
     """Refuse images that almost surely are on another scale than a network takes.
@@ -64,7 +66,7 @@ def _are_small(pixels, gain):
         return True
     may_be_dark = pixels.count < FEW or pixels.low == pixels.high
     faint = (pixels.high - pixels.low) * gain < FAINT
-    return faint and not may_be_dark and max(-pixels.low, pixels.high) <= 4
+    return faint and not may_be_dark and max(-pixels.low, pixels.high) <= NORMALIZED
 
 
 def _twice(pixels, names):

@@ -8,6 +8,7 @@ import keras
 from batchflow.models.base import BaseModel
 
 from batch.checks import one_of
+from batch.checks import path as checked_path
 from batch.models.build import reopen
 from batch.models.model_file import left_out, restore, write_model
 from batch.networks.remake import own_classes
@@ -39,6 +40,7 @@ class StoredModel(BaseModel):
         BatchFlow's Torch models have, change nothing.
         """
         one_of("fmt", fmt, (None,))
+        path = checked_path("path", path)
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
     @exclusive
@@ -48,13 +50,14 @@ class StoredModel(BaseModel):
         If the file is refused, the model does not change. `fmt` may be 'pt', BatchFlow's word for
         what `save` writes; `pickle_module` changes nothing.
         """
+        path = checked_path("path", path)
         loaded = type(self)({**self.config, "load": {"path": path, "fmt": fmt}})
         vars(self).update({**vars(loaded), "_lock": self._lock})
 
     def _open(self, config, path, fmt=None, pickle_module=None):
         """Go on from a file, in a new model."""
         one_of("fmt", fmt, (None, "pt"))
-        parts, state, changed = reopen(self, path, config)
+        parts, state, changed = reopen(self, checked_path("path", path), config)
         self._begin(parts)
         restore(self.trainer, state, changed)
 

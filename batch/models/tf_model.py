@@ -4,9 +4,9 @@ import os
 import threading
 from typing import ClassVar
 
-from batch.checks import not_negative, positive_whole, read_config
+from batch.checks import not_negative, positive_whole, read_config, received
 from batch.models.build import KEYS, build
-from batch.models.feed import as_array, image_shape, make_examples
+from batch.models.feed import image_shape, make_examples, typed
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.pixels import check_same_scale
@@ -117,6 +117,8 @@ class TFModel(StoredModel):
         load = config.pop("load", None)
         config = in_our_words(config, type(self))
         if load is not None:
+            if not isinstance(load, dict) or "path" not in load:
+                raise ValueError(f"load must be {{'path': path}}. {received(load)}")
             self._open(config, **load)
         elif waits_for_images(config):
             self.config = config
@@ -132,8 +134,7 @@ class TFModel(StoredModel):
         """Make the network of a model that waited for its first images."""
         if "trainer" not in vars(self):
             images = (feed_dict or {}).get("images") if images is None else images
-            shape = image_shape(as_array(images))
-            self._begin(build(self, with_shape(self.config, shape)))
+            self._begin(build(self, with_shape(self.config, image_shape(typed(images)))))
 
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
@@ -247,7 +248,9 @@ class TFModel(StoredModel):
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         if examples.labels is None:
-            raise ValueError(f"Training needs {self.inputs.labels[0]}, and none were given.")
+            raise ValueError(
+                f"Training needs {self.inputs.labels[0]}, and none were given. Received: None"
+            )
         check_fetches(fetches, self.fetches)
         check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)

@@ -279,6 +279,7 @@ class Classifier(Block):
             "dropout": probability("dropout", dropout),
             "hidden": unit_counts("hidden", hidden),
         }
+        classes, seed, normalize, dropout, hidden = self.config.values()
         self.normalization = batch_norm(self.dtype_policy, 1e-5) if normalize else None
         # Logits and loss stay in float32 whatever the precision of the features.
         pool = keras.layers.Flatten if hidden else keras.layers.GlobalAveragePooling2D

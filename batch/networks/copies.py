@@ -4,7 +4,7 @@ import keras
 
 from batch.networks.blocks import Classifier
 from batch.networks.equality import BFLOAT16, refuse_unequal
-from batch.networks.layer_state import check_parts, copy_state, pairs, refuse_shared
+from batch.networks.layer_state import copy_state, pairs, refuse_shared
 from batch.networks.remake import is_keras, own_classes, remade
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.runtime import seeded
@@ -96,8 +96,6 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
     with seeded(seed), keras.saving.custom_object_scope(own_classes(layers)):
         changes = [_mixed if precision == "bfloat16" else None] * (len(layers) - 1)
         twins = [remade(*pair) for pair in zip(layers, [*changes, None])]
-        for layer, twin in zip(layers, twins):
-            check_parts(layer, twin)
         network = keras.Sequential([keras.Input(shape), *twins], name=name)
     if precision == "bfloat16":
         _check_bfloat16(network.layers[:-1])

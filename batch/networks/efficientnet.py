@@ -111,6 +111,16 @@ class LinearBottleneck(Block):
 class InvertedResidual(LinearBottleneck):
     """A `LinearBottleneck` that is added to its input, whose shape it keeps."""
 
+    def build(self, input_shape):
+        filters, strides = self.config["filters"], self.config["strides"]
+        if strides != 1:
+            raise ValueError(f"strides must be 1, to keep the images' size. Received: {strides}")
+        if filters != input_shape[-1]:
+            raise ValueError(
+                f"filters must be the {input_shape[-1]} channels of the inputs. Received: {filters}"
+            )
+        super().build(input_shape)
+
     def branch(self, inputs, training=None):
         """The convolutions, whose output is added to the input."""
         return self._narrow(inputs, training)

@@ -11,6 +11,7 @@ from batch.networks.layers import run
 FAINT = 1 / 8  # the least difference of black and white that is no fault
 OF_ANY_SCALE = (
     keras.layers.BatchNormalization,
+    keras.layers.Embedding,
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
     keras.layers.RMSNormalization,
@@ -26,7 +27,7 @@ class Entrance:
     gain : float
         What a difference of 1 between two pixels has become there: 1/255 after `Rescaling(1/255)`.
     any_scale : bool
-        Images of any scale may enter: that layer normalizes them, or can't be known.
+        Images of any scale may enter: that layer normalizes or counts them, or can't be known.
     channels_last : bool
         That layer is known, and the images' last axis is still that of the channels.
     by : tuple of str
@@ -72,7 +73,11 @@ def entrance(network, prepare):
         if apply is None or _has_weights(layer):
             first = layer
             break
-        dim, bright, before = apply(dim), apply(bright), gain
+        before = gain
+        try:
+            dim, bright = apply(dim), apply(bright)
+        except Exception:  # it takes no such images, and nothing is known of its own
+            return ANY
         gain = _spread(dim)
         by += [layer.name] * (gain < before)
     if not _spread(bright) > 16 * gain > 0:  # each image is normalized by itself, or clipped

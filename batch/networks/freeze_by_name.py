@@ -4,6 +4,7 @@ import re
 
 import keras
 
+from batch.checks import received
 from batch.networks.fade_in import FadeIn
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.spelling import did_you_mean
@@ -110,20 +111,21 @@ def matching(patterns, names, where="freeze"):
     """
     patterns = [patterns] if isinstance(patterns, str) else patterns
     if not isinstance(patterns, (list, tuple)):
-        raise ValueError(f"{where} must be a list of regular expressions. Received: {patterns!r}")
+        raise ValueError(f"{where} must be a list of regular expressions. {received(patterns)}")
     matched = set()
     for pattern in patterns:
         try:
             by_pattern = {name for name in names if re.fullmatch(pattern, name)}
         except (re.error, TypeError) as error:
             raise ValueError(
-                f"{where} must be regular expressions. Received: {pattern!r} ({error})"
+                f"{where} must be regular expressions. {received(pattern)} ({error})"
             ) from error
         if not by_pattern:
             blocks = [name for name in names if "/" not in name]
             inner = next((f", or a layer in them, as {name}" for name in names if "/" in name), "")
             raise ValueError(
-                f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}"
+                f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}. "
+                f"{received(patterns)}"
                 f"{did_you_mean(pattern, names)}"
             )
         matched |= by_pattern

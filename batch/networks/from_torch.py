@@ -30,7 +30,8 @@ def from_torch(state_dict, network):
     network : keras.Sequential or TFModel
         Of the same architecture. If it halves images with convolutions of 3×3 or more, it must have
         been made with `symmetric=True`, unless the program pads as TensorFlow does. Torchvision's
-        VGG16 is `vgg(shape, classes, 16, normalize=False, use_bias=True, hidden=(4096, 4096))`.
+        VGG16 is `vgg(shape, classes, 16, batch_normalization=False, use_bias=True,
+        hidden=(4096, 4096))`.
 
     Raises
     ------

@@ -30,12 +30,6 @@ def pairs(layer, twin):
         yield from pairs(part, twin_part)
 
 
-def check_parts(layer, twin):
-    """Refuse a copy that has other layers within it, as `pairs` does."""
-    for _ in pairs(layer, twin):
-        pass
-
-
 def _children(layer):
     inner = layer._layers  # noqa: SLF001 in the order in which the layer got them
     return [part for part in inner if not isinstance(part, keras.layers.InputLayer)]

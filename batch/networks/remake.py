@@ -7,6 +7,8 @@ import types
 
 import keras
 
+from batch.networks.layer_state import pairs
+
 
 def remade(layer, change=None):
     """A new layer like one given, not built, from the config that a file would hold.
@@ -24,24 +26,23 @@ def remade(layer, change=None):
     ValueError
         If the config does not make the layer again. It names the innermost layer that is at fault.
     """
-    inner = layer._flatten_layers(include_self=False)[::-1]  # noqa: SLF001
     try:
-        for part in inner:
-            if not is_keras(part):  # which Keras would make again without a look
-                _remade(part)
-        return _remade(layer, change)
+        made = _remade(layer, change)
     except Exception as error:
-        fault, reason = next(filter(None, map(_fault, inner)), (layer, error))
-        raise ValueError(
-            f"{fault.name} (a {type(fault).__name__}) can't be made again from its config, as "
-            "copies and files need it. Make it a class with a get_config that holds what its "
-            f"__init__ takes, in plain values and Keras objects. Received: {_first_words(reason)}"
-        ) from error
+        inner = layer._flatten_layers(include_self=False)[::-1]  # noqa: SLF001
+        raise _refusal(*next(filter(None, map(_fault, inner)), (layer, error))) from error
+    for part, twin in pairs(layer, made):
+        reason = _lost_argument(part, twin)
+        if reason:
+            raise _refusal(part, reason)
+    return made
 
 
-def is_keras(layer):
-    """Whether a layer is of a class of Keras' own."""
-    return type(layer).__module__.startswith("keras.")
+def _remade(layer, change=None):
+    # As Keras does to write it, and to read it. The layer is built later, for its new place.
+    config = keras.saving.serialize_keras_object(layer)["config"]
+    config = json.loads(json.dumps(config))
+    return type(layer).from_config(config if change is None else change(config))
 
 
 def _fault(layer):
@@ -52,42 +53,39 @@ def _fault(layer):
     return None
 
 
-def _remade(layer, change=None):
-    # As Keras does to write it, and to read it. The layer is built later, for its new place.
-    config = keras.saving.serialize_keras_object(layer)["config"]
-    config = json.loads(json.dumps(config))
-    default = type(layer).from_config.__func__ is keras.layers.Layer.from_config.__func__
-    for key, value in config.items():
-        if default and _is_array(value):
-            raise TypeError(f"{key} is an array in its config, and comes back as a dict.")
-    made = type(layer).from_config(config if change is None else change(config))
-    for key in _left_out(layer, made):
-        raise TypeError(f"Its get_config leaves out {key}.")
-    return made
+def _refusal(layer, reason):
+    return ValueError(
+        f"{layer.name} (a {type(layer).__name__}) can't be made again from its config, as copies "
+        "and files need it. Make it a class with a get_config that holds what its __init__ takes, "
+        f"in plain values and Keras objects. Received: {_first_words(reason)}"
+    )
 
 
-def _is_array(value):
-    return isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
+def is_keras(layer):
+    """Whether a layer is of a class of Keras' own."""
+    return type(layer).__module__.startswith("keras.")
 
 
-def _left_out(layer, made):
-    """Arguments that a layer of the user's own was made with, and the new one was not."""
-    given, again = (getattr(part, "_auto_config", None) for part in (layer, made))
-    if given is None or again is None or is_keras(layer):
-        return []
+def _lost_argument(layer, twin):
+    """What a layer of the user's own was made with, and its copy was not; None if nothing."""
+    given, again = (getattr(part, "_auto_config", None) for part in (layer, twin))
+    if again is None or is_keras(layer):
+        return None
+    for key, value in again.config.items():
+        if isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
+            return f"{key} is an array in its config, and comes back as a dict."
     named = inspect.signature(type(layer).__init__).parameters
-    defaults = {key: named[key].default for key in given.config if key in named}
-    return [
-        key
-        for key, default in defaults.items()
-        if given.config[key] != default and again.config.get(key, default) == default
-    ]
+    for key, value in (given.config if given else {}).items():
+        default = named[key].default if key in named else value
+        if value != default and again.config.get(key, default) == default:
+            return f"Its get_config leaves out {key}."
+    return None
 
 
-def _first_words(error):
+def _first_words(reason):
     """What an error says first; Keras wraps the cause in the whole config."""
-    cause = str(error).rpartition("Exception encountered:")[2].strip()
-    return textwrap.shorten(cause or type(error).__name__, 160, placeholder=" …")
+    cause = str(reason).rpartition("Exception encountered:")[2].strip()
+    return textwrap.shorten(cause or type(reason).__name__, 160, placeholder=" …")
 
 
 def own_classes(layers):

@@ -20,7 +20,7 @@ def vgg(
     classes,
     depth="D",
     *,
-    normalize=True,
+    batch_normalization=True,
     use_bias=False,
     hidden=(),
     dropout=0.0,
@@ -30,7 +30,7 @@ def vgg(
 
     By default it is one for small images: every convolution has batch normalization, and a single
     dense layer classifies the average of the last stage's output. The paper's, for images of
-    224×224, has `normalize=False, use_bias=True, hidden=(4096, 4096), dropout=0.5`.
+    224×224, has `batch_normalization=False, use_bias=True, hidden=(4096, 4096), dropout=0.5`.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def vgg(
         As for `batch.networks.resnet.small_resnet`.
     depth : {'A', 'B', 'D', 'E', 11, 13, 16, 19}
         The paper's configuration, or its number of weight layers.
-    normalize : bool
+    batch_normalization : bool
         Whether the convolutions have batch normalization.
     use_bias : bool
         Whether they have biases.
@@ -59,7 +59,7 @@ def vgg(
     Simonyan and Zisserman, Very Deep Convolutional Networks, 2015, table 1.
     """
     input_shape, classes = image_shape(input_shape), class_count(classes)
-    normalize = true_or_false("normalize", normalize)
+    batch_normalization = true_or_false("batch_normalization", batch_normalization)
     use_bias = true_or_false("use_bias", use_bias)
     hidden, dropout = unit_counts("hidden", hidden), probability("dropout", dropout)
     name = _configuration(depth)
@@ -72,7 +72,7 @@ def vgg(
                 pool_size=2 if number == count - 1 else 1,
                 pool_padding="same",
                 use_bias=use_bias,
-                normalize=normalize,
+                normalize=batch_normalization,
                 epsilon=1e-5,
                 seed=seeds[len(blocks)],
                 name=f"block{len(blocks)}",

@@ -205,7 +205,7 @@ def wide_resnet(
     dropout, symmetric = probability("dropout", dropout), true_or_false("symmetric", symmetric)
     kernel_sizes = BLOCKS.get(re.sub(r"\s", "", block)) if isinstance(block, str) else None
     if kernel_sizes is None:
-        hint = did_you_mean(str(block), BLOCKS)
+        hint = did_you_mean(block, BLOCKS)
         raise ValueError(f"block must be one of {', '.join(BLOCKS)}. {received(block)}{hint}")
     count = (depth - 4) // 6
     seeds = make_seeds(seed, 3 * count + 2)

@@ -12,6 +12,7 @@ import json
 
 from batch.checks import check_arguments, positive, received
 from batch.schedules.autofreeze import AutoFreeze
+from batch.schedules.config import block_count
 from batch.schedules.decay import Decays
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
@@ -82,12 +83,13 @@ def make_schedule(spec, blocks):
     ValueError
         If the name is not known, or the schedule is for another number of blocks.
     """
+    blocks = block_count(blocks)
     if callable(spec) and not isinstance(spec, type):
         _check_blocks(getattr(spec, "blocks", blocks), blocks)
         return _copied(spec) if observes(spec) else spec
     pair = isinstance(spec, (tuple, list)) and len(spec) == 2 and isinstance(spec[1], dict)
     if not pair or spec[0] not in list(SCHEDULES):
-        hint = did_you_mean(str(spec[0] if pair else spec), SCHEDULES)
+        hint = did_you_mean(spec[0] if pair else spec, SCHEDULES)
         raise ValueError(
             "schedule must be a callable from the iteration to the blocks' rates, or (name, "
             f"arguments) with a name among {', '.join(SCHEDULES)}. {received(spec)}{hint}"

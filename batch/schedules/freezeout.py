@@ -7,6 +7,7 @@ import numpy as np
 from batch.checks import (
     MOST_CHANNELS,
     MOST_LAYERS,
+    as_number,
     one_of,
     optional,
     positive,
@@ -94,7 +95,10 @@ class FreezeOut(Configured):
         self.iterations = positive_whole("iterations", iterations)
         self.learning_rate = positive("learning_rate", learning_rate)
         self.t_0 = share("t_0", t_0)
-        self.degree = stepped("degree", degree, 1, 1, "1, 2 or 3", 3)
+        self.degree = as_number(degree)
+        if self.degree not in (1, 2, 3):
+            raise ValueError(f"degree must be 1, 2 or 3. {received(degree)}")
+        self.degree = int(self.degree)
         self.scaled = true_or_false("scaled", scaled)
         self.finetune_rate = optional(positive, "finetune_rate", finetune_rate)
         self.count_classifier = true_or_false("count_classifier", count_classifier)

@@ -6,6 +6,9 @@ import inspect
 import keras
 import tensorflow as tf
 
+from batch.checks import check_arguments, received
+from batch.spelling import did_you_mean
+
 OF_NUMBERS = {  # losses that take class numbers, not one-hot rows
     "categorical_generalized_cross_entropy",
     "circle",
@@ -92,7 +95,10 @@ def compiled_loss(loss, logits):
         shape = traced(count).get_concrete_function().outputs[0].shape
         compiled.get_concrete_function()
     except Exception as error:
-        raise ValueError(f"{expected} It raised {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{expected} {received(loss)}. It raised {type(error).__name__}: {reason}"
+        ) from error
     if shape.num_elements() not in (None, 1) and (shape[0] != count or count in shape[1:]):
         raise ValueError(f"{expected} Received: shape {shape} for {count} examples")
     return compiled
@@ -151,9 +157,7 @@ def _by_name(name, arguments, spec):
     if maker is None or not isinstance(arguments, dict):
         _refuse(spec)
     takes = inspect.signature(maker).parameters
-    unknown = [key for key in arguments if key not in takes]
-    if unknown:
-        raise ValueError(f"The loss {name} has no argument {', '.join(unknown)}: {spec!r}")
+    check_arguments(maker, arguments, f"loss '{name}'", ("y_true", "y_pred"))
     if "from_logits" in takes:
         arguments = {"from_logits": True, **arguments}
     return maker(**arguments) if inspect.isclass(maker) else FunctionLoss(maker, **arguments)
@@ -188,9 +192,12 @@ def _is_of_keras(function):
 
 
 def _refuse(spec):
+    name = spec[0] if isinstance(spec, (tuple, list)) and spec else spec
+    known = ["softmax_cross_entropy", "sparse_softmax_cross_entropy", *KERAS]
     raise ValueError(
         "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
-        f"loss, (name, arguments), a Keras loss, or a callable. Received: {spec!r}"
+        f"loss, (name, arguments), a Keras loss, or a callable. {received(spec)}"
+        f"{did_you_mean(name, known) if isinstance(name, str) else ''}"
     )
 
 

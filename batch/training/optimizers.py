@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import check_arguments, not_negative, positive, positive_whole
+from batch.checks import check_arguments, not_negative, positive, positive_whole, received
 from batch.spelling import did_you_mean
 
 # Methods that see all weights at once: an optimizer with its own may do more than update each.
@@ -161,10 +161,10 @@ def _by_name(spec):
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
     if not isinstance(name, str) or name.lower() not in kinds:
-        hint = did_you_mean(str(name), [kind.__name__ for kind in kinds.values()])
+        hint = did_you_mean(name, [kind.__name__ for kind in kinds.values()])
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. Received: {spec!r}{hint}"
+            f"name. {received(spec)}{hint}"
         )
     kind = kinds[name.lower()]
     _check_kind(kind)

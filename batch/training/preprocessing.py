@@ -1,12 +1,15 @@
 """What happens to images before the first block: augmentation, scaling, normalization."""
 
 import dataclasses
-import numbers
+import math
 
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import as_number, finite, received, true_or_false, whole
 from batch.data.scales import Pixels, refuse_binary
+
+MOST_PAD = 1024  # pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,23 +88,23 @@ def make_preprocessing(config, shape):
         If a value does not fit.
     """
     normalize, augment = config.get("normalize"), config.get("augment")
+    if not isinstance(normalize, (dict, type(None))) and normalize is not False:
+        raise ValueError(f"'normalize' must be a dict. {received(normalize)}")
+    if not isinstance(augment, (dict, bool, type(None))):
+        raise ValueError(f"'augment' must be True, False, or a dict. {received(augment)}")
     if len(shape) != 3 and (normalize or augment):
         raise ValueError(f"'normalize' and 'augment' are for images (H, W, C). Received: {shape}")
     channels, statistics = shape[-1], {}
-    if normalize:
-        if not isinstance(normalize, dict):
-            raise ValueError(f"'normalize' must be a dict. Received: {normalize!r}")
+    if isinstance(normalize, dict):
+        if not normalize:
+            raise ValueError("'normalize' must be a dict of mean and std. Received: {}")
         statistics = {key: _numbers(key, normalize.get(key), channels) for key in ("mean", "std")}
         if min(statistics["std"]) <= 0:
             raise ValueError(f"'std' must be above 0. Received: {statistics['std']}")
-    if not isinstance(augment, (dict, bool, type(None))):
-        raise ValueError(f"'augment' must be True, False, or a dict. Received: {augment!r}")
     options = {"pad": 4, "flip": True} if augment is True else dict(augment or {})
-    pad = options.get("pad", 0)
-    if not isinstance(pad, numbers.Integral) or pad < 0:
-        raise ValueError(f"'pad' must be a whole number, 0 or more. Received: {pad!r}")
-    flip, seed = bool(options.get("flip", False)), config.get("seed", 0)
-    return Preprocessing(**statistics, pad=int(pad), flip=flip, seed=seed)
+    pad = whole("'pad'", options.get("pad", 0), 0, MOST_PAD)
+    flip, seed = true_or_false("'flip'", options.get("flip", False)), config.get("seed", 0)
+    return Preprocessing(**statistics, pad=pad, flip=flip, seed=seed)
 
 
 def channel_statistics(images):
@@ -138,7 +141,11 @@ def channel_statistics(images):
 
 
 def _numbers(key, values, channels):
-    array = np.atleast_1d(np.asarray(values if values is not None else [], dtype=np.float32))
-    if array.shape != (channels,) or not np.isfinite(array).all():
-        raise ValueError(f"{key!r} must have {channels} finite numbers. Received: {values!r}")
+    listed = [values] if math.isfinite(as_number(values)) else values
+    try:
+        array = finite(key, listed).astype(np.float32)
+    except ValueError:
+        array = np.empty(0)
+    if array.shape != (channels,):
+        raise ValueError(f"{key!r} must have {channels} finite numbers. {received(values)}")
     return tuple(array.tolist())

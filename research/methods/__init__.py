@@ -32,7 +32,7 @@ def find(method):
     if not isinstance(method, str) or method not in METHODS:
         raise ValueError(
             f"method must be a Method, or one of {', '.join(METHODS)}. {received(method)}"
-            f"{did_you_mean(str(method), METHODS) if isinstance(method, str) else ''}"
+            f"{did_you_mean(method, METHODS)}"
         )
     return METHODS[method]
 

@@ -86,14 +86,14 @@ class Method:
         if not isinstance(self.action, str) or self.action not in MODELS:
             raise ValueError(
                 f"action of {self.name} must be one of {', '.join(MODELS)}. "
-                f"{checks.received(self.action)}{did_you_mean(str(self.action), MODELS)}"
+                f"{checks.received(self.action)}{did_you_mean(self.action, MODELS)}"
             )
         checks.instance(f"options of {self.name}", self.options, Mapping, "a dict")
         unknown = [name for name in self.options if name not in SHARED]
         if unknown:
             raise ValueError(
                 f"options of {self.name} must be of {', '.join(SHARED)}. Received: {unknown[0]!r}"
-                f"{did_you_mean(str(unknown[0]), SHARED)}"
+                f"{did_you_mean(unknown[0], SHARED)}"
             )
         checks.instance(f"paper of {self.name}", self.paper, str, "a text")
         checks.true_or_false(f"adapts of {self.name}", self.adapts)

@@ -89,7 +89,7 @@ def valid_arguments(given):
     return dict(given() if callable(given) else given)
 
 
-def problem(call, arguments, parameter):
+def problem(call, arguments, parameter, called=None):
     """What is wrong with how a call refuses its arguments; 'is accepted' if it does not."""
     start = time.perf_counter()
     try:
@@ -98,11 +98,12 @@ def problem(call, arguments, parameter):
         return "is accepted"
     except Exception as error:
         seconds = time.perf_counter() - start
-        return f"takes {seconds:.1f} s" if seconds > SECONDS else unclear(error, parameter)
+        slow = f"takes {seconds:.1f} s" if seconds > SECONDS else ""
+        return slow or unclear(error, called or parameter, arguments[parameter])
     return "is accepted"
 
 
-def unclear(error, parameter):
+def unclear(error, parameter, value):
     """What is unclear about an error; empty if nothing is."""
     from batch import TrainingError
 
@@ -112,9 +113,13 @@ def unclear(error, parameter):
         return f"is of the wrong type: {shown}"
     if not last.filename.startswith(OURS):
         return f"comes from a library: {shown}"
-    if not re.search(rf"\b{re.escape(parameter)}\b", message):
+    if not re.search(rf"\b({parameter})\b", message):
         return f"does not name {parameter}: {shown}"
-    if "Received" not in message or "\n" in message or len(message) > LONGEST:
+    if (
+        not ("Received" in message or (isinstance(value, str) and repr(value) in message))
+        or "\n" in message
+        or len(message) > LONGEST
+    ):
         return f"is not one line that says what was received: {shown}"
     return ""
 
@@ -129,7 +134,7 @@ def faults(module, case):
     lines = []
     for value, make in BAD.items():
         before = state()
-        result = problem(call, {**valid_arguments(given), parameter: make()}, called)
+        result = problem(call, {**valid_arguments(given), parameter: make()}, parameter, called)
         expected = "is accepted" if value in fine else ""
         if result != expected:
             lines.append(f"{name}({parameter}={value}) {result or 'is refused'}")

@@ -5,6 +5,7 @@ from batch import FadeIn, FusedBatchNormalization, StochasticDepth, as_blocks, f
 from batch.networks import (
     blocks,
     densenet,
+    efficientnet,
     fade_in,
     layers,
     resnet,
@@ -15,8 +16,18 @@ from batch.networks import (
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.stochastic_depth import survival_probabilities, with_stochastic_depth
 
-MODULES = (blocks, densenet, fade_in, layers, resnet, stochastic_depth, vgg, wide_resnet)
-NETWORKS = (densenet, resnet, vgg, wide_resnet)
+MODULES = (
+    blocks,
+    densenet,
+    efficientnet,
+    fade_in,
+    layers,
+    resnet,
+    stochastic_depth,
+    vgg,
+    wide_resnet,
+)
+NETWORKS = (densenet, efficientnet, resnet, vgg, wide_resnet)
 IMAGES = {"input_shape": (8, 8, 1), "classes": 3}
 
 
@@ -38,6 +49,8 @@ CALLS = {
     "PreActivationBlock": (wide_resnet.PreActivationBlock, {"filters": 4}),
     "DenseLayer": (densenet.DenseLayer, {"growth_rate": 4}),
     "Transition": (densenet.Transition, {"filters": 4}),
+    "LinearBottleneck": (efficientnet.LinearBottleneck, {"filters": 4}),
+    "InvertedResidual": (efficientnet.InvertedResidual, {"filters": 4}),
     "FusedBatchNormalization": (FusedBatchNormalization, {}),
     "SymmetricConv2D": (layers.SymmetricConv2D, {"filters": 4, "kernel_size": 3}),
     "StochasticDepth": (StochasticDepth, lambda: {"block": residual()}),
@@ -55,6 +68,7 @@ CALLS = {
     "wide_resnet": (wide_resnet.wide_resnet, {**IMAGES, "depth": 10, "widen_factor": 1}),
     "densenet": (densenet.densenet, {**IMAGES, "depth": 10, "growth_rate": 4}),
     "vgg": (vgg.vgg, IMAGES),
+    "efficientnet_lite0": (efficientnet.efficientnet_lite0, IMAGES),
 }
 INTERNAL = {
     **dict.fromkeys(
@@ -83,10 +97,17 @@ ACCEPTED = {
         **dict.fromkeys(("empty list", "empty array"), "no steps"),
         "array of length 7": "whole numbers",
     },
+    "hidden": {
+        **dict.fromkeys(("empty list", "empty array"), "no hidden layers, the default"),
+        "array of length 7": "whole numbers",
+    },
     "compression": NUMBER,
     "warm_up": {"zero": "no warm-up, the default"},
     "axis": {"minus one": "the last axis", "zero": "the first axis"},
-    **dict.fromkeys(("symmetric", "use_bias", "stride_first", "bottleneck", "normalize"), FLAG),
+    **dict.fromkeys(
+        ("symmetric", "use_bias", "stride_first", "bottleneck", "normalize", "batch_normalization"),
+        FLAG,
+    ),
     **dict.fromkeys(("center", "scale", "renorm", "synchronized"), FLAG),
     "renorm_clipping": {**OPTIONAL, "empty dict": "no limit"},
     **dict.fromkeys(("gamma_regularizer", "beta_regularizer"), OPTIONAL),

@@ -38,6 +38,7 @@ ACCEPTED = {
     "seed": {"zero": "a seed"},
     "learning_rate": {**RATE, **DEFAULT},
     "finetune_rate": {**RATE, **DEFAULT},
+    "optimizer": DEFAULT,
     "momentum": {**NUMBER, **DEFAULT, "zero": "no momentum"},
     "weight_decay": {**RATE, "zero": "no decay, the default"},
     "t_0": NUMBER,

@@ -93,5 +93,6 @@ def test_a_comparison_shows_its_length_before_it_begins(capsys):
     named = {"a": Experiment(iterations=1, batch_size=10)}
     compare(named, [0], load_data("digits"))
     lines = capsys.readouterr().err.splitlines()
-    assert "0/1 [" in lines[0]
+    assert lines[0].startswith("digits: 1,347 + 450 images")
+    assert "0/1 [" in lines[1]
     assert "1/1 [" in lines[-1]

@@ -219,7 +219,7 @@ def test_the_recipe_reaches_the_model():
     trainer = experiments.make_model(one, data).trainer
     assert trainer.schedule.get_config() == {
         **{"blocks": 5, "iterations": 150, "learning_rate": 0.2, "t_0": 0.8, "degree": 2},
-        **{"scaled": True, "finetune_rate": 1e-2},
+        **{"scaled": True, "finetune_rate": 1e-2, "count_classifier": False},
     }
     assert trainer.optimizers[0].momentum == 0.7
     assert trainer.preprocessing.mean == pytest.approx([(data.train.images / 255).mean()])

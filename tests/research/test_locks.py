@@ -115,6 +115,23 @@ def test_one_folder_by_two_paths_is_one(tmp_path, monkeypatch):
     assert not any((tmp_path / "a").iterdir())
 
 
+def test_curves_of_two_runs_are_not_mixed(tmp_path, fails):
+    events, arguments = tmp_path / "events", ["train", "--iterations", "2", "--batch-size", "20"]
+    for more in ([], ["--overwrite"], ["--resume"]):
+        with only_writer(events):
+            line = fails(
+                1, *arguments, *more, "--out", str(tmp_path / "out"), "--tensorboard", str(events)
+            )
+        assert f"Another run is writing {events}" in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_data_are_packed_by_one_at_a_time(tmp_path, fails):
+    with only_writer(tmp_path / "packed"):
+        line = fails(1, "data", "digits", "--out", str(tmp_path / "packed"))
+    assert "Another run is writing" in line
+
+
 def test_a_lock_that_was_removed_is_made_again(tmp_path, monkeypatch):
     def lock_late(descriptor, original=locks._lock):
         (tmp_path / ".out.lock").unlink()  # by the one who held it until now

@@ -114,7 +114,7 @@ def test_corrected_labels_leave_the_features_as_they_are(kept, examples):
 
 
 def test_wrong_values_are_refused_when_their_row_comes(model, examples):
-    images, labels = examples[0].astype(np.float32), examples[1].copy()
+    images, labels = examples[0] / np.float32(255), examples[1].copy()
     model.train(images, labels, rows=[0, 1])
     labels[7], images[8] = 3, np.nan
     model.train(images, labels, rows=[2, 3])

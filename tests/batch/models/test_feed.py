@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch.models import feed
-from batch.models.feed import as_array
+from batch.models.feed import typed
 
 
 def test_the_same_arrays_are_placed_once(examples):
@@ -56,10 +56,10 @@ def test_pil_images_and_lists_become_one_array(examples):
     pictures = np.empty(len(images), object)
     pictures[:] = [PIL.Image.fromarray(image[..., 0]) for image in images]
     for given in (pictures, list(pictures), list(images[..., 0]), images[..., 0].tolist()):
-        array = as_array(given)
+        array = typed(given)
         assert array.dtype == np.uint8
         np.testing.assert_array_equal(array, images[..., 0])
-    assert as_array(images) is images
+    assert typed(images) is images
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_pil_images_and_lists_become_one_array(examples):
     [
         (
             [PIL.Image.new("L", (8, 8)), PIL.Image.new("L", (8, 9))],
-            r"one size: .* \(8, 8\), \(9, 8",
+            "one size: .* Received: 8×8, 8×9",
         ),
         ([PIL.Image.new("P", (8, 8))] * 2, r"palettes: convert them, as by \.convert\('RGB'\)"),
     ],
@@ -76,4 +76,4 @@ def test_pictures_that_make_no_array_are_refused(pictures, message):
     objects = np.empty(2, object)
     objects[:] = pictures
     with pytest.raises(ValueError, match=message):
-        as_array(objects)
+        typed(objects)

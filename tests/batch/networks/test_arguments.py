@@ -11,6 +11,7 @@ from batch import FadeIn, FusedBatchNormalization, StochasticDepth
 from batch.networks.attention import SqueezeExcitation
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.densenet import DenseLayer, Transition
+from batch.networks.efficientnet import InvertedResidual, LinearBottleneck
 from batch.networks.layers import SymmetricConv2D
 from batch.networks.wide_resnet import PreActivationBlock
 
@@ -47,6 +48,8 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
             kernel_size=5,
             strides=3,
             pool_size=2,
+            normalize=False,
+            activation={"normalize": False, "activation": "relu6"},
             pool_padding={"pool_size": 4, "pool_padding": "same"},
         ),
     ),
@@ -61,10 +64,35 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
             se_ratio=2,
         ),
     ),
-    Classifier: ({"classes": 3, "seed": 1}, block(classes=4, seed=5, normalize=True)),
+    Classifier: (
+        {"classes": 3, "seed": 1},
+        block(classes=4, seed=5, normalize=True, dropout=0.5, hidden=[2]),
+    ),
     PreActivationBlock: (
         {"filters": 3, "seed": 1},
-        block(filters=4, seed=5, strides=2, dropout=0.5, epsilon=0.5, kernel_sizes=[3, 1]),
+        block(
+            epsilon=0.5,
+            symmetric=CONVOLUTIONS["symmetric"],
+            filters=4,
+            seed=5,
+            strides=2,
+            dropout=0.5,
+            kernel_sizes=[3, 1],
+        ),
+    ),
+    LinearBottleneck: (
+        {"filters": 3, "seed": 1},
+        block(filters=2, seed=5, kernel_size=5, strides=2, expansion=2),
+    ),
+    InvertedResidual: (
+        {"filters": 3, "seed": 1},
+        block(
+            filters=refused(2, "filters must be the 3 channels of the inputs. Received: 2"),
+            strides=refused(2, "strides must be 1, to keep the images' size. Received: 2"),
+            seed=5,
+            kernel_size=5,
+            expansion=2,
+        ),
     ),
     DenseLayer: ({"growth_rate": 2, "seed": 1}, block(growth_rate=3, seed=5, bottleneck=False)),
     SqueezeExcitation: ({"ratio": 1, "seed": 1}, block(ratio=3, seed=5)),
@@ -163,7 +191,7 @@ def test_every_argument_of_a_layer_acts_or_is_refused(kind, name):
     value = table[name]
     if isinstance(value, tuple):
         with pytest.raises(ValueError, match=value[1]):
-            made(kind, {**needed, name: value[0]})
+            made(kind, {**needed, name: value[0]}).build(SHAPE)
         return
     given = value if isinstance(value, dict) and name in value else {name: value}
     others = {key: value for key, value in given.items() if key != name}

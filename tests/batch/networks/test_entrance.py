@@ -99,6 +99,8 @@ def test_bases_of_keras(application):
         (lambda: [layers.Rescaling(0.01), layers.LayerNormalization()], 0.01),
         (lambda: [layers.UnitNormalization(), layers.Conv2D(2, 3)], 1),
         (lambda: [layers.Lambda(tf.image.per_image_standardization), layers.Conv2D(2, 3)], 1),
+        (lambda: [layers.Reshape((192,)), layers.Embedding(256, 2), layers.Flatten()], 1),
+        (lambda: [layers.Reshape((192,)), layers.CategoryEncoding(9, "count")], 1),
         (lambda: [Own(), layers.Conv2D(2, 3)], 1),
         (lambda: [functional(lambda x: layers.Add()([x, Halved()(x)]))], 1),
     ],

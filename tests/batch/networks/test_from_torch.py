@@ -38,7 +38,8 @@ def resnet_of(depth):
 def vgg_of(name, normalize, hidden):
     def pair(programs):
         program = programs.VGG(CONFIGURATIONS[name], 2, 10, normalize=normalize, hidden=hidden)
-        return program, vgg(LARGE, 10, name, normalize=normalize, use_bias=True, hidden=hidden)
+        options = {"batch_normalization": normalize, "use_bias": True, "hidden": hidden}
+        return program, vgg(LARGE, 10, name, **options)
 
     return pair
 

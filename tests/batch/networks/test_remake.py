@@ -52,6 +52,17 @@ class Holding(L.Layer):
         return cls(**{**config, "inner": keras.saving.deserialize_keras_object(config["inner"])})
 
 
+class Outer(L.Layer):
+    """A layer that makes another by itself, which no file could hold alone."""
+
+    def __init__(self, size=4, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = Plain(np.arange(size))
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+
 def another_plain():
     class Plain(L.Layer):
         pass
@@ -91,6 +102,7 @@ def test_a_layer_that_no_file_can_hold_is_named_before_training(layer, reason):
         lambda: L.Lambda(doubled),
         lambda: keras.Sequential([Plain(3.0), L.Dense(4, activation=doubled)]),
         lambda: Holding(Plain(3.0)),
+        lambda: keras.Sequential([Outer()]),
         lambda: Holding(keras.Sequential([Holding(L.Lambda(doubled))])),
     ],
 )

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from batch import VGG
 from batch.networks.blocks import Classifier
 from batch.networks.vgg import vgg
 
@@ -35,7 +36,12 @@ def test_vgg_pools_images_of_any_size():
 
 def test_vgg_as_published():
     # The paper's table 2: 138 M parameters in configuration D.
-    options = {"normalize": False, "use_bias": True, "hidden": (4096, 4096), "dropout": 0.5}
+    options = {
+        "use_bias": True,
+        "hidden": (4096, 4096),
+        "dropout": 0.5,
+        "batch_normalization": False,
+    }
     network = vgg((224, 224, 3), 1000, "D", **options)
     assert parameters(network) == 138_357_544
     assert network.layers[-1].drop.rate == 0.5
@@ -52,3 +58,12 @@ def test_hidden_layers_drop_all_but_their_first_input():
     outputs = np.asarray(plain(images, training=True))
     assert len(np.unique(outputs.round(5), axis=0)) == 8  # any of three averages dropped, or not
     np.testing.assert_array_equal(plain(images), plain(images[::-1]))
+
+
+def test_options_of_the_network_reach_it_through_a_model():
+    inputs = {"images": {"shape": SHAPE}, "labels": {"classes": 3}}
+    options = {"depth": "A", "batch_normalization": False, "use_bias": True, "hidden": (4,)}
+    network = VGG({"inputs": inputs, **options}).network
+    assert all(block.normalization is None for block in network.layers[:-1])
+    assert network.layers[0].convolution.use_bias
+    assert [dense.units for dense in network.layers[-1].hidden] == [4]

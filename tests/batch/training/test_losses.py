@@ -75,5 +75,5 @@ def test_unknown_losses_are_refused(spec):
 
 def test_unknown_arguments_are_refused():
     for name in ("huber", "Huber"):
-        with pytest.raises(ValueError, match=f"{name} has no argument beta"):
+        with pytest.raises(ValueError, match=f"the config of loss '{name}': beta"):
             make_loss((name, {"beta": 1}))

@@ -16,7 +16,7 @@ SMALL = ["--iterations", "4", "--batch-size", "40"]
 
 
 def test_names_for_the_command_line_are_those_of_the_package():
-    config_only = {"symmetric", "normalize", "use_bias", "hidden", "weights"}
+    config_only = {"symmetric", "batch_normalization", "use_bias", "hidden", "weights"}
     for model, options in recipes.MODEL_OPTIONS.items():
         assert set(options) <= set(MODELS[model].DEFAULTS)
         assert set(MODELS[model].DEFAULTS) - set(options) <= config_only | {"dropout"}

@@ -1,0 +1,115 @@
+import inspect
+
+import keras
+import numpy as np
+import pytest
+
+from batch import TFModel
+
+INPUTS = {"images": {"shape": (4,)}, "labels": {"classes": 3}}
+ROWS = np.random.default_rng(0).random((6, 4)).astype(np.float32)
+LABELS = np.array([0, 1, 2, 0, 1, 2])
+ABSENT = object()
+
+
+class Residual(keras.layers.Layer):
+    """A block that stochastic depth can drop."""
+
+    def branch(self, inputs, training=None):
+        return 2.0 * inputs
+
+    def shortcut(self, inputs, training=None):
+        return inputs
+
+    def activation(self, outputs):
+        return outputs
+
+    def call(self, inputs, training=None):
+        return self.branch(inputs) + inputs
+
+
+def network():
+    return [keras.layers.Dense(3, name="first"), Residual(), keras.layers.Dense(3, name="last")]
+
+
+def with_keys(keys):
+    """A function that makes a model, and whose parameters are these keys of the model's config."""
+
+    def make(**config):
+        return TFModel({key: value for key, value in config.items() if value is not ABSENT})
+
+    only = inspect.Parameter.KEYWORD_ONLY
+    entries = [inspect.Parameter(key, only, default=ABSENT) for key in keys]
+    make.__signature__ = inspect.Signature(entries)
+    return make
+
+
+MODEL = TFModel({"inputs": INPUTS, "network": network(), "learning_rate": 0.1})
+KEYS = {*TFModel.keys(), "load"} - {"base"}
+CALLS = {
+    "TFModel": (
+        with_keys(sorted(KEYS)),
+        lambda: {"inputs": INPUTS, "network": network(), "survival": 0.5},
+    ),
+    "TFModel on a base": (with_keys(["base"]), lambda: {"inputs": INPUTS, "base": network()}),
+    "TFModel.train": (MODEL.train, {"images": ROWS, "labels": LABELS}),
+    "TFModel.train by a feed": (
+        MODEL.train,
+        {**dict.fromkeys(("images", "labels")), "feed_dict": {"images": ROWS, "labels": LABELS}},
+    ),
+    "TFModel.predict": (MODEL.predict, {"images": ROWS, "labels": LABELS}),
+    "TFModel.save": (MODEL.save, {"path": "x.zip"}),
+    "TFModel.load": (MODEL.load, {"path": "a.zip"}),
+}
+CALLED = {"TFModel.load.path": "path|model"}  # '3 is no model that TFModel.save wrote …'
+NUMBER = {"a half": "a number"}
+RATE = {**NUMBER, "huge whole": "float32 holds it, as Keras' optimizers do: the loss will tell"}
+DEFAULT = {"None": "the default"}
+NONE_SUCH = {"empty list": "no such block"}
+ACCEPTED = {
+    "input_block": {**DEFAULT, "empty dict": "the default"},
+    "normalize": DEFAULT,
+    "augment": {**DEFAULT, "empty dict": "no crops and no flips"},
+    "output": {
+        **DEFAULT,
+        "empty list": "no operations",
+        "empty array": "the same",
+        "class": "it can be called",
+    },
+    "freeze": {**DEFAULT, **NONE_SUCH},
+    "inference_mode": {**DEFAULT, **NONE_SUCH},
+    "cache": {
+        **{**NUMBER, "zero": "no byte of memory", "huge whole": "more than the memory: all of it"},
+        "huge float": "the same",
+    },
+    "learning_rate": RATE,
+    "weight_decay": {**RATE, "zero": "no decay, the default"},
+    "seed": {"zero": "a seed"},
+    "survival": {**NUMBER, "zero": "a probability"},
+    "warm_up": {"zero": "no warm-up, the default"},
+    "load": DEFAULT,
+    **dict.fromkeys(("indices", "rows", "loss_weights", "feed_dict"), DEFAULT),
+    "fetches": {"empty list": "nothing is to be returned"},
+    "TFModel.predict.labels": DEFAULT,
+    "TFModel.save.path": {"text of a number": "a path"},
+}
+BY_FEED = {f"TFModel.train by a feed.{name}": DEFAULT for name in ("images", "labels")}
+ACCEPTED |= {**BY_FEED, "TFModel.train by a feed.feed_dict": {}}
+
+
+def state():
+    return MODEL.iteration, [value.tobytes() for value in MODEL.network.get_weights()]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    MODEL.save("a.zip")
+
+
+def test_bad_values_are_refused_by_name(case, faults_of):
+    assert not faults_of(case)
+
+
+def test_numpys_numbers_are_numbers(case, call_with_numpys):
+    call_with_numpys(case)
