@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 from batchflow import Batch, Dataset, action
+from batchflow.named_expr import eval_expr
 
 from batch.checks import (
     as_dict,
@@ -227,7 +228,7 @@ class ResBatch(Batch):
                 "The batch has no images and labels: give arrays to the action, or a dataset with "
                 "preloaded=(images, labels)."
             )
-        return self.images, self.labels, None, weights
+        return typed(self.images), self.labels, None, weights
 
     def _chosen(self, weights, count=None, name="loss_weights"):
         """The weights of the batch's examples, from weights of all, `count` examples if given."""
@@ -245,6 +246,7 @@ class ResBatch(Batch):
         check_outer_keys(self.pipeline, DEFAULTS)
         config = dict(DEFAULTS[kind])
         for own in model_config(self.pipeline, kind, name):
+            own = eval_expr(own, batch=self)
             config.update(as_dict(own, f"config of '{name}'"))
         model = config.pop("model", "resnet")
         if not isinstance(model, str) or model not in MODELS:

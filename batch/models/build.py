@@ -13,6 +13,8 @@ from batch.models.inputs import KEYS as INPUT_KEYS
 from batch.models.inputs import Inputs, read_inputs
 from batch.models.model_file import read_model
 from batch.models.network import STOCHASTIC, make_network, read_layers, with_own_layers
+from batch.models.torch_config import KEYS as TORCH_KEYS
+from batch.models.torch_config import waits_for_images, with_shape
 from batch.networks.arguments import MOST_SEED
 from batch.networks.entrance import entrance
 from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference_names
@@ -30,8 +32,9 @@ KEYS = {  # of a model's config, as `read_config` takes them
     "normalize": ("mean", "std"),
     "augment": ("pad", "flip"),
     **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
-    **dict.fromkeys(("optimizer", "learning_rate", "schedule", "weight_decay", "loss")),
-    **dict.fromkeys(("frozen_batch_norm", "seed", "precision", *STOCHASTIC)),
+    **dict.fromkeys(("optimizer", "learning_rate", "schedule", "decay", "weight_decay", "loss")),
+    **dict.fromkeys(("frozen_batch_norm", "seed", "precision", "microbatch_size", *STOCHASTIC)),
+    **dict.fromkeys(TORCH_KEYS),
 }
 NETWORK = ("precision", *STOCHASTIC)  # keys that decide how a network is made
 
@@ -156,6 +159,9 @@ def reopen(model, path, config):
             f"{path} was saved without its {' and '.join(missing)}, which no file can hold: "
             "give the config that has them."
         )
+    if config and waits_for_images(config):
+        config = with_shape(config, network.input_shape[1:])
+    saved = _as_own(model, path, saved, network)
     fixed = (*NETWORK, *model.options())
     changed = [key for key in fixed if key in config and config[key] != saved.get(key)]
     if changed:
@@ -175,6 +181,21 @@ def reopen(model, path, config):
     now = [frozen_names(layer) for layer in network.layers]
     changed = [block for block, names in enumerate(now) if names != frozen[block]]
     return parts, state, changed
+
+
+def _as_own(model, path, saved, network):
+    """The config in a file, as one of this model: a `TFModel` takes any network as its own."""
+    known = set(model.keys())
+    foreign = [key for key in saved if key not in known]
+    if model.brings_network() or "network" in saved:
+        if foreign:
+            raise ValueError(
+                f"{path} has a network with {', '.join(foreign)}, which {type(model).__name__} "
+                "does not have: load it with the class that saved it, or with TFModel."
+            )
+        return saved
+    saved = {key: value for key, value in saved.items() if key not in foreign}
+    return {**saved, "network": network.layers}
 
 
 def _given_classes(config):

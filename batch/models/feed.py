@@ -186,15 +186,32 @@ def image_shape(images):
 
 
 def typed(images):
-    """Images; whole numbers from 0 to 255 in lists, which have no type, as `uint8`.
+    """Images as one array: lists, and the arrays of PIL images of BatchFlow's own datasets.
 
-    An array stays itself, so that it moves to the device only once.
+    Whole numbers from 0 to 255 in lists, which have no type, become `uint8`. Another array stays
+    itself, so that it moves to the device only once.
     """
-    if hasattr(images, "shape"):
+    pictures = getattr(getattr(images, "dtype", None), "kind", None) == "O"
+    if hasattr(images, "shape") and not pictures:
         return images
-    images = even("images", images)
+    if isinstance(images, (list, tuple)) or pictures:
+        _check_pictures(images)
+    images = even("images", list(images) if pictures else images)
     whole = images.dtype.kind == "i" and images.ndim > 2 and images.size
     return images.astype(np.uint8) if whole and 0 <= images.min() <= images.max() <= 255 else images
+
+
+def _check_pictures(images):
+    """Refuse PIL images of several sizes, or with palettes."""
+    pictures = [image for image in images if hasattr(image, "getpalette")]
+    if any(picture.mode == "P" for picture in pictures):
+        raise ValueError("images must not have palettes: convert them, as by .convert('RGB').")
+    sizes = list(dict.fromkeys(picture.size for picture in pictures))
+    if len(sizes) > 1:
+        raise ValueError(
+            "images must have one size: bring them to it first, as by .resize((28, 28)). "
+            f"Received: {', '.join(f'{width}×{height}' for width, height in sizes[:3])}"
+        )
 
 
 def _image_tensor(images):

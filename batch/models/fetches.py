@@ -16,6 +16,10 @@ OPERATIONS = {
         _numbers(tf.argmax(logits, axis=-1) == labels_of(examples)), examples
     ),
 }
+ACTIVATIONS = {  # a callable of the user's own may have their names
+    "sigmoid": lambda logits, examples: tf.sigmoid(logits).numpy(),
+    "softplus": lambda logits, examples: tf.nn.softplus(logits).numpy(),
+}
 TOP = re.compile(r"output_top_([1-9]\d*)")  # share of images with their class among the top k
 LOSSES = ("loss", "data_loss")
 NEED_LABELS = re.compile(rf"output_accuracy|{'|'.join(LOSSES)}|{TOP.pattern}")
@@ -28,8 +32,8 @@ def make_fetches(output=None):
     ----------
     output : dict, str, callable, or a list of them, optional
         The `output` of a model's config: `{'ops': […]}` or the list itself. A callable from logits
-        to an array becomes `output_` with its name. The names accuracy, labels, prob and proba may
-        stand there, but `output_accuracy` and so on exist in any case.
+        to an array becomes `output_` with its name. The names accuracy, labels, prob, proba,
+        sigmoid and softplus may stand there, but `output_accuracy` and so on exist in any case.
 
     Raises
     ------
@@ -52,11 +56,13 @@ def make_fetches(output=None):
                     f"Received: {operation!r}"
                 )
             operations[name] = _applied(operation)
-        elif not isinstance(operation, str) or operation not in OPERATIONS:
+        elif not isinstance(operation, str) or operation not in {**OPERATIONS, **ACTIVATIONS}:
+            known = [*OPERATIONS, *ACTIVATIONS]
             raise ValueError(
-                f"'output/ops' must be of {', '.join(OPERATIONS)}, or callables. "
-                f"{received(operation)}{did_you_mean(operation, OPERATIONS)}"
+                f"'output/ops' must be of {', '.join(known)}, or callables. "
+                f"{received(operation)}{did_you_mean(operation, known)}"
             )
+    operations = {**ACTIVATIONS, **operations}
     named = {f"output_{name}": operation for name, operation in operations.items()}
     return {"predictions": lambda logits, examples: logits.numpy(), **named}
 

@@ -30,7 +30,7 @@ def write_model(path, trainer, *, config, optimizer):
     plain = {key: value for key, value in config.items() if _is_plain(value)}
     record = {
         "config": plain,
-        "left_out": sorted(set(config) - set(plain) - {"network", "optimizer"}),
+        "left_out": sorted(left_out(config)),
         "own_network": "network" in config,
         "optimizer": to_dict(optimizer),
     }
@@ -43,6 +43,12 @@ def write_model(path, trainer, *, config, optimizer):
                 archive.write(os.path.join(folder, name), name)
             archive.writestr("config.json", _to_json(record))
         os.replace(whole, target)
+
+
+def left_out(config):
+    """The entries of a config that no file of a model can hold."""
+    held = ("network", "optimizer")
+    return {key: value for key, value in config.items() if key not in held and not _is_plain(value)}
 
 
 def read_model(path, classes=None):

@@ -23,8 +23,8 @@ class ResNet(TFModel):
 class PublishedResNet(TFModel):
     """A ResNet as published: stem, residual blocks, classifier.
 
-    The config may also have `use_bias`, `stride_first`, `symmetric` and `epsilon`, as in
-    `batch.networks.resnet.resnet`.
+    The config may also have `use_bias`, `stride_first`, `symmetric`, `epsilon`, `num_blocks`,
+    `filters` and `se_ratio`, as in `batch.networks.resnet.resnet`.
     """
 
     DEFAULTS: ClassVar = {
@@ -32,6 +32,9 @@ class PublishedResNet(TFModel):
         "stride_first": False,
         "symmetric": True,
         "epsilon": 1e-5,
+        "num_blocks": None,
+        "filters": None,
+        "se_ratio": None,
     }
     depth = 50
 

@@ -1,43 +1,31 @@
 """TFModel: a `Trainer` with the interface that BatchFlow expects of a model."""
 
-import functools
+import os
 import threading
 from typing import ClassVar
 
-from batchflow.models.base import BaseModel
-
-from batch.checks import not_negative, read_config, received
-from batch.checks import path as checked_path
-from batch.models.build import KEYS, build, reopen
-from batch.models.feed import make_examples
+from batch.checks import not_negative, positive_whole, read_config, received
+from batch.models.build import KEYS, build
+from batch.models.feed import image_shape, make_examples, typed
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
-from batch.models.model_file import restore, write_model
 from batch.models.pixels import check_same_scale
+from batch.models.stored import StoredModel, exclusive
+from batch.models.torch_calls import with_torch_words
+from batch.models.torch_config import in_our_words, waits_for_images, with_shape
 from batch.training.trainer import Trainer
 
 
-def exclusive(method):
-    """Let only one thread at a time into a method: steps and saves must not overlap."""
-
-    @functools.wraps(method)
-    def alone(self, *args, **kwargs):
-        with self._lock:
-            return method(self, *args, **kwargs)
-
-    return alone
-
-
-class TFModel(BaseModel):
+class TFModel(StoredModel):
     """A BatchFlow model: a network of blocks that is trained block by block.
 
     Parameters
     ----------
-    config : dict
+    config : dict, or path of a file that `save` wrote
         - `inputs`: the shape of the images and the classes,
-          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only this key is
-          required. Labels may have a `transform` of 'ohe'; both may have a `dtype`, and a `name`
-          for feeds.
+          `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only the classes are
+          required: without a shape, the network is made when it sees its first images. Labels may
+          have a `transform` of 'ohe'; both may have a `dtype`, and a `name` for feeds.
         - `input_block/inputs`: which of several inputs are the images.
         - `network`: a list of Keras layers, the blocks, stem first; the last gives the logits. Or a
           `keras.Sequential`, or the file of a trained network. The model trains copies, which
@@ -63,6 +51,10 @@ class TFModel(BaseModel):
           blocks. What it accumulates by `gradient_accumulation_steps`, a block applies in its last
           active step at the latest.
         - `learning_rate`: a constant rate, in place of the optimizer's own.
+        - `decay`: changes that rate every `frequency` iterations, as in BatchFlow's Torch models
+          (`batch.schedules.decay.Decays`).
+        - `microbatch_size`: examples that go through the passes at a time, to save memory
+          (`batch.training.microbatches.Microbatches`).
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
@@ -86,7 +78,8 @@ class TFModel(BaseModel):
           In a `network` of your own: of layers without weights, and of what dropout and the like
           draw. Layers with weights keep them, and initializers and layers with seeds theirs.
         - `precision`: `'float32'` or `'bfloat16'` (weights, statistics and loss stay float32).
-        - and the options of the subclass's network.
+        - the options of the subclass's network, and words of BatchFlow's Torch models for the
+          keys above (`batch.models.torch_config`).
 
     Attributes
     ----------
@@ -108,25 +101,45 @@ class TFModel(BaseModel):
 
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
 
-    def __init__(self, config=None):
+    def __init__(self, config=None, **options):
         self._lock = threading.RLock()
-        allowed = {**self.keys(), "build": None, "load": ("path",)}
+        if options:
+            raise TypeError(
+                f"{type(self).__name__} takes its options in a dict, as in "
+                f"{type(self).__name__}({{'inputs': …, {repr(options)[1:]}). "
+                f"Received: {', '.join(options)}"
+            )
+        if isinstance(config, (str, os.PathLike)):
+            config = {"load": {"path": config}}
+        allowed = {**self.keys(), "build": None, "load": ("path", "fmt", "pickle_module")}
         config = read_config(config, allowed, type(self).__name__)
         config.pop("build", None)
         load = config.pop("load", None)
-        if load is None:
-            parts = build(self, config)
-            self._begin(parts)
-        else:
+        config = in_our_words(config, type(self))
+        if load is not None:
             if not isinstance(load, dict) or "path" not in load:
                 raise ValueError(f"load must be {{'path': path}}. {received(load)}")
-            parts, state, changed = reopen(self, checked_path("path", load["path"]), config)
-            self._begin(parts)
-            restore(self.trainer, state, changed)
+            self._open(config, **load)
+        elif waits_for_images(config):
+            self.config = config
+        else:
+            self._begin(build(self, config))
+
+    def __getattr__(self, name):
+        waits = "config" in vars(self) and "trainer" not in vars(self)
+        reason = ": it is made when it sees its first images, or is given their shape" * waits
+        raise AttributeError(f"{type(self).__name__} has no {name}{reason}.")
+
+    def _make_for(self, images, feed_dict):
+        """Make the network of a model that waited for its first images."""
+        if "trainer" not in vars(self):
+            images = (feed_dict or {}).get("images") if images is None else images
+            self._begin(build(self, with_shape(self.config, image_shape(typed(images)))))
 
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
         vars(self).update(vars(parts))
+        size = self.config.get("microbatch_size")
         self.trainer = Trainer(
             self.network,
             self.optimizer,
@@ -137,6 +150,7 @@ class TFModel(BaseModel):
             frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
             inference_mode=self.inference_mode,
             cache=self.config.get("cache", "auto"),
+            microbatch_size=positive_whole("microbatch_size", size) if size else None,
         )
         self.inference = Inference(self.network, self.preprocessing)
         self._white = None  # in the images that it was trained on, as far as that is known
@@ -161,6 +175,11 @@ class TFModel(BaseModel):
             f"gives {classes} logits for images of shape {shape}."
         )
 
+    @classmethod
+    def brings_network(cls):
+        """Whether the model has a network where the config has none."""
+        return cls.make_network is not TFModel.make_network
+
     @property
     def classes(self):
         """Number of classes."""
@@ -176,6 +195,7 @@ class TFModel(BaseModel):
         """Leading blocks that were frozen in the last training step."""
         return self.trainer.frozen
 
+    @with_torch_words
     @exclusive
     def train(
         self,
@@ -205,6 +225,9 @@ class TFModel(BaseModel):
         feed_dict : dict, optional
             In place of images, labels, indices and loss_weights: a dict of these, images and labels
             by their names in the config's `inputs`.
+        inputs, targets, outputs
+            BatchFlow's words for images, labels and fetches
+            (`batch.models.torch_calls.with_torch_words`).
         rows : array_like of int, shape (n,), or of bool, shape (N,), optional
             Positions of the examples to train on, or a mask of them; all by default.
         loss_weights : array_like, shape (n,), optional
@@ -221,6 +244,7 @@ class TFModel(BaseModel):
         TrainingError
             If the loss is not finite.
         """
+        self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         if examples.labels is None:
@@ -235,6 +259,7 @@ class TFModel(BaseModel):
         losses = {"loss": lambda: loss, "data_loss": lambda: self.trainer.data_loss}
         return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
+    @with_torch_words
     @exclusive
     def predict(
         self,
@@ -250,7 +275,7 @@ class TFModel(BaseModel):
 
         Parameters
         ----------
-        images, indices, feed_dict, rows
+        images, indices, feed_dict, rows, inputs, targets, outputs
             As in `train`.
         labels : array_like, optional
             As in `train`; only accuracies and losses need them.
@@ -260,6 +285,7 @@ class TFModel(BaseModel):
             - `predictions`: logits, shape (n, classes)
             - `output_prob`, `output_proba`: probabilities, shape (n, classes)
             - `output_labels`: class numbers, shape (n,)
+            - `output_sigmoid`, `output_softplus`: of the logits, shape (n, classes)
             - `output_accuracy`: share of the images whose predicted class is right
             - `output_top_5`, or another number: share whose class is among the 5 likeliest
             - `loss`: mean loss, and what layers add to it: penalties of weights and of outputs
@@ -272,6 +298,7 @@ class TFModel(BaseModel):
         ndarray or float, or a list of them
             In the order of `fetches`.
         """
+        self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
         check_fetches(fetches, self.fetches, with_labels=examples.labels is not None)
@@ -285,31 +312,11 @@ class TFModel(BaseModel):
         return fetch(fetches, self.fetches, logits, examples=examples, losses=losses)
 
     @exclusive
-    def save(self, path):
-        """Write weights, slots of the optimizers, iteration and config to a file.
-
-        The file is written whole or not at all. Callables of the user's own (schedule, loss, output
-        operations) are not saved: the config of the model that loads must have them again. So must
-        it have the `network`, if that has classes of layers that are not registered with Keras.
-        """
-        path = checked_path("path", path)
-        write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
-
-    @exclusive
-    def load(self, path):
-        """Read a file that `save` wrote, and go on from there.
-
-        If the file is refused, the model does not change.
-        """
-        path = checked_path("path", path)
-        loaded = type(self)({**self.config, "load": {"path": path}})
-        vars(self).update({**vars(loaded), "_lock": self._lock})
-
-    @exclusive
     def reset(self):
         """Go back to the initial weights and slots and to iteration 0.
 
         All that the network draws begins anew, too. If the network came from a file alone, the
         initial weights are those in the file.
         """
-        self._begin(build(self, self.config))
+        if "trainer" in vars(self):
+            self._begin(build(self, self.config))

@@ -18,6 +18,7 @@ from batch.networks.arguments import (
     unit_counts,
     window,
 )
+from batch.networks.attention import SqueezeExcitation
 from batch.networks.layers import LAYOUT, Block, batch_norm, build_in_order, convolution
 
 KERNEL_SIZES = {2: (3, 3), 3: (1, 3, 1)}  # of basic and bottleneck blocks
@@ -148,6 +149,8 @@ class ResidualBlock(Block):
         Of the batch normalizations.
     seed : int, optional
         Makes the initial weights reproducible.
+    se_ratio : int, optional
+        The branch ends in `batch.networks.attention.SqueezeExcitation` of this ratio.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class ResidualBlock(Block):
         use_bias=False,
         epsilon=1e-3,
         seed=None,
+        se_ratio=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -170,6 +174,7 @@ class ResidualBlock(Block):
             "use_bias": true_or_false("use_bias", use_bias),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
+            "se_ratio": se_ratio,
         }
         filters, strides = self.config["filters"], self.config["strides"]
         kernel_sizes = KERNEL_SIZES[len(filters)]
@@ -179,7 +184,10 @@ class ResidualBlock(Block):
             for number, (channels, size) in enumerate(zip(filters, kernel_sizes))
         ]
         self.normalizations = [self._normalization() for _ in filters]
-        self.projection = self.projection_normalization = None
+        self.projection = self.projection_normalization = self.attention = None
+        if se_ratio is not None:
+            own_seed = None if seed is None else seed + 4
+            self.attention = SqueezeExcitation(se_ratio, own_seed, dtype=self.dtype_policy)
 
     def _convolution(self, filters, kernel_size, strides, *, number):
         """Convolution number 0, 1, … of the block; each has a seed of its own."""
@@ -203,6 +211,8 @@ class ResidualBlock(Block):
             self.projection = self._convolution(shape[-1], 1, self.config["strides"], number=3)
             self.projection_normalization = self._normalization()
             build_in_order((self.projection, self.projection_normalization), input_shape)
+        if self.attention is not None:
+            self.attention.build(shape)
         super().build(input_shape)
 
     def branch(self, inputs, training=None):
@@ -210,7 +220,8 @@ class ResidualBlock(Block):
         outputs = inputs
         for conv, norm in zip(self.convolutions[:-1], self.normalizations[:-1]):
             outputs = keras.ops.relu(norm(conv(outputs), training=training))
-        return self.normalizations[-1](self.convolutions[-1](outputs), training=training)
+        outputs = self.normalizations[-1](self.convolutions[-1](outputs), training=training)
+        return outputs if self.attention is None else self.attention(outputs)
 
     def shortcut(self, inputs, training=None):
         """The input, projected where the branch changes its shape."""

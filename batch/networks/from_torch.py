@@ -205,7 +205,7 @@ def _norms_and_convolutions(block, norm, conv, first=1):
 
 def _torchvision_resnet(layers):
     stem, *_, classifier = layers
-    if not isinstance(layers[1], ResidualBlock):
+    if not isinstance(layers[1], ResidualBlock) or layers[1].attention is not None:
         return
     yield from ((stem.convolution, "conv1"), (stem.normalization, "bn1"))
     for stage, number, block in _numbered(layers, ResidualBlock, lambda it: it.config["filters"]):

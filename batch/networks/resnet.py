@@ -1,6 +1,6 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
-from batch.checks import as_number, not_negative, received, true_or_false
+from batch.checks import as_number, not_negative, positive_whole, received, true_or_false
 from batch.networks.arguments import class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.layers import make_seeds, sequence
@@ -58,6 +58,9 @@ def resnet(
     stride_first=False,
     symmetric=True,
     epsilon=1e-5,
+    num_blocks=None,
+    filters=None,
+    se_ratio=None,
 ):
     """A ResNet as published: 18, 34, 50, 101 or 152 layers.
 
@@ -77,6 +80,13 @@ def resnet(
         'same' padding is shifted by a pixel where an even image is halved.
     epsilon : float
         Of the batch normalizations; `keras.applications` has 1.001e-5.
+    num_blocks : sequence of int, optional
+        Blocks of each stage, in place of the published ones.
+    filters : sequence of int, optional
+        Channels of each stage, in place of 64, 128, 256 …; bottleneck blocks give four times as
+        many.
+    se_ratio : int, optional
+        Blocks have squeeze and excitation of this ratio, 16 in SE-ResNets as published.
 
     Returns
     -------
@@ -94,16 +104,22 @@ def resnet(
     stride_first = true_or_false("stride_first", stride_first)
     epsilon = not_negative("epsilon", epsilon)
     stages, convolutions = DEPTHS[as_number(depth)]
+    stages = _of_stages("num_blocks", num_blocks, stages)
+    widths = _of_stages("filters", filters, [64 * 2**stage for stage in range(len(stages))])
+    if len(widths) != len(stages):
+        raise ValueError(
+            f"filters must have a number for each of {len(stages)} stages. {received(filters)}"
+        )
     seeds = make_seeds(seed, sum(stages) + 2)
     options = {"symmetric": symmetric, "use_bias": use_bias, "epsilon": epsilon}
     blocks = []
-    for stage, count in enumerate(stages):
-        width = 64 * 2**stage
+    for stage, (count, width) in enumerate(zip(stages, widths)):
         for number in range(count):
             block = ResidualBlock(
                 [width, width, 4 * width][:convolutions],
                 strides=2 if stage and not number else 1,
                 stride_first=stride_first,
+                se_ratio=se_ratio,
                 seed=seeds[len(blocks) + 1],
                 name=f"block{len(blocks)}",
                 **options,
@@ -112,3 +128,12 @@ def resnet(
     stem = ConvolutionBlock(64, 7, strides=2, pool_size=3, seed=seeds[0], name="stem", **options)
     classifier = Classifier(classes, seed=seeds[-1], name="classifier")
     return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])
+
+
+def _of_stages(name, values, published):
+    """Whole numbers above 0, one for each stage; the published ones where there are none."""
+    if values is None:
+        return published
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ValueError(f"{name} must be a list with a number for each stage. {received(values)}")
+    return [positive_whole(name, value) for value in values]

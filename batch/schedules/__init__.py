@@ -10,9 +10,10 @@ import copy
 import inspect
 import json
 
-from batch.checks import check_arguments, received
+from batch.checks import check_arguments, positive, received
 from batch.schedules.autofreeze import AutoFreeze
 from batch.schedules.config import block_count
+from batch.schedules.decay import Decays
 from batch.schedules.freezeout import Annealed, FreezeOut
 from batch.schedules.layer_freezing import LayerFreezing
 from batch.schedules.rates import Constant, Discriminative, KerasRates, MultiStep
@@ -46,7 +47,7 @@ def choose_schedule(config, rate, blocks):
     Parameters
     ----------
     config : dict
-        It may have a `schedule` or a constant `learning_rate`, not both.
+        It may have a `schedule`, or a constant `learning_rate`, which a `decay` may change.
     rate : float or keras.optimizers.schedules.LearningRateSchedule
         That of the optimizer. With a Keras schedule, the config may have neither.
     blocks : int
@@ -59,13 +60,16 @@ def choose_schedule(config, rate, blocks):
     """
     by_optimizer = not isinstance(rate, float)
     given = [key for key in ("schedule", "learning_rate") if key in config]
-    if len(given) + by_optimizer > 1:
+    given += ["decay"] * (config.get("decay") is not None)
+    if len(given) + by_optimizer > 1 and given != ["learning_rate", "decay"]:
         names = " and ".join(given + ["the optimizer's own schedule"] * by_optimizer)
         raise ValueError(f"Give 'learning_rate' or 'schedule', not both. Received: {names}")
-    if not by_optimizer:
-        constant = "Constant", {"learning_rate": config.get("learning_rate", rate)}
-        return make_schedule(config.get("schedule", constant), blocks)
-    return KerasRates(blocks, rate)
+    if by_optimizer:
+        return KerasRates(blocks, rate)
+    rate = config.get("learning_rate", rate)
+    if "decay" in given:
+        return Decays(blocks, positive("learning_rate", rate), config["decay"])
+    return make_schedule(config.get("schedule", ("Constant", {"learning_rate": rate})), blocks)
 
 
 def make_schedule(spec, blocks):

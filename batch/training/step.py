@@ -9,6 +9,7 @@ from batch.networks.added_losses import added_losses, regularized, total, weight
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
 from batch.training.losses import weighted_mean
+from batch.training.microbatches import Microbatches
 from batch.training.updates import Updates, check_gradients, clipped, finish, unscaled
 
 
@@ -155,10 +156,20 @@ class Steps:
         What the loss is multiplied by for the backward pass; gradients are divided by it.
     norms : bool
         Whether steps also return the norms of the blocks' gradients.
+    microbatch_size : int, optional
+        Examples that go through the passes at a time; all by default.
     """
 
     def __init__(
-        self, blocks, losses, preprocessing, *, global_clipnorm=None, loss_scale=None, norms=False
+        self,
+        blocks,
+        losses,
+        preprocessing,
+        *,
+        global_clipnorm=None,
+        loss_scale=None,
+        norms=False,
+        microbatch_size=None,
     ):
         self._blocks = blocks
         self._losses = losses
@@ -166,6 +177,9 @@ class Steps:
         self._global_clipnorm = global_clipnorm
         self._loss_scale = loss_scale
         self._norms = norms
+        self._parts = None
+        if microbatch_size is not None:
+            self._parts = Microbatches(microbatch_size, [block.layer for block in blocks])
         self._compiled = {}
 
     def __len__(self):
@@ -235,10 +249,37 @@ class Steps:
             As for the step that `compiled` returns; the labels are already gathered.
         """
         blocks = list(zip(self._blocks, tf.unstack(rates), active))
-        prefix = leading(active)
-        features, added = _forward(blocks[start:prefix], features)
         learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
-        variables = [block.variables for block, _, _ in learning]
+
+        def passes(*examples):
+            return self._passes(blocks, start, *examples)
+
+        if self._parts is None:
+            losses, logits, gradients = passes(features, labels, weights)
+        else:
+            variables = [block.variables for block, _, _ in learning]
+            losses, logits, gradients = self._parts.summed(
+                passes, features, labels, weights, variables
+            )
+        loss, *data_loss = losses
+        updates = [block.updates for block, _, _ in learning]
+        to_apply = clipped(updates, gradients, self._global_clipnorm)
+        for (block, rate, is_active), gradient in zip(learning, to_apply):
+            block.learn(rate, gradient, is_active)
+        returned = {"data_loss": data_loss[0]} if data_loss else {}
+        if self._norms:
+            returned["norms"] = self._gradient_norms(learning, gradients)
+        return loss, logits, returned
+
+    def _passes(self, blocks, start, features, labels, weights):
+        """Losses, logits and gradients of blocks, each with its rate and its flag.
+
+        The losses are the loss and, if layers add to it, the loss without that.
+        """
+        prefix = leading([is_active for _, _, is_active in blocks])
+        features, added = _forward(blocks[start:prefix], features)
+        learning = [block for block, _, is_active in blocks if is_active is not False]
+        variables = [block.variables for block in learning]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             # The input's gradient is not needed, but it is watched: so the first active block
             # uses the backward pass that is traced already. TensorFlow prunes what is not needed.
@@ -249,16 +290,9 @@ class Steps:
             added += [*more, *_weight_penalties(blocks)]
             loss = tf.add_n([data_loss, *added]) if added else data_loss
         gradients = tape.gradient(loss, variables, output_gradients=self._loss_scale)
-        check_gradients([block.layer for block, _, _ in learning], gradients)
-        gradients = unscaled(gradients, self._loss_scale)
-        updates = [block.updates for block, _, _ in learning]
-        to_apply = clipped(updates, gradients, self._global_clipnorm)
-        for (block, rate, is_active), gradient in zip(learning, to_apply):
-            block.learn(rate, gradient, is_active)
-        returned = {"data_loss": data_loss} if added else {}
-        if self._norms:
-            returned["norms"] = self._gradient_norms(learning, gradients)
-        return loss, logits, returned
+        check_gradients([block.layer for block in learning], gradients)
+        losses = [loss, data_loss] if added else [loss]
+        return losses, logits, unscaled(gradients, self._loss_scale)
 
     def _gradient_norms(self, learning, gradients):
         """Norms of the blocks' gradients, 0 for those that are frozen, shape `(blocks + 1,)`."""

@@ -63,6 +63,9 @@ class Trainer:
         Names of blocks that run in inference mode even while they learn.
     cache : str or float
         Where to keep what leading frozen blocks compute, as for `PrefixCache`.
+    microbatch_size : int, optional
+        Examples that go through the passes forward and backward at a time, to save memory; all by
+        default. See `batch.training.microbatches.Microbatches`.
 
     Attributes
     ----------
@@ -97,6 +100,7 @@ class Trainer:
         frozen_batch_norm="inference",
         inference_mode=(),
         cache="auto",
+        microbatch_size=None,
     ):
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
         self.network = network
@@ -126,6 +130,7 @@ class Trainer:
             global_clipnorm=optimizer.global_clipnorm,
             loss_scale=optimizer.loss_scale_factor,
             norms=observes(schedule),
+            microbatch_size=microbatch_size,
         )
         self.cache = PrefixCache(blocks, self.preprocessing, cache)
         self._compile_ahead = CompileAhead()

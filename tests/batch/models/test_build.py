@@ -11,13 +11,13 @@ SCHEDULE = ("FreezeOut", {"iterations": 6, "learning_rate": 0.05, "t_0": 0.5, "d
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"depths": 3}, "config of ResNet: depths. Known keys: augment, base, build, cache, fr"),
+        ({"depths": 3}, "config of ResNet: depths. Known keys: amp, attention, augment, base, bo"),
         ({"input_block": {"input": "images"}}, "config of input_block: input. Known keys: inputs"),
         ({"input_block/input": "images"}, "config of input_block: input"),
         ({"inputs": {"images": {"shapes": 8}}}, "config of inputs/images: shapes. Known keys: cl"),
         ({"normalize": {"average": [0]}}, "config of normalize: average. Known keys: mean, std"),
         ({"augment": {"crop": 4}}, "config of augment: crop. Known keys: flip, pad"),
-        ({"load": {"file": "x"}}, "config of load: file. Known keys: path"),
+        ({"load": {"file": "x"}}, "config of load: file. Known keys: fmt, path"),
     ],
 )
 def test_unknown_keys_are_refused_at_every_depth(config, message):

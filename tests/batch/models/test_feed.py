@@ -1,8 +1,10 @@
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 from batch.models import feed
+from batch.models.feed import typed
 
 
 def test_the_same_arrays_are_placed_once(examples):
@@ -47,3 +49,31 @@ def test_labels_out_of_range_are_refused(examples):
     images, labels = examples
     with pytest.raises(ValueError, match="from 0 to 1"):
         feed.place(images, labels, 2)
+
+
+def test_pil_images_and_lists_become_one_array(examples):
+    images = examples[0]
+    pictures = np.empty(len(images), object)
+    pictures[:] = [PIL.Image.fromarray(image[..., 0]) for image in images]
+    for given in (pictures, list(pictures), list(images[..., 0]), images[..., 0].tolist()):
+        array = typed(given)
+        assert array.dtype == np.uint8
+        np.testing.assert_array_equal(array, images[..., 0])
+    assert typed(images) is images
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        (
+            [PIL.Image.new("L", (8, 8)), PIL.Image.new("L", (8, 9))],
+            "one size: .* Received: 8×8, 8×9",
+        ),
+        ([PIL.Image.new("P", (8, 8))] * 2, r"palettes: convert them, as by \.convert\('RGB'\)"),
+    ],
+)
+def test_pictures_that_make_no_array_are_refused(pictures, message):
+    objects = np.empty(2, object)
+    objects[:] = pictures
+    with pytest.raises(ValueError, match=message):
+        typed(objects)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from batch import FadeIn, FusedBatchNormalization, StochasticDepth
+from batch.networks.attention import SqueezeExcitation
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.densenet import DenseLayer, Transition
 from batch.networks.efficientnet import InvertedResidual, LinearBottleneck
@@ -60,6 +61,7 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
             seed=5,
             strides=2,
             stride_first={"filters": [3, 3, 3], "strides": 2, "stride_first": True},
+            se_ratio=2,
         ),
     ),
     Classifier: (
@@ -93,6 +95,7 @@ TABLE = {  # the arguments that a layer needs, and for each of its arguments a v
         ),
     ),
     DenseLayer: ({"growth_rate": 2, "seed": 1}, block(growth_rate=3, seed=5, bottleneck=False)),
+    SqueezeExcitation: ({"ratio": 1, "seed": 1}, block(ratio=3, seed=5)),
     Transition: ({"filters": 3, "seed": 1}, block(filters=2, seed=5)),
     StochasticDepth: (
         {"block": residual, "survival": 0.5},

@@ -1,6 +1,7 @@
 import numpy as np
+import PIL.Image
 import pytest
-from batchflow import Config, Dataset
+from batchflow import B, C, Config, Dataset, V
 
 from batch import FreezeOut, ResBatch, ResNet
 from batch.res_batch import DEFAULTS, with_freezing
@@ -111,3 +112,21 @@ def test_config_may_be_batchflows_and_is_not_changed(dataset, config, examples, 
     steps(pipeline, 1)
     assert pipeline.m("resnet").trainer.schedule(0)[0] == 0.01
     assert sorted(settings.get("resnet")) == ["learning_rate", "network"]
+
+
+def test_named_expressions_and_batchflows_words_in_the_pipelines_config(config, examples, steps):
+    pictures = np.empty(60, object)  # as BatchFlow's own datasets have them
+    pictures[:] = [PIL.Image.fromarray(image[..., 0]) for image in examples[0]]
+    own = {"learning_rate": C("rate"), "seed": V("seed"), "microbatch": B("size") // 2}
+    pipeline = (
+        Dataset(60, ResBatch, preloaded=(pictures, examples[1]))
+        .pipeline(config={"resnet": {**config["resnet"], **own, "device": "cpu"}, "rate": 0.5})
+        .init_variable("seed", default=7)
+        .init_variable("loss", default=[])
+        .train_res(save_to=V("loss", mode="a"))
+    )
+    steps(pipeline, 2)
+    model = pipeline.m("resnet")
+    assert model.trainer.schedule(0)[0] == 0.5
+    assert (model.config["seed"], model.config["microbatch_size"]) == (7, 10)
+    assert len(pipeline.v("loss")) == 2
