@@ -74,7 +74,7 @@ def read_inputs(inputs, input_block=None):
     image, label = entries[images[0]], entries[labels[0]]
     return Inputs(
         _shape(image["shape"]),
-        _classes(label["classes"]),
+        class_count("'inputs'", label["classes"]),
         label.get("transform") == "ohe",
         _names("images", images[0], entries),
         _names("labels", labels[0] if labels != images else None, entries),
@@ -107,11 +107,12 @@ def _shape(shape):
     return (*sizes, 1) if len(sizes) == 2 else sizes
 
 
-def _classes(classes):
+def class_count(given_by, classes):
+    """A checked number of classes, from a number or from their names."""
     count = len(classes) if isinstance(classes, (list, tuple, np.ndarray)) else classes
     if not _is_whole(count) or count < 2:
         raise ValueError(
-            f"'inputs' must give at least 2 classes, a number or names. {received(classes)}"
+            f"{given_by} must give at least 2 classes, a number or names. {received(classes)}"
         )
     return int(count)
 

@@ -3,11 +3,12 @@
 import functools
 import os
 import tempfile
+import types
 
 import keras
 from batchflow.models.base import BaseModel
 
-from batch.checks import one_of
+from batch.checks import instance, one_of, optional
 from batch.checks import path as checked_path
 from batch.models.build import reopen
 from batch.models.model_file import left_out, restore, write_model
@@ -29,17 +30,18 @@ class StoredModel(BaseModel):
     """A model that can be saved, loaded, pickled and copied."""
 
     @exclusive
-    def save(self, path, fmt=None, pickle_module=None, pickle_metadata=True):
+    def save(self, path, fmt=None, pickle_module=None):
         """Write weights, slots of the optimizers, iteration and config to a file.
 
         The file is written whole or not at all. Callables of the user's own (schedule, loss, output
         operations) are not saved: the config of the model that loads must have them again. So must
         it have the `network`, if that has classes of layers that are not registered with Keras.
 
-        There is one format, `fmt=None`, which holds no pickles: the other arguments, which
-        BatchFlow's Torch models have, change nothing.
+        There is one format, `fmt=None`, which holds no pickles: `pickle_module`, which BatchFlow's
+        Torch models have, changes nothing.
         """
         one_of("fmt", fmt, (None,))
+        _check_module(pickle_module)
         path = checked_path("path", path)
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
 
@@ -51,12 +53,14 @@ class StoredModel(BaseModel):
         what `save` writes; `pickle_module` changes nothing.
         """
         path = checked_path("path", path)
-        loaded = type(self)({**self.config, "load": {"path": path, "fmt": fmt}})
+        load = {"path": path, "fmt": fmt, "pickle_module": pickle_module}
+        loaded = type(self)({**self.config, "load": load})
         vars(self).update({**vars(loaded), "_lock": self._lock})
 
     def _open(self, config, path, fmt=None, pickle_module=None):
         """Go on from a file, in a new model."""
         one_of("fmt", fmt, (None, "pt"))
+        _check_module(pickle_module)
         parts, state, changed = reopen(self, checked_path("path", path), config)
         self._begin(parts)
         restore(self.trainer, state, changed)
@@ -84,3 +88,8 @@ class StoredModel(BaseModel):
                 file.write(state["file"])
             with keras.saving.custom_object_scope(state["classes"]):
                 self.__init__({**state["config"], "load": {"path": path}})
+
+
+def _check_module(module):
+    """Refuse what could not pickle, though nothing here does."""
+    optional(instance, "pickle_module", module, types.ModuleType, "a module that pickles")

@@ -4,7 +4,7 @@ import os
 import threading
 from typing import ClassVar
 
-from batch.checks import not_negative, positive_whole, read_config, received
+from batch.checks import not_negative, read_config, received
 from batch.models.build import KEYS, build
 from batch.models.feed import image_shape, make_examples, typed
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
@@ -13,6 +13,7 @@ from batch.models.pixels import check_same_scale
 from batch.models.stored import StoredModel, exclusive
 from batch.models.torch_calls import with_torch_words
 from batch.models.torch_config import in_our_words, waits_for_images, with_shape
+from batch.training.microbatches import part_size
 from batch.training.trainer import Trainer
 
 
@@ -139,7 +140,6 @@ class TFModel(StoredModel):
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
         vars(self).update(vars(parts))
-        size = self.config.get("microbatch_size")
         self.trainer = Trainer(
             self.network,
             self.optimizer,
@@ -150,7 +150,7 @@ class TFModel(StoredModel):
             frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
             inference_mode=self.inference_mode,
             cache=self.config.get("cache", "auto"),
-            microbatch_size=positive_whole("microbatch_size", size) if size else None,
+            microbatch_size=part_size("microbatch_size", self.config.get("microbatch_size")),
         )
         self.inference = Inference(self.network, self.preprocessing)
         self._white = None  # in the images that it was trained on, as far as that is known

@@ -5,10 +5,12 @@ import keras
 from batch.checks import (
     not_negative,
     one_of,
+    optional,
     positive_whole,
     probability,
     received,
     true_or_false,
+    whole,
 )
 from batch.networks.arguments import (
     MOST_PIXELS,
@@ -166,17 +168,18 @@ class ResidualBlock(Block):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        filters = _channel_counts(filters)
         self.config = {
-            "filters": _channel_counts(filters),
+            "filters": filters,
             "strides": window("strides", strides),
             "stride_first": true_or_false("stride_first", stride_first),
             "symmetric": true_or_false("symmetric", symmetric),
             "use_bias": true_or_false("use_bias", use_bias),
             "epsilon": not_negative("epsilon", epsilon),
             "seed": layer_seed(seed),
-            "se_ratio": se_ratio,
+            "se_ratio": optional(whole, "se_ratio", se_ratio, 1, filters[-1]),
         }
-        filters, strides = self.config["filters"], self.config["strides"]
+        strides = self.config["strides"]
         kernel_sizes = KERNEL_SIZES[len(filters)]
         strided = 0 if stride_first else kernel_sizes.index(3)
         self.convolutions = [

@@ -1,7 +1,14 @@
 """Residual networks as sequences of blocks: stem first, classifier last."""
 
-from batch.checks import as_number, not_negative, positive_whole, received, true_or_false
-from batch.networks.arguments import class_count, image_shape
+from batch.checks import (
+    MOST_LAYERS,
+    as_number,
+    not_negative,
+    positive_whole,
+    received,
+    true_or_false,
+)
+from batch.networks.arguments import MOST_CHANNELS, class_count, image_shape
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.layers import make_seeds, sequence
 
@@ -104,8 +111,9 @@ def resnet(
     stride_first = true_or_false("stride_first", stride_first)
     epsilon = not_negative("epsilon", epsilon)
     stages, convolutions = DEPTHS[as_number(depth)]
-    stages = _of_stages("num_blocks", num_blocks, stages)
-    widths = _of_stages("filters", filters, [64 * 2**stage for stage in range(len(stages))])
+    stages = _of_stages("num_blocks", num_blocks, stages, MOST_LAYERS)
+    published = [64 * 2**stage for stage in range(len(stages))]
+    widths = _of_stages("filters", filters, published, MOST_CHANNELS)
     if len(widths) != len(stages):
         raise ValueError(
             f"filters must have a number for each of {len(stages)} stages. {received(filters)}"
@@ -130,10 +138,10 @@ def resnet(
     return sequence(f"resnet{depth}", input_shape, [stem, *blocks, classifier])
 
 
-def _of_stages(name, values, published):
+def _of_stages(name, values, published, most):
     """Whole numbers above 0, one for each stage; the published ones where there are none."""
     if values is None:
         return published
     if not isinstance(values, (list, tuple)) or not values:
         raise ValueError(f"{name} must be a list with a number for each stage. {received(values)}")
-    return [positive_whole(name, value) for value in values]
+    return [positive_whole(name, value, most) for value in values]

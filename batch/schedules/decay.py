@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from batch.checks import not_negative, positive_whole
+from batch.checks import (
+    as_number,
+    function,
+    not_negative,
+    positive,
+    positive_whole,
+    received,
+    sequence,
+    whole,
+)
+from batch.schedules.config import at, block_count
 
 RANGE = ("frequency", "start_iter", "last_iter")
 
@@ -50,14 +60,17 @@ class Decays:
     """
 
     def __init__(self, blocks, learning_rate, decays):
-        self.blocks = positive_whole("blocks", blocks)
-        self.learning_rate = learning_rate
+        self.blocks = block_count(blocks)
+        self.learning_rate = positive("learning_rate", learning_rate)
         several = isinstance(decays, (list, tuple)) and not _is_pair(decays)
-        self._decays = [_decay(spec, learning_rate) for spec in (decays if several else [decays])]
+        self._decays = [
+            _decay(spec, self.learning_rate) for spec in (decays if several else [decays])
+        ]
         self._rates = self._first(100)
 
     def __call__(self, iteration):
         """Rates at an iteration, shape `(blocks,)`, float64."""
+        iteration = at(iteration)
         if iteration >= len(self._rates):
             self._rates = self._first(2 * iteration)
         return np.full(self.blocks, self._rates[iteration])
@@ -93,31 +106,41 @@ class _Decay:
 
 
 def _exponential(gamma=0.96):
+    gamma = positive("decay/gamma", gamma)
     return lambda rate, steps, first: rate * gamma if steps else rate
 
 
 def _in_steps(step_size=30, gamma=0.1):
+    step_size = positive_whole("decay/step_size", step_size)
+    gamma = positive("decay/gamma", gamma)
     return lambda rate, steps, first: rate * gamma if steps and not steps % step_size else rate
 
 
 def _at_milestones(milestones=(30, 80), gamma=0.1):
-    return lambda rate, steps, first: rate * gamma ** list(milestones).count(steps)
+    listed = sequence("decay/milestones", milestones, "numbers of steps")
+    due = [whole("decay/milestones", step) for step in listed]
+    gamma = positive("decay/gamma", gamma)
+    return lambda rate, steps, first: rate * gamma ** due.count(steps)
 
 
 def _cosine(T_max, eta_min=0.0):  # noqa: N803 PyTorch's name
+    last = positive_whole("decay/T_max", T_max)
+    least = not_negative("decay/eta_min", eta_min)
+
     def rate_after(rate, steps, first):
         if not steps:
             return rate
-        if (steps - 1 - T_max) % (2 * T_max) == 0:  # rising again
-            return rate + (first - eta_min) * (1 - math.cos(math.pi / T_max)) / 2
-        now, before = (1 + math.cos(math.pi * step / T_max) for step in (steps, steps - 1))
-        return now / before * (rate - eta_min) + eta_min
+        if (steps - 1 - last) % (2 * last) == 0:  # rising again
+            return rate + (first - least) * (1 - math.cos(math.pi / last)) / 2
+        now, before = (1 + math.cos(math.pi * step / last) for step in (steps, steps - 1))
+        return now / before * (rate - least) + least
 
     return rate_after
 
 
 def _by_factor(lr_lambda=lambda steps: 0.96**steps):
-    return lambda rate, steps, first: first * lr_lambda(steps)
+    factor = function("decay/lr_lambda", lr_lambda, "from the steps to a factor")
+    return lambda rate, steps, first: first * as_number(factor(steps))
 
 
 RULES = {
@@ -155,14 +178,14 @@ def _decay(spec, first):
     elif _is_pair(spec):
         spec = {"name": spec[0], **spec[1]}
     if not isinstance(spec, dict) or "name" not in spec or "frequency" not in spec:
-        raise ValueError(f"{EXPECTED} Received: {spec!r}")
+        raise ValueError(f"{EXPECTED} {received(spec)}")
     arguments = {key: value for key, value in spec.items() if key not in ("name", *RANGE)}
     last = spec.get("last_iter", math.inf)
     return _Decay(
         _rule(keras, spec["name"], arguments, first),
         positive_whole("decay/frequency", spec["frequency"]),
         int(not_negative("decay/start_iter", spec.get("start_iter", 0))),
-        math.inf if last == math.inf else not_negative("decay/last_iter", last),
+        math.inf if as_number(last) == math.inf else not_negative("decay/last_iter", last),
     )
 
 
@@ -174,20 +197,33 @@ def _rule(keras, name, arguments, first):
     if isinstance(name, str):
         name = PYTORCH.get(name, name)
         if name in RULES:
-            return _called(RULES[name], name, arguments)
+            _check_names(RULES[name], name, arguments)
+            return RULES[name](**arguments)
         maker = getattr(schedules, name, None)
-        if maker is not None:
+        if isinstance(maker, type) and issubclass(maker, schedules.LearningRateSchedule):
             if "initial_learning_rate" in inspect.signature(maker).parameters:
                 arguments = {"initial_learning_rate": first, **arguments}
-            schedule = _called(maker, name, arguments)
-            return lambda rate, steps, first: float(schedule(steps))
-    raise ValueError(f"{EXPECTED} Received: {name!r} with {arguments!r}")
+            return _by_keras(maker, name, arguments)
+    raise ValueError(f"{EXPECTED} {received(name)}")
 
 
-def _called(maker, name, arguments):
-    """The rule or the Keras schedule that a name and its arguments stand for."""
+def _by_keras(maker, name, arguments):
+    """The rule of a Keras schedule, from its class and its arguments."""
+    _check_names(maker, name, arguments)
     try:
-        return maker(**arguments)
+        schedule = maker(**arguments)
+        float(schedule(0))
+    except Exception as error:  # Keras' messages are of many lines, and name no decay
+        raise ValueError(
+            f"decay must have arguments that {name} can use. {received(arguments)}"
+        ) from error
+    return lambda rate, steps, first: float(schedule(steps))
+
+
+def _check_names(maker, name, arguments):
+    """Refuse arguments that a rule or a Keras schedule lacks, or does not take."""
+    try:
+        inspect.signature(maker).bind(**arguments)
     except TypeError as error:
         takes = ", ".join((*inspect.signature(maker).parameters, *RANGE))
         message = f"The decay {name} takes {takes}. Received: {', '.join(arguments) or 'nothing'}"

@@ -2,8 +2,19 @@
 
 import tensorflow as tf
 
+from batch.checks import optional, positive_whole
 from batch.networks.fade_in import FadeIn
 from batch.networks.stochastic_depth import StochasticDepth
+
+MOST = 2**31 - 1  # TensorFlow counts the examples of a batch in 32 bits
+
+
+def part_size(name, value):
+    """A checked number of examples that go through the passes at a time; None for all.
+
+    False is none too, as in BatchFlow.
+    """
+    return None if value is False else optional(positive_whole, name, value, MOST)
 
 
 class Microbatches:

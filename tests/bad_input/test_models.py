@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from batch import TFModel
+from batch import ResNet18, TFModel
 
 INPUTS = {"images": {"shape": (4,)}, "labels": {"classes": 3}}
 ROWS = np.random.default_rng(0).random((6, 4)).astype(np.float32)
@@ -32,11 +32,11 @@ def network():
     return [keras.layers.Dense(3, name="first"), Residual(), keras.layers.Dense(3, name="last")]
 
 
-def with_keys(keys):
+def with_keys(keys, kind=TFModel):
     """A function that makes a model, and whose parameters are these keys of the model's config."""
 
     def make(**config):
-        return TFModel({key: value for key, value in config.items() if value is not ABSENT})
+        return kind({key: value for key, value in config.items() if value is not ABSENT})
 
     only = inspect.Parameter.KEYWORD_ONLY
     entries = [inspect.Parameter(key, only, default=ABSENT) for key in keys]
@@ -52,6 +52,10 @@ CALLS = {
         lambda: {"inputs": INPUTS, "network": network(), "survival": 0.5},
     ),
     "TFModel on a base": (with_keys(["base"]), lambda: {"inputs": INPUTS, "base": network()}),
+    "ResNet18": (
+        with_keys(["se_block", "attention"], ResNet18),
+        {"inputs/images/shape": (8, 8, 1), "classes": 3, "num_blocks": [1], "filters": [16]},
+    ),
     "TFModel.train": (MODEL.train, {"images": ROWS, "labels": LABELS}),
     "TFModel.train by a feed": (
         MODEL.train,
@@ -91,6 +95,16 @@ ACCEPTED = {
     **dict.fromkeys(("indices", "rows", "loss_weights", "feed_dict"), DEFAULT),
     "fetches": {"empty list": "nothing is to be returned"},
     "TFModel.predict.labels": DEFAULT,
+    **dict.fromkeys(("microbatch_size", "microbatch", "device"), DEFAULT),
+    **dict.fromkeys(("classes", "inputs_shapes", "input_shapes"), DEFAULT),
+    **dict.fromkeys(("se_block", "attention"), DEFAULT),
+    **{
+        f"ResNet18.{word}": {**DEFAULT, "True": "of ratio 16"} for word in ("se_block", "attention")
+    },
+    **{word: {**DEFAULT, "empty dict": "no words"} for word in ("body", "head")},
+    "amp": {**DEFAULT, "True": "true or false"},
+    "decay": {**DEFAULT, "empty list": "a rate without decays"},
+    **dict.fromkeys(("fmt", "pickle_module"), DEFAULT),
     "TFModel.save.path": {"text of a number": "a path"},
 }
 BY_FEED = {f"TFModel.train by a feed.{name}": DEFAULT for name in ("images", "labels")}

@@ -3,6 +3,7 @@ import pytest
 
 from batch import FadeIn, FusedBatchNormalization, StochasticDepth, as_blocks, faded_in
 from batch.networks import (
+    attention,
     blocks,
     densenet,
     efficientnet,
@@ -13,10 +14,12 @@ from batch.networks import (
     vgg,
     wide_resnet,
 )
+from batch.networks.attention import SqueezeExcitation
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from batch.networks.stochastic_depth import survival_probabilities, with_stochastic_depth
 
 MODULES = (
+    attention,
     blocks,
     densenet,
     efficientnet,
@@ -45,6 +48,7 @@ MODEL = functional()
 CALLS = {
     "ConvolutionBlock": (ConvolutionBlock, {"filters": 4}),
     "ResidualBlock": (ResidualBlock, {"filters": [4, 4]}),
+    "SqueezeExcitation": (SqueezeExcitation, {"ratio": 4}),
     "Classifier": (Classifier, {"classes": 3}),
     "PreActivationBlock": (wide_resnet.PreActivationBlock, {"filters": 4}),
     "DenseLayer": (densenet.DenseLayer, {"growth_rate": 4}),
@@ -101,6 +105,8 @@ ACCEPTED = {
         **dict.fromkeys(("empty list", "empty array"), "no hidden layers, the default"),
         "array of length 7": "whole numbers",
     },
+    **dict.fromkeys(("se_ratio", "num_blocks"), OPTIONAL),
+    "resnet.filters": {"None": "the published ones, the default"},
     "compression": NUMBER,
     "warm_up": {"zero": "no warm-up, the default"},
     "axis": {"minus one": "the last axis", "zero": "the first axis"},

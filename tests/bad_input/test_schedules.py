@@ -8,10 +8,11 @@ from batch import (
     LayerFreezing,
     MultiStep,
 )
-from batch.schedules import autofreeze, freezeout, layer_freezing, make_schedule, rates
+from batch.schedules import autofreeze, decay, freezeout, layer_freezing, make_schedule, rates
+from batch.schedules.decay import Decays
 from batch.schedules.freezeout import calc_speedup, degree_of, iterations_of
 
-MODULES = (batch.schedules, freezeout, layer_freezing, autofreeze, rates)
+MODULES = (batch.schedules, freezeout, layer_freezing, autofreeze, rates, decay)
 RUN = {"blocks": 3, "iterations": 100, "learning_rate": 0.1}
 SCHEDULES = {
     "FreezeOut": FreezeOut(**RUN),
@@ -21,6 +22,7 @@ SCHEDULES = {
     "Discriminative": Discriminative(3, 0.1),
     "Constant": Constant(3, 0.1),
     "MultiStep": MultiStep(**RUN),
+    "Decays": Decays(3, 0.1, {"name": "exp", "frequency": 5}),
 }
 WATCHING = SCHEDULES["AutoFreeze"]
 CALLS = {
@@ -35,6 +37,10 @@ CALLS = {
     "Discriminative": (Discriminative, {"blocks": 3, "learning_rate": 0.1}),
     "Constant": (Constant, {"blocks": 3, "learning_rate": 0.1}),
     "MultiStep": (MultiStep, RUN),
+    "Decays": (
+        Decays,
+        {"blocks": 3, "learning_rate": 0.1, "decays": {"name": "exp", "frequency": 5}},
+    ),
     **{f"{name}.__call__": (made.__call__, {"iteration": 3}) for name, made in SCHEDULES.items()},
     "AutoFreeze.observe": (WATCHING.observe, {"iteration": 3, "gradient_norms": [1.0, 2.0, 3.0]}),
     "AutoFreeze.set_state": (WATCHING.set_state, {"state": WATCHING.get_state()}),
@@ -50,7 +56,7 @@ INTERNAL = {
     **dict.fromkeys(("choose_schedule", "observes", "interval", "snapped"), "called by ours alone"),
     **dict.fromkeys(("KerasRates", "KerasRates.__call__"), "made by choose_schedule alone"),
 }
-CALLED = {"make_schedule.spec": "schedule"}  # the key of a config
+CALLED = {"make_schedule.spec": "schedule", "Decays.decays": "decay"}  # the keys of a config
 NUMBER = {"a half": "a number"}
 RATE = {**NUMBER, "huge whole": "float32 holds it, as Keras' optimizers do: the loss will tell"}
 FLAG = {"True": "true or false"}
@@ -68,6 +74,7 @@ ACCEPTED = {
     "scaled": FLAG,
     "scale_lr": FLAG,
     "count_classifier": FLAG,
+    "decays": {"empty list": "a rate without decays"},
     "milestones": {"empty list": "a rate without steps", "empty array": "the same"},
     "iteration": {"zero": "the first iteration"},
 }

@@ -32,6 +32,7 @@ def ours(config, model=ResNet18):
         ({"attention": "se", "body/blocks/self_attention/ratio": 8}, {"se_ratio": 8}),
         ({"microbatch": 4}, {"microbatch_size": 4}),
         ({"microbatch_size": 4}, {"microbatch_size": 4}),
+        ({"microbatch": False}, {"microbatch_size": None}),
         ({"amp": True}, {"precision": "bfloat16"}),
         ({"amp": False}, {}),
         ({"amp": False, "precision": "float32"}, {"precision": "float32"}),
@@ -62,13 +63,23 @@ def test_units_before_the_classes_are_hidden():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"classes": 3, "head/units": 4}, r"one number of classes\. Received: {'classes': 3, 'he"),
-        ({"inputs": INPUTS, "classes": 4}, r"Give the classes once\. Received: 4, and .* \[3\]"),
+        (
+            {"classes": 3, "head/units": 4},
+            r"Give the classes once, by 'inputs' or head/units\. Received: {'he",
+        ),
+        (
+            {"inputs": INPUTS, "classes": 4},
+            r"Give the classes once, by 'inputs' or classes\. Received",
+        ),
         ({"inputs": INPUTS, "inputs_shapes": (9, 9, 1)}, "Give the shape once"),
         ({"body": STAGES, "num_blocks": [1]}, r"'body/num_blocks' or 'num_blocks', not both\."),
         ({"microbatch": 4, "microbatch_size": 8}, "'microbatch' or 'microbatch_size', not both"),
         ({"amp": False, "precision": "bfloat16"}, "Give 'amp' or 'precision', not both"),
         ({"amp": "yes"}, "amp must be True or False. Received: 'yes'"),
+        ({"classes": 1}, r"classes must give at least 2 classes, .* Received: 1"),
+        ({"inputs_shapes": (8, 8, 0)}, "inputs_shapes must be a whole number above 0. Received: 0"),
+        ({"se_block": 4, "body/se_block": 8}, "Give 'body/se_block' or 'se_ratio', not both"),
+        ({"head": 3}, "head must be a dict. Received: 3"),
         ({"device": "gpu:0"}, r"device must be cpu:0, where .* Received: 'gpu:0'"),
         ({"device": ["cpu", "cpu"]}, "device must be cpu:0"),
         ({"body/blocks/attention": "scse"}, "attention must be 'se', squeeze .* Received: 'scse'"),
@@ -81,7 +92,7 @@ def test_units_before_the_classes_are_hidden():
     ],
 )
 def test_words_that_say_something_else_are_refused(config, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         ours(config)
 
 
@@ -102,6 +113,7 @@ def test_stages_of_a_resnet():
         ({"num_blocks": 2}, r"num_blocks must be a list with a number for each stage\."),
         ({"num_blocks": [1, 0]}, "num_blocks must be a whole number above 0"),
         ({"filters": [4]}, "filters must have a number for each of 4 stages"),
+        ({"num_blocks": [1], "filters": [4], "se_ratio": 5}, "se_ratio must be .*, at most 4"),
     ):
         with pytest.raises(ValueError, match=message):
             ResNet18({"inputs": INPUTS, **stages})

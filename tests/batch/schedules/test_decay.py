@@ -108,6 +108,12 @@ def test_keras_schedules(decay, expected):
         ({"name": "exp", "frequency": 0}, "decay/frequency must be a whole number above 0"),
         ({"name": "exp", "start_iter": -1, **PER}, "decay/start_iter must be a finite number, 0"),
         ({"name": "exp", "last_iter": "end", **PER}, "decay/last_iter must be a finite number, 0"),
+        ({"name": "exp", "gamma": "x", **PER}, "decay/gamma must be a finite number above 0"),
+        ({"name": "step", "step_size": 0, **PER}, "decay/step_size must be a whole number above 0"),
+        ({"name": "multistep", "milestones": [0.5], **PER}, "decay/milestones must be a whole"),
+        ({"name": "cos", "T_max": -1, **PER}, "decay/T_max must be a whole number above 0"),
+        ({"name": "cos", "T_max": 5, "eta_min": None, **PER}, "decay/eta_min must be a finite"),
+        ({"name": "CosineDecay", "decay_steps": "x", **PER}, "decay must have arguments that Cos"),
     ],
 )
 def test_what_is_no_decay_is_refused(decay, message):
