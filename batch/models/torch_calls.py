@@ -5,6 +5,7 @@ import inspect
 
 import tensorflow as tf
 
+from batch.checks import received
 from batch.models.fetches import LOSSES
 
 WORDS = {"inputs": "images", "targets": "labels", "outputs": "fetches"}
@@ -35,9 +36,8 @@ def with_torch_words(method):
         given.update({WORDS[word]: _only(word, value) for word, value in words.items()})
         if outputs is None:
             return method(self, *args, **given)
-        single = isinstance(outputs, str) or callable(outputs)
-        named = isinstance(outputs, dict)
-        names = [outputs] if single else list(outputs.values() if named else outputs)
+        single, named = _is_output(outputs), isinstance(outputs, dict)
+        names = [outputs] if single else _several(outputs)
         values = method(self, *args, **given, fetches=[_fetch(name) for name in names])
         values = [_applied(name, value) for name, value in zip(names, values)]
         if named:
@@ -54,7 +54,7 @@ def _refuse_unknown(method, kwargs, parameters):
         takes = ", ".join([*parameters, *WORDS][1:])
         raise TypeError(
             f"{method} has no argument {key!r}: {INSTEAD.get(key, f'it takes {takes}')}. "
-            f"Received: {key}={kwargs[key]!r}"
+            f"{received({key: kwargs[key]})}"
         )
 
 
@@ -67,6 +67,22 @@ def _only(word, value):
             )
         return value[0]
     return value
+
+
+def _is_output(value):
+    """Whether a value is one output: a name, or a callable that is no class."""
+    return isinstance(value, str) or (callable(value) and not isinstance(value, type))
+
+
+def _several(outputs):
+    """The outputs in a list, a tuple or a dict; a ValueError if it is something else."""
+    listed = list(outputs.values()) if isinstance(outputs, dict) else outputs
+    if not isinstance(listed, (list, tuple)) or not all(map(_is_output, listed)):
+        raise ValueError(
+            "outputs must be a name of a fetch, a callable, or a list or dict of these. "
+            f"{received(outputs)}"
+        )
+    return listed
 
 
 def _fetch(name):

@@ -44,6 +44,11 @@ def with_keys(keys, kind=TFModel):
     return make
 
 
+def train_in_words(inputs, targets, outputs="loss"):
+    """A step in the words of BatchFlow's Torch models."""
+    return MODEL.train(inputs=inputs, targets=targets, outputs=outputs)
+
+
 MODEL = TFModel({"inputs": INPUTS, "network": network(), "learning_rate": 0.1})
 KEYS = {*TFModel.keys(), "load"} - {"base"}
 CALLS = {
@@ -61,11 +66,17 @@ CALLS = {
         MODEL.train,
         {**dict.fromkeys(("images", "labels")), "feed_dict": {"images": ROWS, "labels": LABELS}},
     ),
+    "TFModel.train in words": (train_in_words, {"inputs": ROWS, "targets": LABELS}),
     "TFModel.predict": (MODEL.predict, {"images": ROWS, "labels": LABELS}),
     "TFModel.save": (MODEL.save, {"path": "x.zip"}),
     "TFModel.load": (MODEL.load, {"path": "a.zip"}),
 }
-CALLED = {"TFModel.load.path": "path|model"}  # '3 is no model that TFModel.save wrote …'
+CALLED = {
+    "TFModel.load.path": "path|model",  # '3 is no model that TFModel.save wrote …'
+    "TFModel.train in words.inputs": "inputs|images",
+    "TFModel.train in words.targets": "targets|labels",
+    "TFModel.train in words.outputs": "outputs|fetches",
+}
 NUMBER = {"a half": "a number"}
 RATE = {**NUMBER, "huge whole": "float32 holds it, as Keras' optimizers do: the loss will tell"}
 DEFAULT = {"None": "the default"}
@@ -102,6 +113,9 @@ ACCEPTED = {
         f"ResNet18.{word}": {**DEFAULT, "True": "of ratio 16"} for word in ("se_block", "attention")
     },
     **{word: {**DEFAULT, "empty dict": "no words"} for word in ("body", "head")},
+    "TFModel.train in words.outputs": {
+        **{**DEFAULT, "empty list": "nothing is to be returned", "empty dict": "the same"},
+    },
     "amp": {**DEFAULT, "True": "true or false"},
     "decay": {**DEFAULT, "empty list": "a rate without decays"},
     **dict.fromkeys(("fmt", "pickle_module"), DEFAULT),

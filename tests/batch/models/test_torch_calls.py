@@ -55,7 +55,7 @@ def test_outputs_are_names_and_callables_in_a_list_or_a_dict(model, examples):
         (
             {"lock": False},
             TypeError,
-            r"'lock': it takes images, .*, outputs\. Received: lock=False",
+            r"'lock': it takes images, .*, outputs\. Received: {'lock': False}",
         ),
         ({"images": 1, "inputs": 2}, TypeError, "Give 'inputs' or 'images', not both"),
         ({"outputs": "loss", "fetches": "loss"}, TypeError, "Give 'outputs' or 'fetches', not bo"),
