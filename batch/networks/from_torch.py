@@ -6,6 +6,7 @@ Each of `PROGRAMS` says by which names a program knows the layers of our network
 import keras
 import numpy as np
 
+from batch.checks import instance
 from batch.networks.blocks import ConvolutionBlock, ResidualBlock
 from batch.networks.densenet import DenseLayer, Transition
 from batch.networks.efficientnet import LinearBottleneck
@@ -46,6 +47,8 @@ def from_torch(state_dict, network):
         from_torch(state, resnet(50, (224, 224, 3), 1000))
     """
     network = getattr(network, "network", network)
+    instance("state_dict", state_dict, dict, "a dict from names to tensors or arrays")
+    instance("network", network, keras.Sequential, "a keras.Sequential or a TFModel")
     layers = [getattr(layer, "block", layer) for layer in network.layers]
     modules = _modules(state_dict)
     pairs = _pairs(layers, modules)
@@ -132,12 +135,13 @@ def _pairs(layers, modules):
     names = {name for _, name in closest}
     missing, more = sorted(names - set(modules)), sorted(set(modules) - names)
     raise ValueError(
-        "The weights are of another network: "
+        "state_dict must hold the weights of such a network: "
         + "; ".join(
             f"{what} {', '.join(some[:3])}{', …' if len(some) > 3 else ''}"
-            for what, some in (("they lack", missing), ("they also have", more))
+            for what, some in (("it lacks", missing), ("it also has", more))
             if some
         )
+        + f". Received: {len(modules)} modules"
     )
 
 

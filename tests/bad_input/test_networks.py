@@ -8,6 +8,7 @@ from batch.networks import (
     densenet,
     efficientnet,
     fade_in,
+    from_torch,
     layers,
     resnet,
     stochastic_depth,
@@ -24,6 +25,7 @@ MODULES = (
     densenet,
     efficientnet,
     fade_in,
+    from_torch,
     layers,
     resnet,
     stochastic_depth,
@@ -38,6 +40,11 @@ def functional():
     inputs = keras.Input((4,))
     outputs = keras.layers.Dense(2, name="last")(keras.layers.Dense(3, name="first")(inputs))
     return keras.Model(inputs, outputs)
+
+
+def wide():
+    blocks = [wide_resnet.PreActivationBlock(4), Classifier(2, normalize=True)]
+    return keras.Sequential([keras.Input((8, 8, 1)), layers.convolution(4, 3), *blocks])
 
 
 def residual():
@@ -66,6 +73,10 @@ CALLS = {
     ),
     "FadeIn": (FadeIn, lambda: {"new": residual(), "iterations": 3}),
     "faded_in": (faded_in, lambda: {"layers": [residual()]}),
+    "from_torch": (
+        from_torch.from_torch,
+        lambda: {"state_dict": {}, "network": wide()},
+    ),
     "as_blocks": (as_blocks, lambda: {"model": MODEL, "cuts": ["first"]}),
     "small_resnet": (resnet.small_resnet, IMAGES),
     "resnet": (resnet.resnet, {"depth": 18, **IMAGES}),
@@ -81,6 +92,7 @@ INTERNAL = {
     ),
     **dict.fromkeys(("takes_training", "is_residual"), "questions about any object"),
     "Block": "the base of our layers",
+    **dict.fromkeys(("read_state_dict", "imagenet_weights"), "they need packages: test_from_torch"),
 }
 NUMBER = {"a half": "a number"}
 FLAG = {"True": "true or false"}

@@ -76,7 +76,7 @@ def test_words_out_of_range_are_left_out_and_what_cannot_be_computed_is_not_comp
 
 
 def test_a_tolerance_is_a_share_of_the_norm():
-    dense, other = L.Dense(3, "relu"), L.Dense(3, "relu")
+    dense, other = L.Dense(3), L.Dense(3)
     for layer in (dense, other):
         layer.build((None, 4))
     other.kernel.assign(1.05 * dense.kernel)

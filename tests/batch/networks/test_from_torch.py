@@ -144,10 +144,10 @@ def test_a_model_and_blocks_with_stochastic_depth_take_weights_too():
     ("state", "options", "message"),
     [
         (wide_state(), {}, "block1 pads and strides otherwise .* symmetric=True"),
-        (wide_state(), {"depth": 16}, r"they lack block1\.layer\.1\.bn1, .*, …$"),
-        ({**wide_state(), "more.weight": np.zeros(3)}, {}, "they also have more"),
+        (wide_state(), {"depth": 16}, r"it lacks block1\.layer\.1\.bn1, .*, …\."),
+        ({**wide_state(), "more.weight": np.zeros(3)}, {}, "it also has more"),
         (wide_state(bias=True), {"symmetric": True}, r"has weights .*, but conv1 \[.*\(16,\)\]"),
-        ({}, {}, "they lack"),
+        ({}, {}, "it lacks"),
     ],
 )
 def test_weights_that_do_not_fit_change_nothing(state, options, message):

@@ -201,12 +201,12 @@ GIVES = r"must take labels \(n,\) and logits \(n, 3\) and give losses \(n,\), or
         (CCE(from_logits=True, axis=0), GIVES + r"Received: shape \(3,\) for 8 examples"),
         (keras.losses.CosineSimilarity(axis=0), GIVES + r"Received: shape \(3,\)"),
         (keras.losses.Dice(axis=0), GIVES + r"Received: shape \(3,\)"),
-        (lambda labels, logits: tf.cast(labels, tf.float32) - logits, GIVES + "It raised"),
+        (lambda labels, logits: tf.cast(labels, tf.float32) - logits, GIVES + ".* It raised"),
         (
             lambda labels, logits: tf.cast(labels, tf.float32) - logits[:, :1],
             GIVES + r"Received: shape \(8, 8\)",
         ),
-        (Quadratic(), GIVES + "It raised"),  # class numbers can't be subtracted from logits
+        (Quadratic(), GIVES + ".* It raised"),  # class numbers can't be subtracted from logits
     ],
 )
 def test_what_is_not_as_its_name_says_is_refused(spec, message):
