@@ -8,6 +8,7 @@ import pytest
 
 from batch import TFModel
 from batch.models.build import KEYS
+from batch.models.torch_config import KEYS as WORDS
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 
 rng = np.random.default_rng(0)
@@ -45,6 +46,8 @@ ACTS = {  # key: a value, other keys that it needs, the network
     "optimizer": ("Adam", (), dense),
     "learning_rate": (0.5, (), dense),
     "schedule": (CONSTANT, (), dense),
+    "decay": ({"name": "exp", "gamma": 0.5, "frequency": 1}, (), dense),
+    "microbatch_size": (5, (), dense),  # each part is normalized by itself
     "weight_decay": (0.1, (), dense),
     "loss": ("mse", (), dense),
     "normalize": ({"mean": [0.5], "std": [0.25]}, (), dense),
@@ -86,7 +89,8 @@ def test_a_key_acts(key):
 
 
 def test_every_key_is_in_the_table():
-    assert set(ACTS) == set(KEYS) - {"inputs", "input_block"}  # without the first there is no model
+    others = {"inputs", "input_block", *WORDS}  # without the first there is no model
+    assert set(ACTS) == set(KEYS) - others  # words: tests/batch/models/test_torch_config.py
 
 
 def test_which_of_several_inputs_are_the_images_must_be_said():
