@@ -4,6 +4,7 @@ Numbers may be Python's own, NumPy's, or arrays without dimensions; they are ret
 NumPy is imported only where arrays are checked, since the command line checks its options too.
 """
 
+import contextlib
 import inspect
 import math
 import numbers
@@ -183,11 +184,10 @@ def even(name, values):
     """The values as an array of any type; a ValueError if they are uneven, or no sequence."""
     import numpy as np
 
-    try:
+    # Of rows of several lengths, or of a list in itself, NumPy makes no array.
+    with contextlib.suppress(ValueError, TypeError, RecursionError, OverflowError):
         if isinstance(values, (list, tuple, range)) or hasattr(values, "__array__"):
             return np.asarray(values)
-    except (ValueError, TypeError, RecursionError, OverflowError):
-        pass  # rows of several lengths, or a list in itself
     raise ValueError(f"{name} must be an array. {received(values)}")
 
 

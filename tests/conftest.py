@@ -1,3 +1,4 @@
+import logging
 import os
 import pathlib
 import sys
@@ -13,6 +14,13 @@ from batch.runtime import import_tensorflow
 from research import environment
 
 import_tensorflow()  # quietly, and with oneDNN, before a test imports it
+
+
+@pytest.fixture
+def caplog(caplog, monkeypatch):
+    """What our code logs; TensorFlow's own warnings depend on which tests ran before."""
+    monkeypatch.setattr(logging.getLogger("tensorflow"), "disabled", True)
+    return caplog
 
 
 @pytest.fixture(autouse=True)

@@ -48,7 +48,7 @@ class Data:
             Whole numbers from 0, or one-hot rows.
         name : str
         classes : int, optional
-            Number of classes, if some may have no example; told by the labels by default.
+            Number of classes, if some may have no example; those of the labels by default.
 
         Raises
         ------

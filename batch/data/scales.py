@@ -46,7 +46,7 @@ class Pixels:
 
     @property
     def white(self):
-        """What white is when a network gets it, 1 or 255; None where that can't be told."""
+        """What white is when a network gets it, 1 or 255; None where that is not known."""
         if self.are_divided:
             return 1
         top = 2**16 if self.dtype.kind in "iu" else 255 + OVERSHOOT
@@ -61,7 +61,7 @@ def white_of(images):
     Raises
     ------
     ValueError
-        If it can't be told, or the images are `uint8` of only 0 and 1.
+        If it is not known, or the images are `uint8` of only 0 and 1.
     """
     pixels = Pixels.of(images)
     refuse_binary(pixels)

@@ -197,7 +197,7 @@ def _refuse(spec):
     raise ValueError(
         "loss must be softmax_cross_entropy, sparse_softmax_cross_entropy, the name of a Keras "
         f"loss, (name, arguments), a Keras loss, or a callable. {received(spec)}"
-        f"{did_you_mean(name, known) if isinstance(name, str) else ''}"
+        f"{did_you_mean(name, known)}"
     )
 
 
