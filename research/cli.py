@@ -103,7 +103,9 @@ def _add_train(commands):
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     train.add_argument(
         "--validate",
+        nargs="?",
         choices=("val", "test"),
+        const="val",
         default="test",
         help="on the last 5,000 training images, held out, or on the test split (default: test)",
     )

@@ -41,12 +41,14 @@ def _add_network_options(group):
         help="the small ResNet, or a published network (default: resnet)",
     )
     group.add_argument(
-        "--depth",
+        *("-L", "--depth"),
         type=_depth,
         metavar="L",
         help="of densenet (default: 76), wideresnet (28), vgg (16, or D)",
     )
-    group.add_argument("--growth-rate", type=count, metavar="K", help="of densenet (default: 12)")
+    group.add_argument(
+        *("-k", "--growth-rate"), type=count, metavar="K", help="of densenet (default: 12)"
+    )
     group.add_argument(
         "--bottleneck",
         action=argparse.BooleanOptionalAction,
