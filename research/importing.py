@@ -86,7 +86,7 @@ def _agreeing(path, given, told):
             raise ValueError(f"{path} does not tell its {name}: give {flag(name)}")
         if told.get(name) not in (None, value):
             raise ValueError(
-                f"{flag(name)} {value} does not fit {path}, whose {name} is {told[name]}"
+                f"{flag(name)} {value} does not fit {path}, which has {name} {told[name]}"
             )
     return known
 
@@ -96,7 +96,7 @@ def _image_shape(path, model, given, told):
     shape = (*given, told[2])[:3] if given else told
     if any(other not in (None, one) for one, other in zip(shape, told)):
         raise ValueError(
-            f"--image-shape {_times(given)} does not fit {path}, whose images are {_times(told)}"
+            f"--image-shape {_times(given)} does not fit {path}, which has {_times(told)}"
         )
     if model == "vgg" and None in shape:
         raise ValueError(f"{path} does not tell the size of its images: give --image-shape")
