@@ -31,7 +31,7 @@ CLASSIC = {"optimizer": ("SGD", {"learning_rate": 0.03, "momentum": 0.8, "nester
 DEFAULTS = {
     "resnet": CLASSIC,
     "freeznet": {
-        "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True}),
+        "optimizer": ("SGD", {"momentum": 0.9, "nesterov": True, "rate_outside": True}),
         "iteration": 300,
         "learning_rate": 0.06,
         "degree": 1,

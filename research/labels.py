@@ -22,15 +22,16 @@ def describe(experiments):
     Returns
     -------
     dict from str to dict
-        For each label its `method`, as `--methods` takes it, the `baseline` as a label, its
-        `action`, the names of the `options` that it reads and, of a user's own method, the `sha256`
-        of its file.
+        For each label its `method`, as `--methods` takes it, the `baseline` as a label (of a run
+        with the same optimizer), its `action`, the names of the `options` that it reads and, of a
+        user's own method, the `sha256` of its file.
     """
     first = {}
     for label, experiment in experiments.items():
-        first.setdefault(experiment.label, label)
+        first.setdefault(str(experiment.optimizer), {}).setdefault(experiment.label, label)
     return {
-        label: _facts(experiment.trained_by, first) for label, experiment in experiments.items()
+        label: _facts(experiment.trained_by, first[str(experiment.optimizer)])
+        for label, experiment in experiments.items()
     }
 
 

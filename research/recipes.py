@@ -63,6 +63,8 @@ STUDIES = {
     },
     # Schedules that freeze, to find the one that saves most: 8 runs in 30 minutes a seed.
     "saving": {"data": "mnist", "epochs": 10, "seeds": 2},
+    # FreezeOut and its baseline with both forms of momentum, over five seeds: 30 runs.
+    "momentum": {"data": "mnist", "iterations": 300, "seeds": 5},
     # Widths 1 to 4 and all types of blocks on a part of CIFAR-10: 27 runs in 40 minutes.
     "wide-resnet": {**WIDE, "depth": 16, "iterations": 300, "batch_size": 64, "seeds": 3},
     # Depths, length and seeds of the paper: months on two cores.
@@ -71,11 +73,13 @@ STUDIES = {
 OF_STUDY = {  # the methods of a study, by its module
     "freezeout": ("annealed", "freezeout"),
     "saving": ("annealed", "freezeout", "autofreeze"),
+    "momentum": ("annealed", "freezeout"),
     "wide_resnet": ("classic",),
 }
 FIXED = {  # options that its runs differ in
     "freezeout": (*SPACING, "preset"),
     "saving": (*SPACING, "preset"),
+    "momentum": ("how_scale", "preset", "optimizer"),
     "wide_resnet": ("model", "block", "widen_factor"),
 }
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3, "keep_checkpoints": 3}

@@ -5,6 +5,7 @@ scale of the loss, `global_clipnorm`, learning rates) or refused here, before an
 """
 
 import copy
+import inspect
 import json
 import logging
 
@@ -12,7 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import check_arguments, not_negative, positive, positive_whole, received
+from batch.checks import (
+    check_keys,
+    not_negative,
+    positive,
+    positive_whole,
+    received,
+    true_or_false,
+)
 from batch.spelling import did_you_mean
 
 # Methods that see all weights at once: an optimizer with its own may do more than update each.
@@ -27,10 +35,30 @@ INSTEAD = {
 class FusedSGD(keras.optimizers.SGD):
     """Keras' SGD, updating each variable and its momentum in one fused operation.
 
-    The arithmetic is Keras' own: v ← μ·v − α·g, then w ← w + v or, with Nesterov's momentum,
-    w ← w + μ·v − α·g. One operation in place of ten keeps the graph of a training step small, so
-    that a new stage of freezing is quick to compile.
+    One operation in place of ten keeps the graph of a training step small, so that a new stage of
+    freezing is quick to compile. With rate α, momentum μ and gradient g, there are two forms of the
+    velocity v, the same for a constant rate and not for one that falls:
+
+    - with the rate inside, as in Keras: v ← μ·v − α·g, then w ← w + v or, with Nesterov's momentum,
+      w ← w + μ·v − α·g. Past gradients keep the rates that they came with;
+    - with the rate outside, as in TensorFlow 1's MomentumOptimizer and PyTorch: v ← μ·v + g, then
+      w ← w − α·v or, with Nesterov's, w ← w − α·(g + μ·v). All of a step has the rate of now.
+
+    Parameters
+    ----------
+    *arguments, **settings
+        Those of `keras.optimizers.SGD`.
+    rate_outside : bool
+        Whether the velocity is without the rate.
     """
+
+    def __init__(self, *arguments, rate_outside=False, **settings):
+        super().__init__(*arguments, **settings)
+        self.rate_outside = true_or_false("rate_outside", rate_outside)
+
+    def get_config(self):
+        """Its arguments."""
+        return {**super().get_config(), "rate_outside": self.rate_outside}
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         rate = tf.convert_to_tensor(learning_rate)  # read once, not once a variable
@@ -42,7 +70,12 @@ class FusedSGD(keras.optimizers.SGD):
             super().update_step(gradient, variable, learning_rate)
             return
         slot = self.momentums[self._get_variable_index(variable)]
-        tf.raw_ops.ResourceApplyKerasMomentum(
+        apply = (
+            tf.raw_ops.ResourceApplyMomentum
+            if self.rate_outside
+            else tf.raw_ops.ResourceApplyKerasMomentum
+        )
+        apply(
             var=variable.handle,
             accum=slot.value.handle,
             lr=tf.cast(learning_rate, variable.dtype),
@@ -156,23 +189,30 @@ def _by_name(spec):
     else:
         name, arguments = spec, {}
     kinds = {
-        key.lower(): value
+        key: value
         for key, value in vars(keras.optimizers).items()
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
-    if not isinstance(name, str) or name.lower() not in kinds:
-        hint = did_you_mean(name, [kind.__name__ for kind in kinds.values()])
+    kinds["SGD"] = FusedSGD
+    known = {key.lower(): key for key in kinds}.get(str(name).lower())
+    if known is None:
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. {received(spec)}{hint}"
+            f"name. {received(spec)}{did_you_mean(name, kinds)}"
         )
-    kind = kinds[name.lower()]
+    kind = kinds[known]
     _check_kind(kind)
-    check_arguments(kind, arguments, f"optimizer '{name}'")
+    check_keys(arguments, _argument_names(kind), f"optimizer '{name}'")
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"optimizer: Keras makes no {kind.__name__} of this: {error}") from error
+        raise ValueError(f"optimizer: Keras makes no {known} of this: {error}") from error
+
+
+def _argument_names(kind):
+    """What a class of optimizers takes: FusedSGD hands on to Keras' class what that takes."""
+    known = {name for each in kind.__mro__[:2] for name in inspect.signature(each).parameters}
+    return known - {"arguments", "settings", "kwargs"}
 
 
 def _read(saved):

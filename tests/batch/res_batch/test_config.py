@@ -24,6 +24,7 @@ def test_defaults_are_the_tables(dataset, examples, steps):
     assert [layer.name for layer in resnet.network.layers][:2] == ["stem", "block0"]
     assert (resnet.optimizer.momentum, resnet.optimizer.nesterov) == (0.8, True)
     assert (freeznet.optimizer.momentum, freeznet.optimizer.nesterov) == (0.9, True)
+    assert (resnet.optimizer.rate_outside, freeznet.optimizer.rate_outside) == (False, True)
     assert resnet.trainer.schedule(10**6).tolist() == [0.03] * 5
     expected = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False, finetune_rate=1e-2)
     assert freeznet.trainer.schedule.get_config() == expected.get_config()

@@ -63,7 +63,7 @@ def test_an_option_that_one_of_the_methods_reads_is_none_too_many(fails):
     assert line.endswith("--survival is for stochastic, not classic, annealed, freezeout, shorter")
 
 
-@pytest.mark.parametrize("study", ["freezeout", "saving", "wide-resnet"])
+@pytest.mark.parametrize("study", ["freezeout", "momentum", "saving", "wide-resnet"])
 @pytest.mark.parametrize("option", [*VALUES, "preset"])
 def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
     module = recipes.study_module(study)
