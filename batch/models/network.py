@@ -190,6 +190,8 @@ def config_of(path):
     if "metadata.json" not in _names(path):  # Keras'
         return {"load": {"path": path}}
     network = _read_network(path, "network")
+    if not network.built:
+        raise ValueError(f"{path} has no shapes: give it as 'network', and its shapes as 'inputs'.")
     shape, classes = network.input_shape[1:], network.output_shape[-1]
     images = {} if None in shape else {"images": {"shape": shape}}  # else the first images tell it
     return {"network": network, "inputs": {**images, "labels": {"classes": classes}}}

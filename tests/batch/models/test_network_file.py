@@ -137,9 +137,12 @@ def test_a_file_of_a_network_alone_is_a_model(size, tmp_path):
 
 def test_a_file_of_another_kind_of_network_is_no_model(tmp_path):
     inputs = keras.Input((4,))
-    keras.Model(inputs, L.Dense(3)(inputs)).save(tmp_path / "network.keras")
-    with pytest.raises(ValueError, match=r"network\.keras is no file of a network of blocks"):
-        TFModel(tmp_path / "network.keras")
+    keras.Model(inputs, L.Dense(3)(inputs)).save(tmp_path / "functional.keras")
+    with pytest.raises(ValueError, match=r"functional\.keras is no file of a network of blocks"):
+        TFModel(tmp_path / "functional.keras")
+    keras.Sequential([L.Dense(3), L.Dense(2)]).save(tmp_path / "unbuilt.keras")
+    with pytest.raises(ValueError, match=r"unbuilt\.keras has no shapes: give it as 'network'"):
+        TFModel(tmp_path / "unbuilt.keras")
 
 
 def test_files_with_any_of_our_layers_open_without_further_imports():
