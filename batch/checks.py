@@ -253,12 +253,16 @@ def check_arguments(function, arguments, where, without=()):
     ValueError
         If there are some; it names them and lists the known ones.
     """
-    known = {
+    check_keys(arguments, argument_names(function) - set(without), where)
+
+
+def argument_names(function):
+    """Names of the arguments that a function or class takes by name, as a set."""
+    return {
         name
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
-    check_keys(arguments, known - set(without), where)
 
 
 def read_config(config, allowed, where):

@@ -229,8 +229,8 @@ def _one_line(error):
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())
-    said = type(error) is ImportError or isinstance(error, (ValueError, OSError))
-    expected = said or type(error).__module__.startswith(("batch.", "research.", "utils."))
+    plain = type(error) is ImportError or isinstance(error, (ValueError, OSError))
+    expected = plain or type(error).__module__.startswith(("batch.", "research.", "utils."))
     return text if expected and text else f"{type(error).__name__}: {text} (--debug shows where)"
 
 

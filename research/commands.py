@@ -238,7 +238,7 @@ def bench(options):
 
 
 COMMANDS = {
-    **{it.__name__: it for it in (compare, train, report, data, reproduce, bench)},
+    **{command.__name__: command for command in (compare, train, report, data, reproduce, bench)},
     "import": import_weights,
 }
 

@@ -7,7 +7,7 @@ import re
 
 from batch.networks.densenet import densenet
 from batch.networks.efficientnet import efficientnet_lite0
-from batch.networks.from_torch import from_torch
+from batch.networks.from_torch import move
 from batch.networks.resnet import DEPTHS, resnet
 from batch.networks.state_dict import modules, read_state_dict
 from batch.networks.vgg import CHANNELS, CONFIGURATIONS, vgg
@@ -52,51 +52,50 @@ def import_network(path, model, options, classes=None, image_shape=None):
     ValueError
         If the weights are not those of such a network, or leave open what is not given.
     """
-    state = read_state_dict(path)
-    arrays = modules(state)
-    told = _told(path, arrays)
-    sizes = (*told.pop("sides"), told.pop("channels"))
-    known = _agreeing(path, {"model": model, "classes": classes, **options}, told)
+    arrays = modules(read_state_dict(path))
+    inferred = _inferred(path, arrays)
+    sizes = (*inferred.pop("sides"), inferred.pop("channels"))
+    known = _agreeing(path, {"model": model, "classes": classes, **options}, inferred)
     shape = _image_shape(path, model, image_shape, sizes)
     options = {name: known[name] for name in known if name not in ("model", "classes")}
     network = NETWORKS[model](shape, known["classes"], **options)
-    from_torch(state, network)
+    move(arrays, network)
     return network, _lines(model, options, network, arrays)
 
 
-def _told(path, arrays):
+def _inferred(path, arrays):
     """What the weights tell; None stands for what they leave open."""
     for program in (_resnet, _wide_resnet, _densenet, _vgg, _efficientnet_lite0):
-        told = program(arrays)
-        if told:
-            return {"sides": (None, None), **told, **_ends(path, arrays)}
+        inferred = program(arrays)
+        if inferred:
+            return {"sides": (None, None), **inferred, **_ends(path, arrays)}
     raise ValueError(
         f"{path} has the weights of no program that is known. Received: {len(arrays)} modules, as "
         f"{sorted(arrays)[:3]}"
     )
 
 
-def _agreeing(path, given, told):
+def _agreeing(path, given, inferred):
     """What is given and what the weights tell, which must not differ."""
     if given["model"] == "vgg" and given.get("depth") in LETTERS:
         given["depth"] = LETTERS[given["depth"]]
-    known = {**told, **{name: value for name, value in given.items() if value is not None}}
+    known = {**inferred, **{name: value for name, value in given.items() if value is not None}}
     for name, value in known.items():
         if value is None:
             raise ValueError(f"{path} does not tell its {name}: give {flag(name)}")
-        if told.get(name) not in (None, value):
+        if inferred.get(name) not in (None, value):
             raise ValueError(
-                f"{flag(name)} {value} does not fit {path}, which has {name} {told[name]}"
+                f"{flag(name)} {value} does not fit {path}, which has {name} {inferred[name]}"
             )
     return known
 
 
-def _image_shape(path, model, given, told):
+def _image_shape(path, model, given, inferred):
     """Height, width and channels; None for sizes that may be any."""
-    shape = (*given, told[2])[:3] if given else told
-    if any(other not in (None, one) for one, other in zip(shape, told)):
+    shape = (*given, inferred[2])[:3] if given else inferred
+    if any(size not in (None, chosen) for chosen, size in zip(shape, inferred)):
         raise ValueError(
-            f"--image-shape {_times(given)} does not fit {path}, which has {_times(told)}"
+            f"--image-shape {_times(given)} does not fit {path}, which has {_times(inferred)}"
         )
     if model == "vgg" and None in shape:
         raise ValueError(f"{path} does not tell the size of its images: give --image-shape")

@@ -56,6 +56,11 @@ def summarize(histories, predicted, methods=None):
     return pd.DataFrame(rows, columns=[*SUMMARY, *PAIRED])
 
 
+def deviation(values):
+    """Standard deviation over seeds, over n − 1; NaN for one."""
+    return np.std(values, ddof=1) if len(values) > 1 else np.nan
+
+
 def paired_interval(differences, confidence=0.95):
     """Mean of paired differences and its confidence interval; NaN for fewer than 2.
 
@@ -130,7 +135,7 @@ def _row(method, baseline, all_runs, predicted):
         method,
         len(runs),
         np.mean(accuracies),
-        np.std(accuracies, ddof=1) if len(runs) > 1 else np.nan,
+        deviation(accuracies),
         np.mean([sum(run.seconds) for run in runs.values()]),
         _time_ratio(runs, all_runs.get("classic", {})),
         predicted,

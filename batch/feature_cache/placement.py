@@ -128,7 +128,7 @@ class Budget:
         return placement
 
     def _fit(self, kind, row_bytes, room, *, most=np.inf):
-        """Room for all examples, or for as many as fit; None if it takes more than `most` bytes."""
+        """Space for all examples, or as many as fit; None if it takes more than `most` bytes."""
         rows = self._examples or int(room // row_bytes)
         enough = rows >= max(self._seen, 1) and rows * row_bytes <= most
         return Placement(STORES[kind], rows) if enough else None

@@ -44,8 +44,11 @@ def from_torch(state_dict, network):
         state = torch.load("resnet50.pth", weights_only=True)
         from_torch(state, resnet(50, (224, 224, 3), 1000))
     """
-    network = getattr(network, "network", network)
-    arrays = modules(state_dict)
+    move(modules(state_dict), getattr(network, "network", network))
+
+
+def move(arrays, network):
+    """The same from the arrays of each module, as `state_dict.modules` gives them."""
     instance("network", network, keras.Sequential, "a keras.Sequential or a TFModel")
     layers = [getattr(layer, "block", layer) for layer in network.layers]
     pairs = _pairs(layers, arrays)

@@ -5,7 +5,6 @@ scale of the loss, `global_clipnorm`, learning rates) or refused here, before an
 """
 
 import copy
-import inspect
 import json
 import logging
 
@@ -14,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch.checks import (
+    argument_names,
     check_keys,
     not_negative,
     positive,
@@ -216,8 +216,7 @@ def _by_name(spec):
 
 def _argument_names(kind):
     """What a class of optimizers takes: FusedSGD hands on to Keras' class what that takes."""
-    known = {name for each in kind.__mro__[:2] for name in inspect.signature(each).parameters}
-    return known - {"arguments", "settings", "kwargs"}
+    return set().union(*map(argument_names, kind.__mro__[:2]))
 
 
 def _read(saved):

@@ -17,6 +17,7 @@ from batch.data.history import by_method, compiling_seconds
 from research.methods.freezeout import published_estimate
 from research.methods.options import HOW_SCALE
 from research.prediction import predicted_ratio
+from research.statistics import deviation
 
 BASELINE = "annealed"
 STARTS = (0.5, 0.8)  # t_0
@@ -144,5 +145,4 @@ def _error(histories):
 
 def _deviation(histories):
     """Standard deviation of the error over seeds, in points; NaN for one."""
-    errors = [100 * (1 - run.accuracy) for run in histories]
-    return np.std(errors, ddof=1) if len(errors) > 1 else np.nan
+    return deviation([100 * (1 - run.accuracy) for run in histories])

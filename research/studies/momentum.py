@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
-from research.statistics import paired_interval
+from research.statistics import AGREED, deviation, paired_interval
 
 BASELINE = "annealed"
 SPACINGS = ("linear", "cubic")
@@ -64,7 +64,7 @@ def table(histories, facts):
         outside, inside = (100 * np.array([run.accuracy for run in some]) for some in pair)
         difference = outside - inside
         losses = (np.mean([np.mean(run.loss) for run in some]) for some in pair)
-        values = (outside.mean(), _deviation(outside), inside.mean(), _deviation(inside))
+        values = (outside.mean(), deviation(outside), inside.mean(), deviation(inside))
         interval = paired_interval(difference)[1:]
         rows.append((schedule, *values, difference.mean(), *interval, *losses))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -78,12 +78,12 @@ def statements(table, seeds):
     for row in table.to_dict("records"):
         low, high = row["interval from"], row["to"]
         if low <= 0 <= high:
-            told = "no difference can be told from chance"
+            verdict = "no difference can be told from chance"
         elif np.isnan(low):
-            told = "all seeds agree"
+            verdict = AGREED
         else:
-            told = f"the rate {'outside' if low > 0 else 'inside'} is better"
-        said.append(f"{row['schedule']}: {told} ({row['difference, points']:+.2f} points).")
+            verdict = f"the rate {'outside' if low > 0 else 'inside'} is better"
+        said.append(f"{row['schedule']}: {verdict} ({row['difference, points']:+.2f} points).")
     return said
 
 
@@ -110,8 +110,3 @@ def _optimizer(base, method, form):
     """The method's own optimizer, in one of the forms."""
     momentum = dataclasses.replace(base, method=method).with_rates().momentum
     return "SGD", {"momentum": momentum, "nesterov": True, "rate_outside": form == "outside"}
-
-
-def _deviation(accuracies):
-    """Standard deviation over seeds, in points; NaN for one."""
-    return accuracies.std(ddof=1) if len(accuracies) > 1 else np.nan

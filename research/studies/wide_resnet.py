@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from batch import flops
+from research.statistics import deviation
 
 METHOD = "classic"
 WIDTHS = (1, 2, 3, 4)
@@ -98,7 +99,7 @@ def table(histories, facts):
                 known["flops"] / 1e6,
                 np.median([seconds for run in runs for seconds in run.seconds]),
                 accuracies.mean(),
-                accuracies.std(ddof=1) if len(runs) > 1 else np.nan,
+                deviation(accuracies),
                 *(np.median(errors), errors.min(), errors.max(), in_paper),
             )
         )
