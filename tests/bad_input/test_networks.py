@@ -95,6 +95,7 @@ INTERNAL = {
     ),
     **dict.fromkeys(("takes_training", "is_residual"), "questions about any object"),
     "Block": "the base of our layers",
+    "move": "called with the arrays that `modules` checked",
     **dict.fromkeys(("read_state_dict", "imagenet_weights"), "they need packages: test_from_torch"),
 }
 NUMBER = {"a half": "a number"}
