@@ -29,7 +29,7 @@ class ResultsError(RuntimeError):
 def new_folder(out, kind, overwrite=False, resume=False):
     """A folder to write in that becomes `out` when all is done; nobody else writes it meanwhile.
 
-    If that fails, the folder vanishes, unless it holds metrics, checkpoints, or rows of a benchmark:
+    If that fails, the folder vanishes, unless it holds metrics, checkpoints or rows of a benchmark:
     then it stays, as `out.partial`.
 
     Parameters

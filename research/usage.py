@@ -28,8 +28,9 @@ def check_suites(options):
     if options.quick and options.repetitions:
         raise ValueError("--quick has repetitions of its own: no --repetitions")
     if options.batch_size and options.suites and set(options.suites) <= set(OWN_BATCH):
-        names = " and ".join(dict.fromkeys(options.suites))
-        raise ValueError(f"--batch-size is not for {names}, which train by recipes of their own")
+        names = list(dict.fromkeys(options.suites))
+        trains, its = ("trains", "its") if len(names) == 1 else ("train", "their")
+        raise ValueError(f"--batch-size: {' and '.join(names)} {trains} by recipes of {its} own")
 
 
 def check_alone(options):

@@ -45,7 +45,7 @@ VERSIONS = {  # what makes each, with which arguments, in which environment, and
     "PyTorch, base under no_grad": (TORCH, FIRST_ALONE, {}, "torch"),
     "stock Keras on JAX, fit": (FIT, FIRST_ALONE, {"backend": "jax"}, "jax"),
 }
-PHASES = "new classifier", "last stage, too"
+PHASES = "new classifier", "and last stage"
 
 
 def resnet50(count, **lengths):
@@ -84,18 +84,18 @@ def parts(quick=False):
     """ResNet50 and EfficientNet-Lite0; quick, the first, two epochs of few images."""
     if quick:
         base = resnet50(100, epochs=2, further=0)
-        return [_part("ResNet50, 100 images", base, 45, 50)]
+        return [_part("ResNet50, 100 images", base, 10, 85, most=1)]
     return [
         _part("ResNet50, 1,000 images", resnet50(1000), 10, 900),
         _part("EfficientNet-Lite0, 2,000 images", pretrained(2000, 128), 30, 700),
     ]
 
 
-def _part(name, prepare, once, each):
-    def measure(repetitions, batch_size):
-        return rows(name, prepare, min(repetitions, RUNS))
+def _part(name, prepare, once, each, most=RUNS):
+    def measure(repetitions, _):
+        return rows(name, prepare, repetitions)
 
-    return Part(name, measure, once, each, most=RUNS)
+    return Part(name, measure, once, each, most=most)
 
 
 def rows(name, prepare, repetitions, begin=Process):
@@ -117,8 +117,9 @@ def rows(name, prepare, repetitions, begin=Process):
             return [(name, "", f"not measured: {error}", *[""] * 5)]
         runs = _in_turn(case, repetitions, begin)
     return [
-        _row(f"{name}, {PHASES[phase]}", phase, peer, runs)
-        for phase in range(2 if case.further else 1)
+        _row(f"{name}, {PHASES[phase]}, {epochs} epochs", phase, peer, runs)
+        for phase, epochs in enumerate((case.epochs, case.further))
+        if epochs
         for peer in VERSIONS
         if peer != OURS and VERSIONS[peer][1].get("further", phase) == phase
     ]

@@ -59,7 +59,23 @@ def _features(case, base):
     if case.normalize:
         mean, variance = case.normalize["mean"], np.square(case.normalize["std"])
         images = keras.layers.Normalization(mean=mean, variance=variance)(images)
-    return inputs, keras.layers.GlobalAveragePooling2D()(base(images, training=False))
+    return inputs, keras.layers.GlobalAveragePooling2D()(_Inference(base)(images))
+
+
+class _Inference(keras.layers.Layer):
+    """A base that is called with `training=False`.
+
+    Called so in a functional model, it would run in training mode when `fit` trains the model: in
+    Keras 3.15 the mode of the whole takes precedence.
+    """
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base
+
+    def call(self, inputs):
+        """What the base computes in inference mode."""
+        return self.base(inputs, training=False)
 
 
 def _fit(model, case, phase, inputs, labels):

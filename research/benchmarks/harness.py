@@ -38,6 +38,10 @@ class Part:
     steps: int = 1
     most: int | None = None
 
+    def rows(self, repetitions, batch_size):
+        """Measure it; the rows, as a list."""
+        return list(self.measure(min(repetitions, self.most or repetitions), batch_size))
+
     def seconds(self, repetitions, batch_size):
         """About how long it takes on those cores."""
         if self.most:

@@ -7,18 +7,19 @@ cheapest, in which even few repetitions show something.
 import importlib.metadata
 import importlib.util
 import os
+import time
 
 import numpy as np
 from tqdm import tqdm
 
 from batch.runtime import set_threads
-from research.benchmarks.harness import USUAL_BATCH, in_turn, timed
+from research.benchmarks.harness import USUAL_BATCH, in_turn
 from research.benchmarks.record import Record
 from research.console import say
 from research.environment import describe
 
 REPETITIONS, QUICK = 50, 3  # usual ones, and those of a first table
-PRODUCT = 0.079  # seconds of `matrix_product` where the seconds of `Part` hold
+PRODUCT = 0.052  # seconds of `matrix_product` where the seconds of `Part` hold
 MACHINE = ("processor", "threads", "bfloat16", "tensorflow", "keras", "batchflow")
 PEERS = ("torch", "jax")
 
@@ -85,8 +86,9 @@ class _Suites:
         return [part for part in self.parts[name] if not self.record.holds(name, part.name)]
 
     def _measure(self, name, part):
-        rows = []
-        seconds = timed(lambda: rows.extend(part.measure(*self.measured)))
+        start = time.perf_counter()
+        rows = part.rows(*self.measured)
+        seconds = time.perf_counter() - start
         self.record.add(name, part.name, rows, seconds, part.seconds(*self.measured))
 
     def _length(self, names):
