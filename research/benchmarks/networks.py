@@ -16,17 +16,11 @@ from research.benchmarks.harness import Part, compared, in_turns_of
 from research.benchmarks.step import random_examples
 from research.benchmarks.torch_peer import torch_versions
 
-NETWORKS = {  # model, options, and the name of the network's peer
-    "DenseNet-BC 76, k 12": (DenseNet, {"depth": 76, "growth_rate": 12}, "densenet"),
-    "WRN-16-4": (WideResNet, {"depth": 16, "widen_factor": 4}, "wide_resnet"),
-    "VGG-D": (VGG, {"depth": "D"}, "vgg"),
+NETWORKS = {  # model, options, the name of the network's peer, and seconds of `Part`
+    "DenseNet-BC 76, k 12": (DenseNet, {"depth": 76, "growth_rate": 12}, "densenet", 90, 3.1),
+    "WRN-16-4": (WideResNet, {"depth": 16, "widen_factor": 4}, "wide_resnet", 20, 1.7),
+    "VGG-D": (VGG, {"depth": "D"}, "vgg", 25, 1.8),
 }
-SECONDS = {  # of `Part`
-    "DenseNet-BC 76, k 12": (90, 3.1),
-    "WRN-16-4": (20, 1.7),
-    "VGG-D": (25, 1.8),
-}
-UNKNOWN = 0, 0
 QUICK = ("WRN-16-4",)
 SHARE = 6  # the paper's batch is 50, of the 300 that benchmarks have by default
 STEPS = 3  # in a turn, so that the threads of one library meet the other's steps seldom
@@ -41,13 +35,12 @@ def parts(quick=False):
     """A network each; quick, the one that is made soonest."""
     chosen = QUICK if quick else NETWORKS
     return [
-        Part(name, functools.partial(_rows, name), *SECONDS.get(name, UNKNOWN), STEPS)
-        for name in chosen
+        Part(name, functools.partial(_rows, name), *NETWORKS[name][3:], STEPS) for name in chosen
     ]
 
 
 def _rows(name, repetitions, batch_size):
-    model, options, peer = NETWORKS[name]
+    model, options, peer, *_ = NETWORKS[name]
     batch_size = max(batch_size // SHARE, 1)
     examples = random_examples(COUNT, SHAPE)
     trainer = trainer_by_hand(model, options)

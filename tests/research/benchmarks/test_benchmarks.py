@@ -153,7 +153,7 @@ def test_rows_of_the_stochastic_suite(monkeypatch):
 def test_rows_of_the_networks_suite(monkeypatch):
     from batch import DenseNet
 
-    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet")}
+    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet", 0, 0)}
     monkeypatch.setattr(networks, "NETWORKS", small)
     monkeypatch.setattr(networks, "STEPS", 1)
     rows = measured(networks, 1, 6)
