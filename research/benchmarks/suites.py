@@ -9,11 +9,10 @@ import importlib.util
 import os
 import time
 
-import numpy as np
 from tqdm import tqdm
 
 from batch.runtime import set_threads
-from research.benchmarks.harness import USUAL_BATCH, in_turn
+from research.benchmarks.harness import USUAL_BATCH, timed
 from research.benchmarks.record import Record
 from research.console import say
 from research.environment import describe
@@ -105,8 +104,9 @@ class _Suites:
         if measured is None and self.speed is None:
             from research.benchmarks.step import matrix_product
 
-            self.speed = np.median(in_turn({"product": matrix_product()}, 5)["product"]) / PRODUCT
-        return measured or self.speed
+            product = matrix_product()
+            self.speed = min(timed(product) for _ in range(5)) / PRODUCT
+        return self.speed if measured is None else measured
 
 
 def _words(seconds):

@@ -50,20 +50,21 @@ def in_this_process(make, arguments, environment):
 
 
 def test_rows_of_the_finetune_suite(toy, monkeypatch):
-    chosen = [finetune.OURS, finetune.NO_CACHE, "stock Keras, fit, oneDNN on"]
-    versions = {name: finetune.VERSIONS[name] for name in (*chosen, "Keras, features by predict")}
+    chosen = finetune.OURS, finetune.NO_CACHE, "Keras, features by predict"
+    versions = {name: finetune.VERSIONS[name] for name in chosen}
     versions["another"] = finetune.FIT, finetune.FIRST_ALONE, {}, "no_such_package"
     monkeypatch.setattr(finetune, "VERSIONS", versions)
     rows = finetune.rows("toy", toy, 1, in_this_process)
     rows = pd.DataFrame(rows, columns=harness.COLUMNS)
     first, second = "toy, new classifier, 2 epochs", "toy, and last stage, 1 epochs"
-    assert rows["what"].tolist() == [first] * 4 + [second] * 2
-    peers = [*chosen[1:], "Keras, features by predict", "another: not installed", *chosen[1:]]
+    assert rows["what"].tolist() == [first] * 3 + [second]
+    peers = [*chosen[1:], "another: not installed", finetune.NO_CACHE]
     assert rows["peer"].tolist() == peers
-    assert (rows["ratio"].drop(3).astype(float) > 0).all()
+    rows = rows.drop(2)
+    assert (rows["ratio"].astype(float) > 0).all()
     assert "all 4 losses equal bit for bit" in rows["note"][0]
-    assert "all 2 losses equal bit for bit" in rows["note"][4]
-    assert rows["note"].drop(3).str.contains(r"^\S+ MB, \S+ MB; accuracy 0\.\d+, 0\.\d+").all()
+    assert "all 2 losses equal bit for bit" in rows["note"][3]
+    assert rows["note"].str.contains(r"^\S+ MB, \S+ MB; accuracy 0\.\d+, 0\.\d+").all()
 
 
 def test_losses_that_differ_are_counted():
@@ -110,7 +111,8 @@ def test_keras_trains_the_last_stage_alone(toy, tmp_path, monkeypatch):
     base = finetune_keras._base(case)
     before = {weight.path: weight.numpy() for weight in base.weights}
     monkeypatch.setattr(finetune_keras, "_base", lambda _: base)
-    finetune_keras.fitted(**finetune.dataclasses.asdict(case))()
+    phases = finetune_keras.fitted(**finetune.dataclasses.asdict(case))()
+    assert all(made["seconds"] > 0 and 0 <= made["accuracy"] <= 1 for made in phases)
     moved = [w.path for w in base.weights if (w.numpy() != before[w.path]).any()]
     assert {path.split("/")[0].split("_")[0] for path in moved} == {"block2", "head"}
     assert not any("moving" in path for path in moved)
@@ -119,10 +121,11 @@ def test_keras_trains_the_last_stage_alone(toy, tmp_path, monkeypatch):
 def test_pytorch_learns_on_the_frozen_base(toy, tmp_path):
     pytest.importorskip("torch")
     case = toy(tmp_path)
-    arguments = finetune.dataclasses.asdict(case) | {"epochs": 30} | finetune.FIRST_ALONE
+    more = {"epochs": 30, "rates": (1e-4, 1e-4), **finetune.FIRST_ALONE}
+    arguments = finetune.dataclasses.asdict(case) | more
     with in_this_process(finetune.TORCH, arguments, {}) as run:
         (made,) = run()
-    assert made["losses"][-1] < made["losses"][0]
+    assert sum(made["losses"][-2:]) < sum(made["losses"][:2])
     assert 0 <= made["accuracy"] <= 1
 
 
