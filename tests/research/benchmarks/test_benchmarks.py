@@ -1,3 +1,4 @@
+import contextlib
 import importlib.util
 
 import numpy as np
@@ -128,13 +129,23 @@ def test_the_stock_network_is_the_same_network():
 
 
 def test_rows_of_the_step_suite(monkeypatch):
+    begun = {}
+
+    def begin(make, arguments, around):
+        begun[around["KERAS_BACKEND"]] = make, arguments, around["TF_ENABLE_ONEDNN_OPTS"]
+        return contextlib.nullcontext(lambda: None)
+
     monkeypatch.setattr(step, "STEPS", 2)
+    monkeypatch.setattr(step, "Process", begin)
     rows = measured(step, 1, 8)
     assert rows["peer"].tolist()[:3] == [step.FIT, "stock Keras, train_on_batch", step.AS_IT_COMES]
     assert (rows["ratio"][:3].astype(float) > 0).all()
     for peer, package in ((step.TORCH, "torch"), (step.JAX, "jax")):
         installed = importlib.util.find_spec(package)
         assert peer + ("" if installed else ": not installed") in rows["peer"].tolist()
+    make = "research.benchmarks.stock:small_resnet_fit"
+    assert begun["tensorflow"] == (make, {"batch_size": 8, "steps": 2}, None)
+    assert ("jax" in begun) == bool(importlib.util.find_spec("jax"))
     share = rows["note"].iloc[-1].removesuffix(" % of the peak")
     assert float(share) == pytest.approx(100 / float(rows["ratio"].iloc[-1]), abs=0.6)
 

@@ -54,6 +54,14 @@ def test_a_process_that_ends_says_why(toy):
         Process(f"{toy}:killed", {}, {})
 
 
+def test_stock_keras_trains_on_jax():
+    pytest.importorskip("jax")
+    arguments = {"batch_size": 2, "steps": 1}
+    around = environment(1, backend="jax")
+    with Process("research.benchmarks.stock:small_resnet_fit", arguments, around) as fit:
+        assert fit() is None
+
+
 def test_numbers_keep_their_bits_on_the_way():
     losses = np.random.default_rng(0).random(20, np.float32).astype(float).tolist()
     assert json.loads(json.dumps(losses)) == losses
