@@ -226,15 +226,17 @@ def reproduce(options):
 
 def bench(options):
     """`resbatch bench`: measure, side by side."""
-    from research.benchmarks.suites import run_suites
+    from research.benchmarks.harness import USUAL_BATCH
+    from research.benchmarks.suites import QUICK, REPETITIONS, run_suites
 
     with results.new_folder(options.out, "bench", options.overwrite, options.resume) as folder:
         names = options.suites or list(SUITES)
         settings = {
-            name: getattr(options, name)
-            for name in ("repetitions", "batch_size", "threads", "quick")
+            "repetitions": options.repetitions or (QUICK if options.quick else REPETITIONS),
+            "batch_size": options.batch_size or USUAL_BATCH,
+            "quick": options.quick,
         }
-        run_suites(names, folder, **settings, resume=options.resume)
+        run_suites(names, folder, **settings, threads=options.threads, resume=options.resume)
         settings = {"command": "bench", "suites": names, **settings}
         results.write_record(folder, settings, _environment(options.threads))
     say(f"\nTable: {_final(folder) / 'bench.md'}")

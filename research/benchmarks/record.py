@@ -43,7 +43,7 @@ class Record:
         path = self._folder / BENCH_RECORD
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            earlier, self.parts = record["identity"], record["parts"]
+            earlier, self.parts = dict(record["identity"]), record["parts"]
             self._whole()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ResultsError(f"{path} holds no benchmark to resume: {error}") from error

@@ -12,7 +12,7 @@ import time
 from tqdm import tqdm
 
 from batch.runtime import set_threads
-from research.benchmarks.harness import USUAL_BATCH, timed
+from research.benchmarks.harness import timed
 from research.benchmarks.record import Record
 from research.console import say
 from research.environment import describe
@@ -23,7 +23,7 @@ MACHINE = ("processor", "threads", "bfloat16", "tensorflow", "keras", "batchflow
 PEERS = ("torch", "jax")
 
 
-def run_suites(names, folder, *, repetitions=None, batch_size=None, threads=None, **how):
+def run_suites(names, folder, repetitions, batch_size, threads=None, *, quick=False, resume=False):
     """Run suites; after each part, write the table of all: `bench.csv` and `bench.md`.
 
     Parameters
@@ -31,9 +31,9 @@ def run_suites(names, folder, *, repetitions=None, batch_size=None, threads=None
     names : sequence of str
         As in `research.names.SUITES`.
     folder : path
-    repetitions : int, optional
+    repetitions : int
         How often each version is measured.
-    batch_size : int, optional
+    batch_size : int
         Images in a step.
     threads : int, optional
         As for `batch.runtime.set_threads`.
@@ -47,9 +47,6 @@ def run_suites(names, folder, *, repetitions=None, batch_size=None, threads=None
     research.results.ResultsError
         If the folder holds what was measured with other options or on another machine.
     """
-    quick, resume = how.get("quick", False), how.get("resume", False)
-    repetitions = repetitions or (QUICK if quick else REPETITIONS)
-    batch_size = batch_size or USUAL_BATCH
     machine = _machine(set_threads(threads))
     from batch.networks.keras_settings import check_defaults  # after the threads are set
 

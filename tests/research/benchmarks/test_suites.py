@@ -90,7 +90,9 @@ def test_other_options_or_machines_are_refused(toys, tmp_path, monkeypatch, chan
     assert (tmp_path / "bench.json").read_text() == before
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"identity": {}, "parts": [{}]}', "[]"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"identity": 3, "parts": []}', '{"identity": {}, "parts": [{}]}', "[]"]
+)
 def test_a_broken_record_is_refused(toys, tmp_path, text):
     (tmp_path / "bench.json").write_text(text)
     with pytest.raises(ResultsError, match=r"bench.json holds no benchmark to resume: "):
