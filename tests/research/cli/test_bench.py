@@ -40,12 +40,12 @@ def test_a_benchmark_that_failed_keeps_its_rows_and_goes_on(failing, fails, tmp_
     assert "out.partial was measured with batch size 300. Received: batch size 8" in line
     failing.clear()
     assert main(bench(tmp_path, "--resume")) == 0
+    assert "out/bench.md" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("bench.csv", "bench.json", "bench.md", "experiment.json")
     }
     assert len(pd.read_csv(tmp_path / "out" / "bench.csv")) == 2
     assert "is finished: there is nothing to resume" in fails(1, *bench(tmp_path, "--resume"))
-    assert "bench.md" in capsys.readouterr().out
 
 
 def test_there_is_nothing_to_resume_in_what_another_command_left(fails, tmp_path):
