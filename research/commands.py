@@ -226,13 +226,18 @@ def reproduce(options):
 
 def bench(options):
     """`resbatch bench`: measure, side by side."""
-    from research.benchmarks.harness import run_suites
+    from research.benchmarks.harness import USUAL_BATCH
+    from research.benchmarks.suites import QUICK, REPETITIONS, run_suites
 
-    with results.new_folder(options.out, "bench", options.overwrite) as folder:
+    with results.new_folder(options.out, "bench", options.overwrite, options.resume) as folder:
         names = options.suites or list(SUITES)
-        batch_size = options.batch_size or 300
-        run_suites(names, options.repetitions, batch_size, options.threads, folder)
-        settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
+        settings = {
+            "repetitions": options.repetitions or (QUICK if options.quick else REPETITIONS),
+            "batch_size": options.batch_size or USUAL_BATCH,
+            "quick": options.quick,
+        }
+        run_suites(names, folder, **settings, threads=options.threads, resume=options.resume)
+        settings = {"command": "bench", "suites": names, **settings}
         results.write_record(folder, settings, _environment(options.threads))
     say(f"\nTable: {_final(folder) / 'bench.md'}")
 
