@@ -49,6 +49,8 @@ class BlockCost:
         Its trainable weights.
     held : int
         Bytes that its backward pass needs of its forward pass, its output included.
+    features : int
+        Bytes of its output.
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
@@ -63,6 +65,7 @@ class BlockCost:
     products: int = 0
     parameters: int = 0
     held: int = 0
+    features: int = 0
     dropped: "BlockCost | None" = None
     survival: float = 1.0
 
@@ -236,8 +239,13 @@ def _counted(outputs, weights, of_input):
         inner_gradient=to_weights - forward - weight_gradient,
         input_gradient=everything - to_weights,
         products=len(_products(ahead)),
-        held=sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in held),
+        held=sum(map(_bytes, held)),
+        features=_bytes(outputs),
     )
+
+
+def _bytes(tensor):
+    return (tensor.shape.num_elements() or 0) * tensor.dtype.size
 
 
 def _is_given(op):

@@ -7,6 +7,7 @@ import pathlib
 
 from batch.files import replacing
 from research import results
+from research.cache_memory import settled
 from research.console import say
 from research.locks import only_writer
 from research.merging import together
@@ -23,9 +24,10 @@ def compare(options):
 
         base = _experiment(options, data)
         named, costs, record = _chosen(options, base, data)
+        base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
         seeds = range(options.seeds)
         histories = train_in_turns(named, seeds, data)
-        _fill_in_ratios(record["predicted_ratio"], histories, costs, base.iterations)
+        _fill_in_ratios(record["predicted_ratio"], histories, named, costs, base.iterations, data)
         settings = _settings(options, base, data, named, seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
@@ -49,6 +51,7 @@ def _chosen(options, base, data):
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
+    named = settled(named)
     return named, costs, record | _recorded(named, costs, base.iterations, data)
 
 
@@ -61,19 +64,21 @@ def _recorded(named, costs, iterations, data):
         "methods": labels.describe(named),
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
-            label: prediction.predicted_ratio(run, costs[label], iterations)
+            label: prediction.predicted_ratio(run, costs[label], iterations, len(data.train.labels))
             for label, run in named.items()
         },
     }
 
 
-def _fill_in_ratios(predicted, histories, costs, iterations):
+def _fill_in_ratios(predicted, histories, named, costs, iterations, data):
     """Fill in the ratios that are known only once the runs are over."""
     from research.prediction import ratio_of_runs
 
     for label in [label for label, ratio in predicted.items() if ratio is None]:
         own = [history for history in histories if history.method == label]
-        predicted[label] = ratio_of_runs(own, costs[label], iterations)
+        predicted[label] = ratio_of_runs(
+            own, costs[label], iterations, named[label], len(data.train.labels)
+        )
 
 
 def train(options):
@@ -89,10 +94,11 @@ def train(options):
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
-        named, costs = {base.label: experiment}, {base.label: flops.block_costs(network)}
+        base = dataclasses.replace(base, cache=run.experiment.cache)
+        named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         settings = _settings(options, base, data, named, [base.seed])
         record = _recorded(named, costs, base.iterations, data)
-        _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
+        _fill_in_ratios(record["predicted_ratio"], [history], named, costs, base.iterations, data)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
             write_keras_file(new, network)
@@ -150,6 +156,7 @@ def _dry_run(options):
     from research.dry_run import describe
 
     _, experiment = _single(options, data)
+    experiment = settled({"it": experiment})["it"]
     say(describe(experiment, data))
 
 

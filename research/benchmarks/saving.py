@@ -89,6 +89,7 @@ def _rows(name, base, epochs, timed, seeds):
             return []
         return [reached.setdefault(label, {}).setdefault(seed, Reaching())]
 
+    named = settled(named)
     histories = compare(named, seeds, data, callbacks=callbacks)
     costs = prediction.costs(named, data)
     runs = by_method(histories)
@@ -98,7 +99,7 @@ def _rows(name, base, epochs, timed, seeds):
             _seconds(own),
             BASELINE,
             _seconds(runs[BASELINE]),
-            prediction.predicted_ratio(named[label], costs[label]),
+            prediction.predicted_ratio(named[label], costs[label], examples=len(data.train.labels)),
             _note(own, runs[BASELINE], reached.get(label)),
         )
         for label, own in runs.items()
