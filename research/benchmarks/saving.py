@@ -15,6 +15,7 @@ from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
 from research import prediction
 from research.benchmarks.harness import compared
+from research.cache_memory import settled
 from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
