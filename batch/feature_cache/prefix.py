@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from batch.feature_cache.places import leaves_rest, same_everywhere
 from batch.feature_cache.stores import as_features, as_stored, stored_as
-from batch.flops import forward
+from batch.flops import forward, forward_of
 
 
 class Prefix:
@@ -60,7 +60,8 @@ class Prefix:
         outputs = tf.TensorSpec((1, *images.shape[1:]), tf.float32)
         for number, block in enumerate(self._blocks[:depth]):
             if number == len(self._forward):
-                self._forward.append(forward(block.layer, outputs))
+                known = forward_of(block.frozen.graph)
+                self._forward.append(known or forward(block.layer, outputs))
             block_forward = self._forward[number]
             outputs = block_forward.outputs
             if block.adds_when_frozen:
