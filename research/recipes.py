@@ -106,6 +106,8 @@ def settle(options):
     usage.check_folders(options)
     if options.command == "bench":
         usage.check_suites(options)
+    if options.command == "import":
+        _settle_network(options)
     if options.command not in ("compare", "train"):
         return []
     usage.check_alone(options)
@@ -115,15 +117,20 @@ def settle(options):
     given, notes = usage.given_options(options), _notes(options)
     _apply_preset(options)
     _fill_in(options, STUDIES.get(study, {}))
+    _settle_network(options)
+    options.methods = _chosen(options) or _usual(options)
+    usage.check_methods(options, given)
+    return notes
+
+
+def _settle_network(options):
+    """Put the options of the network together; those of others are refused."""
     known = {name for names in MODEL_OPTIONS.values() for name in names}
     allowed = MODEL_OPTIONS.get(options.model, ())
     usage.check_network(options, known, allowed)
-    options.methods = _chosen(options) or _usual(options)
-    usage.check_methods(options, given)
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
-    return notes
 
 
 def _fill_in(options, study):
