@@ -23,7 +23,7 @@ def share_spared(experiment, costs, run, examples):
         Training images.
     """
     cache = experiment.cache
-    if cache == "off" or (experiment.augment and not getattr(experiment, "views", None)):
+    if cache == "off" or experiment.augment:
         return 0.0
     kind, memory = (cache, 0) if cache in STORES else (None, cache)
     without = spared(
