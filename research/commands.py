@@ -21,13 +21,14 @@ def compare(options):
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = _prepare(options)
         from research.comparison import train_in_turns
+        from research.prediction import fill_in_ratios
 
         base = _experiment(options, data)
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
         seeds = range(options.seeds)
         histories = train_in_turns(named, seeds, data)
-        _fill_in_ratios(record["predicted_ratio"], histories, named, costs, base.iterations, data)
+        fill_in_ratios(record["predicted_ratio"], histories, named, costs, base, data)
         settings = _settings(options, base, data, named, seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
@@ -70,17 +71,6 @@ def _recorded(named, costs, iterations, data):
     }
 
 
-def _fill_in_ratios(predicted, histories, named, costs, iterations, data):
-    """Fill in the ratios that are known only once the runs are over."""
-    from research.prediction import ratio_of_runs
-
-    for label in [label for label, ratio in predicted.items() if ratio is None]:
-        own = [history for history in histories if history.method == label]
-        predicted[label] = ratio_of_runs(
-            own, costs[label], iterations, named[label], len(data.train.labels)
-        )
-
-
 def train(options):
     """`resbatch train`: one run, to a folder."""
     if options.dry_run:
@@ -90,6 +80,7 @@ def train(options):
         data, threads = _prepare(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
+        from research.prediction import fill_in_ratios
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
@@ -98,7 +89,7 @@ def train(options):
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         settings = _settings(options, base, data, named, [base.seed])
         record = _recorded(named, costs, base.iterations, data)
-        _fill_in_ratios(record["predicted_ratio"], [history], named, costs, base.iterations, data)
+        fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
             write_keras_file(new, network)

@@ -130,6 +130,27 @@ def ratio_of_runs(histories, costs, iterations, experiment=None, examples=None):
     return float(made / iterations)
 
 
+def fill_in_ratios(predicted, histories, named, costs, base, data):
+    """Fill in the ratios that are known only once the runs are over.
+
+    Parameters
+    ----------
+    predicted : dict from str to float or None
+        Ratios by label.
+    histories : list of History
+    named : dict from str to Experiment
+    costs : dict from str to list of BlockCost
+    base : Experiment
+        As long as the classic run.
+    data : utils.Data
+    """
+    for label in [label for label, ratio in predicted.items() if ratio is None]:
+        own = [history for history in histories if history.method == label]
+        predicted[label] = ratio_of_runs(
+            own, costs[label], base.iterations, named[label], len(data.train.labels)
+        )
+
+
 def equal_time(experiment, costs):
     """The experiment with as many iterations as take a classic run's time, by their FLOPs.
 
