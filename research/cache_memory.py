@@ -26,4 +26,6 @@ def settled(experiments):
 
 def alike(cache, other):
     """Whether two settings of the cache say the same; 'auto' became a number of bytes."""
-    return cache == other or all(each == "auto" or isinstance(each, int) for each in (cache, other))
+    return cache == other or all(
+        each == "auto" or isinstance(each, (int, float)) for each in (cache, other)
+    )

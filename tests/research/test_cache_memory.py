@@ -118,7 +118,7 @@ def test_runs_side_by_side_share_the_memory(free):
 
 @pytest.mark.parametrize(
     ("cache", "other", "same"),
-    [("auto", 5, True), (5, 6, True), ("off", "off", True), ("off", 5, False), (None, 5, False)],
+    [("auto", 5, True), (5, 6.5, True), ("off", "off", True), ("off", 5, False), (None, 5, False)],
 )
 def test_settings_that_say_the_same(cache, other, same):
     assert alike(cache, other) == alike(other, cache) == same
