@@ -118,7 +118,8 @@ class Experiment:
         Random crops and flips; mean and deviation of each channel.
     precision : {'float32', 'bfloat16'}
     cache : str or float
-        Where to keep what frozen blocks compute, as for `batch.TFModel`. It changes no loss.
+        Where to keep what frozen blocks compute, as for `batch.TFModel`. 'auto' becomes a number of
+        bytes when runs begin.
 
     Raises
     ------

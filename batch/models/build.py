@@ -176,6 +176,8 @@ def reopen(model, path, config):
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
+    if config.get("cache") == "auto" and not isinstance(saved.get("cache"), (str, type(None))):
+        del config["cache"]  # the number that it became when the saved model was made
     parts = build(model, {**saved, **config}, network)
     if "network" in saved and "network" not in config:
         for layer in parts.config["network"]:  # `TFModel.reset` begins from them

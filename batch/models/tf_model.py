@@ -46,7 +46,8 @@ class TFModel(StoredModel):
           statistics do not, and nothing in them is dropped.
         - `cache`: where to keep what leading frozen blocks compute for each example, so that it is
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
-          bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
+          bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`). 'auto' is half of the
+          memory that is free when the model is made; files of the model keep this number.
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
           a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
           Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
@@ -140,6 +141,8 @@ class TFModel(StoredModel):
 
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
+        begun = vars(self).get("trainer")
+        cache = begun.cache.storage if begun else parts.config.get("cache", "auto")
         vars(self).update(vars(parts))
         self.trainer = Trainer(
             self.network,
@@ -150,7 +153,7 @@ class TFModel(StoredModel):
             weight_decay=not_negative("weight_decay", self.config.get("weight_decay", 0.0)),
             frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
             inference_mode=self.inference_mode,
-            cache=self.config.get("cache", "auto"),
+            cache=cache,
             microbatch_size=part_size("microbatch_size", self.config.get("microbatch_size")),
         )
         self.inference = Inference(self.network, self.preprocessing)

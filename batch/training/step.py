@@ -67,6 +67,11 @@ class Block:
         """Whether it adds something to the loss that depends on its input, when it is frozen."""
         return _adds(self._infer)
 
+    @property
+    def frozen(self):
+        """Its forward pass while it is frozen, a concrete function; what it adds comes second."""
+        return self._infer.get_concrete_function()
+
     def infer(self, features):
         """Its outputs while it is frozen."""
         return self._frozen(features)[0]

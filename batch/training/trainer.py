@@ -133,7 +133,7 @@ class Trainer:
             norms=observes(schedule),
             microbatch_size=microbatch_size,
         )
-        self.cache = PrefixCache(blocks, self.preprocessing, cache)
+        self.cache = PrefixCache(blocks, self.preprocessing, cache, microbatch_size)
         self._compile_ahead = CompileAhead()
         self._last_loss = None
 

@@ -16,6 +16,7 @@ from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
 from research import prediction
 from research.benchmarks.harness import Part, compared
+from research.cache_memory import settled
 from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
@@ -98,6 +99,7 @@ def _rows(run, name, repetitions, _):
             return []
         return [reached.setdefault(label, {}).setdefault(seed, Reaching())]
 
+    named = settled(named)
     histories = compare(named, seeds, data, callbacks=callbacks)
     costs = prediction.costs(named, data)
     runs = by_method(histories)
@@ -107,7 +109,7 @@ def _rows(run, name, repetitions, _):
             _seconds(own),
             BASELINE,
             _seconds(runs[BASELINE]),
-            prediction.predicted_ratio(named[label], costs[label]),
+            prediction.predicted_ratio(named[label], costs[label], examples=len(data.train.labels)),
             _note(own, runs[BASELINE], reached.get(label)),
         )
         for label, own in runs.items()
