@@ -62,8 +62,10 @@ class PrefixCache:
         self._blocks = blocks
         self._preprocessing = preprocessing
         self._storage = storage if named else size
+        self._views = preprocessing.views or 1
+        scaled = preprocessing.training if preprocessing.views else preprocessing.inference
         self._scaled = tf.function(
-            lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
+            lambda images, rows, *crops: scaled(tf.gather(images, rows), *crops), autograph=False
         )
         self._forward = []  # Forward of each block, as far as they were needed
         self.requests = self.hits = self.peak_bytes = 0
@@ -77,7 +79,7 @@ class PrefixCache:
         self._depth = 0  # frozen leading blocks in the last step
         self._current = None  # Features that steps read
         self._previous = None  # Features of fewer blocks, which are being carried forward
-        self._slots = Slots()
+        self._slots = Slots(self._views)
         self._chunk = 0  # examples that are computed at a time
 
     @property
@@ -143,7 +145,8 @@ class PrefixCache:
 
     def _cacheable_depth(self, depth, examples):
         """How many of these leading blocks give the same for an example every time."""
-        if depth and self._preprocessing.augments and self._storage != "off":
+        varies = self._preprocessing.augments and not self._preprocessing.views
+        if depth and varies and self._storage != "off":
             self._disable("augmentation makes other images of an example every time")
         if self._storage == "off":
             return 0
@@ -197,7 +200,7 @@ class PrefixCache:
 
     def prepare(self, depth, examples):
         """Run the blocks that features will come from once, so that they are compiled."""
-        features = self._scaled(examples.images, tf.constant(examples.rows)) if depth else None
+        features = self._inputs(examples) if depth else None
         for block in self._blocks[:depth]:
             features = block.infer(features)
 
@@ -229,12 +232,13 @@ class PrefixCache:
     def _choose(self, depth, examples, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
         total = count_examples(examples)
+        slots = total and total * self._views
         return choose(
             [block_forward.cost for block_forward in self._forward[:depth]],
             row_bytes(*stored_as(self._forward[depth - 1].outputs)),
-            count_visits(left, len(examples.rows), total),
+            count_visits(left, len(examples.rows), total) / self._views,
             state=self._state(),
-            find_placement=Budget(self._storage, total, len(self._slots)).placement,
+            find_placement=Budget(self._storage, slots, len(self._slots)).placement,
             must=self._storage in STORES,
         )
 
@@ -267,19 +271,20 @@ class PrefixCache:
         self.hits += len(slots) - np.count_nonzero(fresh)
         self._avoided += len(slots) * self._cost(0, self._current.depth)
         missing, first = np.unique(slots[fresh], return_index=True)
-        made = self._compute_missing(missing, examples.images, examples.rows[fresh][first])
+        made = self._compute_missing(missing, examples, np.flatnonzero(fresh)[first])
         if len(made) == 1 and fresh.all():  # no need to wait until it is written
             return made[0], np.searchsorted(missing, slots)
         return self._current.read(slots)
 
-    def _compute_missing(self, slots, images, rows):
+    def _compute_missing(self, slots, examples, picked):
         """Compute and store features of examples, from the previous ones where there are some.
 
         Parameters
         ----------
-        slots, rows : ndarray, shape (n,)
-            Of these examples, and their positions in the images.
-        images : tensor, shape (N, H, W, C)
+        slots, picked : ndarray, shape (n,)
+            Of these examples, and their positions in the batch.
+        examples : Examples
+            The batch.
 
         Returns
         -------
@@ -290,9 +295,9 @@ class PrefixCache:
         made = []
         for begin, chosen in ((self._from_previous, carried), (self._from_images, ~carried)):
             for at in range(0, np.count_nonzero(chosen), self._chunk):
-                part = slice(at, at + self._chunk)
+                places, part = picked[chosen], slice(at, at + self._chunk)
                 made.append(
-                    self._compute(begin, images, rows=rows[chosen][part], slots=slots[chosen][part])
+                    self._compute(begin, examples, picked=places[part], slots=slots[chosen][part])
                 )
         if self._previous and not self._previous.count_carried(np.count_nonzero(carried)):
             self._previous = None
@@ -300,18 +305,24 @@ class PrefixCache:
         self.peak_bytes = max(self.peak_bytes, sum(held))
         return made
 
-    def _from_images(self, images, rows, slots):
-        return 0, self._scaled(images, tf.constant(rows))
+    def _from_images(self, examples, picked, slots):
+        return 0, self._inputs(examples, picked)
 
-    def _from_previous(self, images, rows, slots):
+    def _inputs(self, examples, picked=slice(None)):
+        """What the first block takes of these positions in a batch."""
+        crops = () if examples.crops is None else (tf.constant(examples.crops[picked]),)
+        return self._scaled(examples.images, tf.constant(examples.rows[picked]), *crops)
+
+    def _from_previous(self, examples, picked, slots):
         tensor, positions = self._previous.read(slots)
         return self._previous.depth, as_features(tf.gather(tensor, positions))
 
-    def _compute(self, begin, images, *, rows, slots):
+    def _compute(self, begin, examples, *, picked, slots):
         """Compute and store the features of a chunk, filled up by repeating its last example."""
         started = time.perf_counter()
         fill = 0, self._chunk - len(slots)
-        depth, features = begin(images, np.pad(rows, fill, "edge"), np.pad(slots, fill, "edge"))
+        padded = (np.pad(places, fill, "edge") for places in (picked, slots))
+        depth, features = begin(examples, *padded)
         for block in self._blocks[depth : self._current.depth]:
             features = block.infer(features)
         if features.dtype == tf.bfloat16:
