@@ -233,6 +233,8 @@ def _prepare(options):
         from research.experiment import hold_out
 
         loaded = hold_out(loaded)
+    if options.train_images:
+        loaded = loaded.with_train_images(options.train_images)
     return loaded, threads
 
 
