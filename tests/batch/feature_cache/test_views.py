@@ -1,0 +1,173 @@
+import keras
+import numpy as np
+import pytest
+from batchflow import B, Dataset
+
+from batch import ResBatch, TFModel
+from batch.feature_cache.stores import STORES
+
+VIEWS = {"augment": {"pad": 1, "flip": True, "views": 2}}
+SIZES = (20, 20, 7, 20, 33, 20, 33, 1, 33, 33, 20, 33, 33)  # of batches
+
+
+@pytest.fixture
+def viewed(model):
+    """A function that makes a quick model whose images have two views each."""
+
+    def make(cache, frozen=2, **config):
+        network = [
+            keras.layers.Conv2D(2, 3, activation="relu", name="stem"),
+            keras.layers.Conv2D(3, 3, name="middle"),
+            keras.layers.Conv2D(2, 3, name="end"),
+            keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)], name="classifier"),
+        ]
+        return model(cache, frozen, **{"network": network, "seed": 5, **VIEWS, **config})
+
+    return make
+
+
+@pytest.fixture
+def batches():
+    """Rows of batches of several sizes, of a set that is small enough to be seen again."""
+    rng = np.random.default_rng(1)
+    return [rng.permutation(60)[:size] for size in SIZES]
+
+
+def by_rows(model, images, labels, rows):
+    return model.train(images, labels, rows=rows)
+
+
+def by_numbers(model, images, labels, rows):
+    return model.train(images[rows], labels[rows], indices=rows)
+
+
+def by_names(model, images, labels, rows):
+    names = np.array([f"image {row}" for row in rows])
+    return model.train(images[rows], labels[rows], indices=names)
+
+
+@pytest.mark.usefixtures("bits_in_any_place")
+@pytest.mark.parametrize(
+    ("cache", "train"),
+    [*((cache, by_rows) for cache in STORES), ("memory", by_numbers), ("memory", by_names)],
+)
+def test_losses_are_those_without_a_cache(viewed, examples, batches, cache, train):
+    plain, kept = (viewed(kind, frozen=None) for kind in ("off", cache))
+    for rows in batches:  # three stages, and all blocks learning again
+        assert train(kept, *examples, rows) == train(plain, *examples, rows)
+    weights = (made.network.get_weights() for made in (plain, kept))
+    assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
+    assert 0 < kept.trainer.cache.hits < kept.trainer.cache.requests
+
+
+@pytest.mark.parametrize("train", [by_rows, by_numbers])
+def test_every_version_is_computed_once(viewed, examples, train):
+    made = viewed("memory", frozen=1)
+    for seed in range(30):
+        train(made, *examples, np.random.default_rng(seed).permutation(60)[:20])
+    stats = made.trainer.cache.stats()
+    assert stats["asked"] - stats["hits"] == 2 * 60
+    assert stats["bytes"] == 2 * 60 * 6 * 6 * 2 * 4
+
+
+def test_versions_of_one_example_are_not_taken_for_each_other(viewed, examples):
+    made, plain = viewed("memory", frozen=1), viewed("off", frozen=1)
+    rows = np.array([3, 3, 8])  # twice in a batch
+    losses = [[each.train(*examples, rows=rows) for _ in range(12)] for each in (made, plain)]
+    assert losses[0] == losses[1]
+    assert made.trainer.cache.stats()["bytes"] == 2 * 2 * 6 * 6 * 2 * 4
+
+
+@pytest.mark.usefixtures("bits_in_any_place")
+def test_a_resumed_run_is_that_which_went_on(viewed, examples, batches, tmp_path):
+    whole, first = viewed("memory", frozen=None), viewed("memory", frozen=None)
+    losses = [by_rows(whole, *examples, rows) for rows in batches]
+    for rows in batches[:4]:
+        by_rows(first, *examples, rows)
+    first.save(tmp_path / "model")
+    second = TFModel({"load": {"path": tmp_path / "model"}})
+    assert [by_rows(second, *examples, rows) for rows in batches[4:]] == losses[4:]
+    assert second.trainer.cache.hits
+
+
+@pytest.mark.usefixtures("bits_in_any_place")
+@pytest.mark.parametrize(
+    "config", [{"microbatch_size": 6}, {"precision": "bfloat16"}, {"optimizer": "Adam"}]
+)
+def test_views_beside_other_options(viewed, examples, batches, config):
+    plain, kept = (viewed(kind, **config) for kind in ("off", "memory"))
+    for rows in batches[:6]:
+        assert by_rows(kept, *examples, rows) == by_rows(plain, *examples, rows)
+    assert kept.trainer.cache.hits
+
+
+def test_the_step_of_the_next_stage_is_ready(viewed, examples, monkeypatch):
+    ready = viewed("memory", frozen=None)
+    late = viewed("memory", frozen=None)
+    for model, lead in ((ready, 5.0), (late, -1.0)):
+        monkeypatch.setattr("batch.machine.COMPILE_LEAD", lead)
+        model.losses = []
+        for seed in range(8):
+            rows = np.random.default_rng(seed).permutation(60)[:20]
+            model.losses.append(model.train(*examples, rows=rows))
+            model.trainer.settle()
+    started = ready.trainer._compile_ahead._started
+    assert started
+    assert all(future.exception() is None for future in started.values())
+    assert set(started) <= set(ready.trainer.steps._compiled)
+    assert ready.losses == late.losses
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+def test_pipelines_say_which_example_is_which(viewed, examples, prefetch):
+    model = viewed("memory", frozen=1)
+    dataset = Dataset(60, ResBatch, preloaded=examples)
+    pipeline = dataset.p.train_model("net", B.images, B.labels, B.indices)
+    pipeline.models.add_model("net", model)
+    for _ in pipeline.gen_batch(20, n_epochs=8, shuffle=1, prefetch=prefetch):
+        pass
+    stats = model.trainer.cache.stats()
+    assert (stats["asked"], stats["bytes"]) == (8 * 60, 2 * 60 * 6 * 6 * 2 * 4)
+
+
+def test_an_action_gives_rows_or_the_batchs_own_ids(viewed, examples):
+    network = {"network": viewed("off").config["network"], **VIEWS}
+    dataset = Dataset(60, ResBatch, preloaded=examples)
+    losses = [], []
+    pipelines = (
+        dataset.pipeline(config={"resnet": {**network, "classes": 3}}).train_res(losses[0]),
+        dataset.pipeline(config={"resnet": network}).train_res(losses[1], *examples),
+    )
+    for pipeline in pipelines:
+        for _ in range(4):
+            pipeline.next_batch(20, n_epochs=None, shuffle=2)
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("cache", ["off", "memory"])
+def test_examples_that_nothing_tells_apart_are_refused(viewed, examples, cache):
+    made = viewed(cache)
+    message = "'views' of 'augment' need to know which example .* give indices .* Received: neither"
+    for given in ({}, {"feed_dict": dict(zip(("images", "labels"), examples))}):
+        with pytest.raises(ValueError, match=message):
+            made.train(*(() if given else examples), **given)
+    assert made.iteration == 0
+    assert made.predict(*examples).shape == (60, 3)
+    made.train(*examples, rows=np.arange(60))
+
+
+def test_visits_are_shared_by_the_views(viewed, examples, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "batch.feature_cache.prefix_cache.choose",
+        lambda costs, row_bytes, visits, **given: (
+            seen.append((visits, given["find_placement"](row_bytes, 0).rows)) or (None, False)
+        ),
+    )
+    for views in (1, 4):
+        made = viewed("auto", frozen=None, augment={"flip": True, "views": views})
+        for _ in range(4):
+            made.train(*examples, rows=np.arange(20))
+    once, shared = seen[0], seen[len(seen) // 2]
+    assert once[0] == 4 * shared[0] > 0
+    assert (once[1], shared[1]) == (60, 240)
