@@ -115,8 +115,8 @@ def _add_training_options(group):
         "--views",
         type=count,
         metavar="K",
-        help="of --augment: each image has K fixed crops, of which a step draws one, so that what "
-        "frozen blocks compute can be kept (default: a new crop in every step)",
+        help="of --augment: each image has K fixed crops, seen in turn, so that what frozen blocks "
+        "compute can be kept (default: a new crop in every step)",
     )
     group.add_argument(
         "--train-images",

@@ -70,7 +70,7 @@ class TFModel(StoredModel):
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
           With `'views': K` beside these, each example, told apart by rows or indices, has K fixed
-          crops, of which each step draws one; so the cache can keep what frozen blocks compute.
+          crops and is seen in these in turn; so the cache can keep what frozen blocks compute.
         - `output/ops`: callables from logits to arrays; their fetches are `output_` and their name.
           The names accuracy, labels, prob and proba may stand there too; their fetches always
           exist.

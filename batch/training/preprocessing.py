@@ -39,8 +39,8 @@ class Preprocessing:
     seed : int
         Seed and iteration decide crops and flips.
     views : int, optional
-        In training, each example has so many fixed crops, with their flips, and is seen in one of
-        these; by default, in a new one in every iteration.
+        In training, each example has so many fixed crops, with their flips, and is seen in these in
+        turn (`batch.training.views`); by default, in a new one in every iteration.
     """
 
     mean: tuple | None = None

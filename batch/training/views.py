@@ -1,8 +1,11 @@
 """Augmentation from a few fixed versions of each example, its views.
 
-A view's crop is a function of seed, example and view, and the view that a step sees is one of seed,
-iteration and example. So what is drawn depends neither on the batch nor on what was drawn before.
-NumPy only: the feature cache must know the view before the step runs.
+A view's crop is a function of seed, example and view. An example goes through its views in turn, a
+view an epoch, from one that seed and example decide. The epoch follows from the iteration and the
+place in the batch, where batches are as large as this one and go through all images again and
+again. So after as many epochs as there are views, every version of an example was seen, and what
+the cache keeps is complete; nothing needs to be remembered. NumPy only: the cache must know the
+views before the step runs.
 """
 
 import dataclasses
@@ -20,14 +23,17 @@ def with_views(examples, iteration, preprocessing):
     Parameters
     ----------
     examples : Examples
-        Told apart by their ids or, without ids, by their rows.
+        Told apart by their ids or, without ids, by their rows. Where images are those of the batch
+        alone, an epoch is an iteration.
     iteration : int
     preprocessing : Preprocessing
         With `views`.
     """
     numbers = id_numbers(examples.rows if examples.ids is None else examples.ids)
     seed, views = preprocessing.seed, preprocessing.views
-    chosen = _mixed(seed, 0, iteration, numbers) % np.uint64(views)
+    places = iteration * len(numbers) + np.arange(len(numbers))
+    epochs = (places // len(examples.images)).astype(np.uint64)
+    chosen = (_mixed(seed, 0, numbers) % np.uint64(views) + epochs) % np.uint64(views)
     limits = 2 * preprocessing.pad + 1, 2 * preprocessing.pad + 1, 1 + preprocessing.flip
     crops = [
         _mixed(seed, number, numbers, chosen) % np.uint64(limit)
