@@ -235,7 +235,7 @@ def test_a_part_is_always_the_same_and_lies_in_larger_ones():
     [
         ((60, 60), 121, "train_images must be at most the 120 of the training .* Received: 121"),
         ((60, 60), 1, "each class, as 2 do. Received: 1, which leave none of class 1"),
-        ((97, 2, 1), 51, "each class, as 100 do. Received: 51, which leave none of class 2"),
+        ((97, 2, 1), 40, "each class, as 100 do. Received: 40, which leave none of class 2"),
         ((60, 60), 0, "train_images must be a whole number above 0. Received: 0"),
         ((60, 60), 2.5, "train_images must be a whole number above 0. Received: 2.5"),
     ],

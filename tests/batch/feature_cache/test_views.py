@@ -73,8 +73,8 @@ def test_all_versions_are_there_after_as_many_epochs(viewed, examples):
 
 def test_versions_of_one_example_are_not_taken_for_each_other(viewed, examples):
     made, plain = viewed("memory", frozen=1), viewed("off", frozen=1)
-    rows = np.array([3, 3, 8])  # twice in a batch
-    losses = [[each.train(*examples, rows=rows) for _ in range(12)] for each in (made, plain)]
+    few, rows = [array[:9] for array in examples], np.array([3, 3, 8])  # one of them twice
+    losses = [[each.train(*few, rows=rows) for _ in range(12)] for each in (made, plain)]
     assert losses[0] == losses[1]
     assert made.trainer.cache.stats()["bytes"] == 2 * 2 * 6 * 6 * 2 * 4
 

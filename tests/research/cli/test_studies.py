@@ -68,7 +68,7 @@ def test_the_study_of_wide_resnets(colours, tmp_path, capsys, monkeypatch, fails
 def test_the_study_of_views_on_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, fails):
     monkeypatch.setattr(views, "VIEWS", (2,))
     out = tmp_path / "out"
-    options = ["--study", "views", "--data", colours, "--iterations", "12", "--seeds", "1"]
+    options = ["--study", "views", "--data", colours, "--iterations", "36", "--seeds", "1"]
     options += ["--batch-size", "10", "--cache", "memory", "--out", str(out)]
     line = fails(1, "compare", *options)  # it says how many by itself
     assert "train_images must be at most the 60 of the training split of colours" in line
