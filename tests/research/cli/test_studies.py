@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from research.cli import main
-from research.studies import freezeout, views, wide_resnet
+from research.studies import freezeout, wide_resnet
 
 DENSE = ["--model", "densenet", "--depth", "10", "--growth-rate", "4", "--batch-size", "15"]
 
@@ -63,30 +63,3 @@ def test_the_study_of_wide_resnets(colours, tmp_path, capsys, monkeypatch, fails
     assert main(["report", str(out)]) == 0
     for option in (["--block", "B(3,1)"], ["--model", "wideresnet"], ["--widen-factor", "3"]):
         assert "has runs of its own" in fails(2, "compare", *options, *option)
-
-
-def test_the_study_of_views_on_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, fails):
-    monkeypatch.setattr(views, "VIEWS", (2,))
-    out = tmp_path / "out"
-    options = ["--study", "views", "--data", colours, "--iterations", "36", "--seeds", "1"]
-    options += ["--batch-size", "10", "--cache", "memory", "--out", str(out)]
-    line = fails(1, "compare", *options)  # it says how many by itself
-    assert "train_images must be at most the 60 of the training split of colours" in line
-    assert main(["compare", *options, "--train-images", "30"]) == 0
-    printed = capsys.readouterr()
-    assert "colours: 30 + 9 images of 8×8×3" in printed.err
-    assert "freezeout with 2 views: " in printed.out
-    table = pd.read_csv(out / "study.csv")
-    assert table["run"].tolist() == [
-        "annealed without views",
-        "freezeout without views",
-        "freezeout with 2 views",
-    ]
-    read = table["read from the cache, %"]
-    assert read.tolist()[:2] == [0, 0]
-    assert read[2] > 0
-    settings = json.loads((out / "experiment.json").read_text())["settings"]
-    expected = {"train_images": 30, "augment": True, "normalize": True, "batch_size": 10}
-    assert {name: settings[name] for name in expected} == expected
-    assert not {"views", "t_0"} & set(settings)
-    assert "has runs of its own: no --views" in fails(2, "compare", *options, "--views", "2")
