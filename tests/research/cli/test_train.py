@@ -82,7 +82,7 @@ def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
     capsys.readouterr()
 
 
-def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, fails):
+def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, fails):
     out = tmp_path / "out"
     arguments = [
         "train",
@@ -99,6 +99,8 @@ def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, fails):
     message = "train_images must be at most the 60 of the training split of colours. Received: 61"
     assert message in fails(1, *arguments, "61")
     assert "as 3 do. Received: 2, which leave none of class 2" in fails(1, *arguments, "2")
+    monkeypatch.setattr("research.experiment.HELD_OUT", 20)  # they are taken first
+    assert "must be at most the 40 of" in fails(1, *arguments, "41", "--validate", "val")
     assert not out.exists()
     assert main([*arguments, "30"]) == 0
     assert "colours: 30 + 9 images of 8×8×3" in capsys.readouterr().err
