@@ -4,6 +4,7 @@ import argparse
 import math
 import os
 import pathlib
+import re
 
 from research.optimizers import OptimizerError, read
 
@@ -46,6 +47,34 @@ def new_folder(text):
             f"must be the name of a folder to be made, and {text!r} is {kind}"
         )
     return path
+
+
+def file(text):
+    """The path of a file, with the home folder in place of '~'."""
+    path = pathlib.Path(os.path.expanduser(text))
+    if path.name in ("", "..") or "\0" in text:
+        raise argparse.ArgumentTypeError(f"must be a file, not {text!r}")
+    return path
+
+
+def keras_file(text):
+    """The path of a file that Keras is to write."""
+    path = file(text)
+    folder(str(path.parent))
+    if path.suffix != ".keras" or path.is_symlink():
+        kind = "a symbolic link" if path.is_symlink() else "none"
+        raise argparse.ArgumentTypeError(
+            f"must be the name of a file that ends in .keras, and {text!r} is {kind}"
+        )
+    return path
+
+
+def image_shape(text):
+    """Height, width, and channels if they are given, as a tuple."""
+    sizes = re.split("[x×,]", text.replace(" ", ""))
+    if len(sizes) not in (2, 3):
+        raise argparse.ArgumentTypeError(f"must be as 32x32 or 32x32x3, not {text!r}")
+    return tuple(map(count, sizes))
 
 
 def probability(text):

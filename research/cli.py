@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `reproduce`, `data`, `bench`.
+"""The command line: `resbatch compare`, `train`, `report`, `import`, `reproduce`, `data`, `bench`.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -9,10 +9,10 @@ import sys
 
 from batch import __version__
 from research import console
-from research.arguments import count, folder, seed
+from research.arguments import count, file, folder, keras_file, seed
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
-from research.options import add_out, add_run_options, add_watching_options
+from research.options import add_import_options, add_out, add_run_options, add_watching_options
 from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
@@ -55,6 +55,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_import(commands)
     _add_others(commands)
     for one in commands.choices.values():
         one.relatives = [parser, *commands.choices.values()]
@@ -103,7 +104,9 @@ def _add_train(commands):
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     train.add_argument(
         "--validate",
+        nargs="?",
         choices=("val", "test"),
+        const="val",
         default="test",
         help="on the last 5,000 training images, held out, or on the test split (default: test)",
     )
@@ -133,6 +136,25 @@ def _add_report(commands):
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_import(commands):
+    importing = commands.add_parser(
+        "import",
+        help="weights of a PyTorch program, to a network in a file",
+        description="What torch.save wrote of a state_dict() of torchvision's ResNets and VGGs, of "
+        "the usual Wide ResNets and DenseNets, or of EfficientNet-Lite0, becomes a network that "
+        "TFModel and Keras open. It takes the extra torch. The file does not tell how the program "
+        "scaled its images: give its means and deviations to normalize.",
+    )
+    importing.add_argument(
+        "weights", type=file, metavar="WEIGHTS", help="the file; no code in it is run"
+    )
+    add_import_options(importing)
+    importing.add_argument(
+        "--out", type=keras_file, required=True, metavar="FILE", help="to write, as model.keras"
+    )
+    importing.add_argument("--overwrite", action="store_true", help="replace an earlier --out")
 
 
 def _add_others(commands):
@@ -207,9 +229,8 @@ def _one_line(error):
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     text = " ".join(str(error).split())
-    expected = isinstance(error, (ValueError, OSError)) or type(error).__module__.startswith(
-        ("batch.", "research.", "utils.")
-    )
+    said = type(error) is ImportError or isinstance(error, (ValueError, OSError))
+    expected = said or type(error).__module__.startswith(("batch.", "research.", "utils."))
     return text if expected and text else f"{type(error).__name__}: {text} (--debug shows where)"
 
 

@@ -181,6 +181,25 @@ def report(options):
     say(f"\nReport: {_final(folder) / 'report.html'}")
 
 
+def import_weights(options):
+    """`resbatch import`: the weights of a PyTorch program, to a network in a file."""
+    results.check_file(options.out, options.overwrite)
+    from batch.models.network_file import write_keras_file
+    from research.importing import import_network
+
+    network, lines = import_network(
+        options.weights,
+        options.model,
+        options.model_options,
+        options.classes,
+        options.image_shape,
+    )
+    with results.new_file(options.out) as new:
+        write_keras_file(new, network)
+    for line in (*lines, f"\nNetwork: {options.out}"):
+        say(line)
+
+
 def data(options):
     """`resbatch data`: pack a data set into .blk files."""
     from batch.data.data import pack
@@ -219,7 +238,8 @@ def bench(options):
 
 
 COMMANDS = {
-    function.__name__: function for function in (compare, train, report, data, reproduce, bench)
+    **{it.__name__: it for it in (compare, train, report, data, reproduce, bench)},
+    "import": import_weights,
 }
 
 

@@ -6,6 +6,7 @@ from batch.spelling import did_you_mean
 from research.arguments import (
     count,
     folder,
+    image_shape,
     new_folder,
     not_negative,
     optimizer,
@@ -21,7 +22,16 @@ from research.recipes import MODEL_OPTIONS
 
 def add_run_options(parser):
     """Add what `compare` and `train` have in common."""
-    _add_network_options(parser.add_argument_group("network"))
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--model",
+        choices=MODELS,
+        help="the small ResNet, or a published network (default: resnet)",
+    )
+    _add_network_options(network)
+    network.add_argument(
+        "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
+    )
     _add_training_options(parser.add_argument_group("training"))
     _add_method_options(parser.add_argument_group("methods"))
     parser.add_argument(
@@ -34,19 +44,36 @@ def add_run_options(parser):
     add_out(parser, "a new one under runs/")
 
 
+def add_import_options(parser):
+    """Add the network that weights are moved to."""
+    group = parser.add_argument_group("network")
+    group.description = (
+        "The weights tell all of it but --dropout, whatever the defaults of train are. What is "
+        "given must agree with them."
+    )
+    models = MODELS[1:]  # the small ResNet is of no program
+    group.add_argument("--model", choices=models, required=True, help="the published network")
+    _add_network_options(group)
+    group.add_argument("--classes", type=count, metavar="N", help="(default: those of the weights)")
+    group.add_argument(
+        "--image-shape",
+        type=image_shape,
+        metavar="HxW",
+        help="of the images, as 32x32, or 32x32x3 with their channels (default: any size; a vgg "
+        "has one, which its weights tell if it has hidden dense layers)",
+    )
+
+
 def _add_network_options(group):
     group.add_argument(
-        "--model",
-        choices=MODELS,
-        help="the small ResNet, or a published network (default: resnet)",
-    )
-    group.add_argument(
-        "--depth",
+        *("-L", "--depth"),
         type=_depth,
         metavar="L",
         help="of densenet (default: 76), wideresnet (28), vgg (16, or D)",
     )
-    group.add_argument("--growth-rate", type=count, metavar="K", help="of densenet (default: 12)")
+    group.add_argument(
+        *("-k", "--growth-rate"), type=count, metavar="K", help="of densenet (default: 12)"
+    )
     group.add_argument(
         "--bottleneck",
         action=argparse.BooleanOptionalAction,
@@ -66,9 +93,6 @@ def _add_network_options(group):
         type=lambda text: text.replace(" ", ""),
         choices=BLOCKS,
         help="of wideresnet, in quotes (default: 'B(3,3)')",
-    )
-    group.add_argument(
-        "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
     )
 
 

@@ -9,6 +9,12 @@ import sys
 
 from batch.spelling import did_you_mean
 
+PUBLISHED = {  # options of FreezeOut's own program, and what they are here if not alike
+    "--which_dataset": "--data cifar10 or --data cifar100",
+    "--validate-test": "--validate test",
+    "--no-validate": "--eval-every N, a number of iterations",
+}
+
 
 class Parser(argparse.ArgumentParser):
     """Takes no abbreviations, and exits with status 2 where it does not know an argument.
@@ -60,10 +66,12 @@ class Parser(argparse.ArgumentParser):
             name: [other.prog for other in self.relatives if name in other.options()]
             for name in unknown
         }
-        strange = [name for name in unknown if not owners[name]]
+        published = [name for name in unknown if name in PUBLISHED]
+        strange = [name for name in unknown if not owners[name] and name not in PUBLISHED]
         known = [name for name in unknown if owners[name]]
         self.error(
             f"unrecognized arguments: {' '.join(unknown)}"
+            + "".join(f". {name} is {PUBLISHED[name]} here" for name in published)
             + did_you_mean(strange, self.options())
             + did_you_mean(known, self.options(), cutoff=0.85)
             + "".join(f" ({name} is an option of {' and '.join(owners[name])})" for name in known)

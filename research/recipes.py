@@ -118,6 +118,8 @@ def settle(options):
     usage.check_folders(options)
     if options.command == "bench":
         usage.check_suites(options)
+    if options.command == "import":
+        _settle_network(options)
     if options.command not in ("compare", "train"):
         return []
     usage.check_alone(options)
@@ -127,16 +129,21 @@ def settle(options):
     given, notes = usage.given_options(options), _notes(options)
     _apply_preset(options)
     _fill_in(options, STUDIES.get(study, {}))
-    known = {name for names in MODEL_OPTIONS.values() for name in names}
-    allowed = MODEL_OPTIONS.get(options.model, ())
-    usage.check_network(options, known, allowed)
+    _settle_network(options)
     usage.check_views(options)
     options.methods = _chosen(options) or _usual(options)
     usage.check_methods(options, given)
+    return notes
+
+
+def _settle_network(options):
+    """Put the options of the network together; those of others are refused."""
+    known = {name for names in MODEL_OPTIONS.values() for name in names}
+    allowed = MODEL_OPTIONS.get(options.model, ())
+    usage.check_network(options, known, allowed)
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
-    return notes
 
 
 def _fill_in(options, study):

@@ -73,6 +73,36 @@ def new_folder(out, kind, overwrite=False, resume=False):
             shutil.rmtree(earlier, ignore_errors=True)
 
 
+def check_file(path, overwrite=False):
+    """Refuse to write a file where there is one already, or a folder.
+
+    Raises
+    ------
+    ResultsError
+    """
+    if path.is_dir():
+        raise ResultsError(f"{path} is a folder: choose a file")
+    if path.exists() and not overwrite:
+        raise ResultsError(f"{path} exists: choose another file, or --overwrite it")
+
+
+@contextlib.contextmanager
+def new_file(path):
+    """A file to write that takes the place of `path` when all is done; its folder is made.
+
+    Raises
+    ------
+    ResultsError
+        If it can't be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as new:
+            yield new
+    except OSError as error:
+        raise ResultsError(f"Can't write {path}: {error.strerror or error}") from error
+
+
 def _claim(stack, out):
     """The folder that was asked for, locked until the stack ends."""
     target = pathlib.Path(out)

@@ -1,3 +1,4 @@
+import importlib.util
 import logging
 import os
 import pathlib
@@ -61,6 +62,17 @@ def blocks():
         ]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def programs():
+    """The module `torch_programs` of the networks; tests that need PyTorch are skipped without."""
+    pytest.importorskip("torch")
+    path = pathlib.Path(__file__).parent / "batch" / "networks" / "torch_programs.py"
+    spec = importlib.util.spec_from_file_location("torch_programs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

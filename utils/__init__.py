@@ -1,4 +1,4 @@
-"""What every experiment shares: plots, and the names of data and histories.
+"""What every experiment shares: plots, and the names of data, histories and an estimate.
 
 The names stand in `__init__.pyi`; each is imported when it is first used.
 """
@@ -7,7 +7,11 @@ import importlib
 
 import lazy_loader
 
-_OF_BATCH = {"Data": "data", "DataError": "data", "History": "history", "load_data": "data"}
+_OF_BATCH = {
+    **dict.fromkeys(("Data", "DataError", "load_data"), "data.data"),
+    "History": "data.history",
+    "calc_speedup": "schedules.freezeout",  # it is in utils in the program published with FreezeOut
+}
 
 _own, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += _OF_BATCH
@@ -15,5 +19,5 @@ __all__ += _OF_BATCH
 
 def __getattr__(name):
     if name in _OF_BATCH:
-        return getattr(importlib.import_module(f"batch.data.{_OF_BATCH[name]}"), name)
+        return getattr(importlib.import_module(f"batch.{_OF_BATCH[name]}"), name)
     return _own(name)

@@ -185,11 +185,29 @@ def read_layers(source, name="network"):
     return list(source)
 
 
+def config_of(path):
+    """The config of a model from its file, of what `TFModel.save` wrote or of a network alone."""
+    if "metadata.json" not in _names(path):  # Keras'
+        return {"load": {"path": path}}
+    network = _read_network(path, "network")
+    if not network.built:
+        raise ValueError(f"{path} has no shapes: give it as 'network', and its shapes as 'inputs'.")
+    shape, classes = network.input_shape[1:], network.output_shape[-1]
+    images = {} if None in shape else {"images": {"shape": shape}}  # else the first images tell it
+    return {"network": network, "inputs": {**images, "labels": {"classes": classes}}}
+
+
+def _names(path):
+    """Names of the files in an archive; none if it is no archive."""
+    if not zipfile.is_zipfile(path):
+        return ()
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
 def _read_network(path, name):
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            ours = "network.keras" in archive.namelist()
-        network = read_model(path)[0] if ours else read_keras_file(path)
+    if names := _names(path):
+        network = read_model(path)[0] if "network.keras" in names else read_keras_file(path)
         if isinstance(network, keras.Sequential):
             return network
     raise ValueError(

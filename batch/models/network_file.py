@@ -9,7 +9,7 @@ import zipfile
 import keras
 import numpy as np
 
-from batch.networks import equality
+from batch.networks import densenet, efficientnet, equality, wide_resnet  # noqa: F401 their layers
 from batch.networks.layer_state import set_unsaved_state, unsaved_state
 
 FILES = ("network.keras", "network.npz")

@@ -9,6 +9,7 @@ from batch.models.build import KEYS, build
 from batch.models.feed import image_shape, make_examples, typed
 from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
+from batch.models.network import config_of
 from batch.models.pixels import check_same_scale
 from batch.models.stored import StoredModel, exclusive
 from batch.models.torch_calls import with_torch_words
@@ -22,7 +23,7 @@ class TFModel(StoredModel):
 
     Parameters
     ----------
-    config : dict, or path of a file that `save` wrote
+    config : dict, or path of a file that `save` wrote, or that has a network alone
         - `inputs`: the shape of the images and the classes,
           `{'images': {'shape': (28, 28, 1)}, 'labels': {'classes': 10}}`. Only the classes are
           required: without a shape, the network is made when it sees its first images. Labels may
@@ -113,7 +114,7 @@ class TFModel(StoredModel):
                 f"Received: {', '.join(options)}"
             )
         if isinstance(config, (str, os.PathLike)):
-            config = {"load": {"path": config}}
+            config = config_of(config)
         allowed = {**self.keys(), "build": None, "load": ("path", "fmt", "pickle_module")}
         config = read_config(config, allowed, type(self).__name__)
         config.pop("build", None)

@@ -10,7 +10,8 @@ from batch.models.fetches import LOSSES
 
 WORDS = {"inputs": "images", "targets": "labels", "outputs": "fetches"}
 INSTEAD = {  # arguments that people know from BatchFlow, and what to write here
-    "mode": "the mode of storing is one of save_to, as in save_to=V('acc', mode='a')",
+    "mode": "the mode of storing is one of save_to, as in save_to=V('acc', mode='a'), "
+    "after init_variable('acc', default=[])",
     **dict.fromkeys(("microbatch_size", "amp"), "it is a key of the config"),
 }
 

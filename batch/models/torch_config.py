@@ -31,9 +31,10 @@ CLASSES = ("classes", "head/classes", "head/units", "head/features")
 SHAPES = ("inputs_shapes", "input_shapes")
 WORDS = {*KEYS, *OPTIONS, *CLASSES} - {"body", "head"}
 LOSSES = {
-    **dict.fromkeys(("ce", "crossentropy", "logloss"), "softmax_cross_entropy"),
-    **dict.fromkeys(("l1", "absolutedifference"), "mean_absolute_error"),
-    "bce": "binary_crossentropy",
+    **dict.fromkeys(("ce", "crossentropy", "crossentropyloss", "logloss"), "softmax_cross_entropy"),
+    **dict.fromkeys(("l1", "l1loss", "absolutedifference"), "mean_absolute_error"),
+    **dict.fromkeys(("bce", "bcewithlogitsloss"), "binary_crossentropy"),
+    "mseloss": "mean_squared_error",
 }
 
 

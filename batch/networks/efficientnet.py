@@ -92,7 +92,7 @@ class LinearBottleneck(Block):
         super().build(input_shape)
 
     def compute_output_shape(self, input_shape):
-        size = [-(-side // self.config["strides"]) for side in input_shape[1:3]]
+        size = [side and -(-side // self.config["strides"]) for side in input_shape[1:3]]
         return (input_shape[0], *size, self.config["filters"])
 
     def _narrow(self, inputs, training):

@@ -4,15 +4,13 @@ Each of `PROGRAMS` says by which names a program knows the layers of our network
 """
 
 import keras
-import numpy as np
 
 from batch.checks import instance
 from batch.networks.blocks import ConvolutionBlock, ResidualBlock
 from batch.networks.densenet import DenseLayer, Transition
 from batch.networks.efficientnet import LinearBottleneck
+from batch.networks.state_dict import modules, read_state_dict
 from batch.networks.wide_resnet import PreActivationBlock
-
-SUFFIXES = ("weight", "bias", "running_mean", "running_var")
 
 
 def from_torch(state_dict, network):
@@ -47,39 +45,18 @@ def from_torch(state_dict, network):
         from_torch(state, resnet(50, (224, 224, 3), 1000))
     """
     network = getattr(network, "network", network)
-    instance("state_dict", state_dict, dict, "a dict from names to tensors or arrays")
+    arrays = modules(state_dict)
     instance("network", network, keras.Sequential, "a keras.Sequential or a TFModel")
     layers = [getattr(layer, "block", layer) for layer in network.layers]
-    modules = _modules(state_dict)
-    pairs = _pairs(layers, modules)
+    pairs = _pairs(layers, arrays)
     _check_padding(layers)
-    moved = [(layer, _weights(layer, name, modules[name])) for layer, name in pairs]
+    moved = [(layer, _weights(layer, name, arrays[name])) for layer, name in pairs]
     if getattr(layers[-1], "hidden", None):
         dense = layers[-1].hidden[0]
         channels = layers[-2].output.shape[-1]
         moved = [(layer, _last(layer, dense, values, channels)) for layer, values in moved]
     for layer, values in moved:
         layer.set_weights(values)
-
-
-def read_state_dict(path):
-    """A PyTorch state dict from its file, without running code that the file holds.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, or holds more than weights.
-    ImportError
-        If PyTorch is not installed.
-    """
-    import pickle
-
-    import torch
-
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is no PyTorch state dict: {error}") from error
 
 
 def imagenet_weights(network):
@@ -105,21 +82,6 @@ def imagenet_weights(network):
         kernel, bias = dense.get_weights()
         weights |= {"_fc.weight": kernel.T, "_fc.bias": bias}
     return weights
-
-
-def _modules(state_dict):
-    """Arrays of each module: `{name: {'weight': …, …}}`."""
-    if isinstance(state_dict.get("state_dict"), dict):  # of a checkpoint
-        state_dict = state_dict["state_dict"]
-    modules = {}
-    for key, value in state_dict.items():
-        name, _, suffix = key.removeprefix("module.").rpartition(".")
-        if suffix == "num_batches_tracked":
-            continue
-        if suffix not in SUFFIXES:  # a program without modules names its kernels alone
-            name, suffix = f"{name}.{suffix}".lstrip("."), "weight"
-        modules.setdefault(name, {})[suffix] = np.asarray(value)
-    return modules
 
 
 def _pairs(layers, modules):
@@ -155,11 +117,12 @@ def _check_padding(layers):
                 f"{layer.name} pads and strides otherwise than PyTorch's programs: make the "
                 "network with symmetric=True and, if it has it, stride_first=False."
             )
-        odd = isinstance(layer, ConvolutionBlock) and config["pool_padding"] == "same"
-        if odd and config["pool_size"] > 1 and any(side % 2 for side in layer.input.shape[1:3]):
+        pools = isinstance(layer, ConvolutionBlock) and config["pool_padding"] == "same"
+        sides = layer.input.shape[1:3] if pools and config["pool_size"] > 1 else ()
+        if any(side is None or side % 2 for side in sides):
             raise ValueError(
-                f"{layer.name} pools an odd image of {layer.input.shape[1:3]}, of which PyTorch's "
-                "programs leave out the last row: give images whose sides can be halved five times."
+                f"{layer.name} pools images of {sides}, and of an odd one PyTorch's programs leave "
+                "out the last row: give images whose sides can be halved five times."
             )
 
 
@@ -167,10 +130,9 @@ def _weights(layer, name, module):
     """The arrays of a module in the layer's order and layout."""
     order = {"weight": 0, "bias": 1, "running_mean": 2, "running_var": 3}
     arrays = [module[suffix] for suffix in sorted(module, key=order.get)]
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        arrays[0] = arrays[0].transpose(2, 3, 0, 1)
-    elif isinstance(layer, keras.layers.Conv2D):
-        arrays[0] = arrays[0].transpose(2, 3, 1, 0)
+    if arrays[0].ndim == 4:
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        arrays[0] = arrays[0].transpose(2, 3, *((0, 1) if depthwise else (1, 0)))
     elif isinstance(layer, keras.layers.Dense):
         arrays[0] = arrays[0].T
     given = [array.shape for array in arrays]

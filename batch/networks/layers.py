@@ -227,5 +227,18 @@ def takes_training(layer):
 
 
 def run(layer, inputs, training):
-    """A layer's outputs in training or in inference mode, if it distinguishes the two."""
-    return layer(inputs, training=training) if takes_training(layer) else layer(inputs)
+    """A layer's outputs in training or in inference mode, if it distinguishes the two.
+
+    Raises
+    ------
+    TypeError
+        If a layer decides by a tensor, as by `training`, which a graph can't.
+    """
+    try:
+        return layer(inputs, training=training) if takes_training(layer) else layer(inputs)
+    except tf.errors.OperatorNotAllowedInGraphError as error:
+        raise TypeError(
+            f"The layers of {layer.name} must not decide by a tensor in Python: write `training "
+            "and self.trainable` for tf.logical_and(training, self.trainable), or use tf.cond. "
+            f"Received: {str(error).strip().splitlines()[0]}"
+        ) from error

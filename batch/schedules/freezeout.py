@@ -243,7 +243,7 @@ def calc_speedup(growth_rate, depth, t_0, how_scale):
     growth_rate : int
         k.
     depth : int
-        L, 6n + 4.
+        L, 6n + 4, where the published function takes n, the dense layers of a stage.
     t_0 : float
         When the first layer stops, as a share of the run, before f.
     how_scale : {'linear', 'squared', 'cubic'}

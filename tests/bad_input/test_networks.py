@@ -11,6 +11,7 @@ from batch.networks import (
     from_torch,
     layers,
     resnet,
+    state_dict,
     stochastic_depth,
     vgg,
     wide_resnet,
@@ -28,6 +29,7 @@ MODULES = (
     from_torch,
     layers,
     resnet,
+    state_dict,
     stochastic_depth,
     vgg,
     wide_resnet,
@@ -77,6 +79,7 @@ CALLS = {
         from_torch.from_torch,
         lambda: {"state_dict": {}, "network": wide()},
     ),
+    "modules": (state_dict.modules, {"state_dict": {}}),
     "as_blocks": (as_blocks, lambda: {"model": MODEL, "cuts": ["first"]}),
     "small_resnet": (resnet.small_resnet, IMAGES),
     "resnet": (resnet.resnet, {"depth": 18, **IMAGES}),
@@ -102,6 +105,7 @@ INITIAL = dict.fromkeys(
     ("array of negatives", "array of length 7"), "an initial value, whose shape Keras checks"
 )
 ACCEPTED = {
+    "modules.state_dict": {"empty dict": "no modules"},
     "epsilon": {**PROBABILITY, "huge whole": "float32 holds it, and Keras takes it"},
     "seed": {"None": "drawn anew, as by Keras and NumPy", "zero": "a seed"},
     "StochasticDepth.seed": {"zero": "a seed"},

@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -117,3 +119,39 @@ def test_what_is_not_trainable_within_a_block_is_not_so_after_loading(tmp_path, 
     for read in (model, loaded):
         flags = [weight.trainable for weight in read.network.weights]
         assert flags == [weight.trainable for weight in network.weights]
+
+
+@pytest.mark.parametrize("size", [8, None])
+def test_a_file_of_a_network_alone_is_a_model(size, tmp_path):
+    images = np.random.default_rng(0).random((6, 8, 8, 3), dtype=np.float32)
+    blocks = [L.Conv2D(4, 3), keras.Sequential([L.GlobalAveragePooling2D(), L.Dense(3)])]
+    network = keras.Sequential([keras.Input((size, size, 3)), *blocks])
+    network.save(tmp_path / "network.keras")
+    model = TFModel(tmp_path / "network.keras")
+    expected = network(images).numpy()
+    np.testing.assert_allclose(model.predict(images), expected, rtol=0, atol=1e-6)
+    assert np.isfinite(model.train(images, np.arange(6) % 3))
+    model.save(tmp_path / "model")
+    assert TFModel(tmp_path / "model").iteration == 1
+
+
+def test_a_file_of_another_kind_of_network_is_no_model(tmp_path):
+    inputs = keras.Input((4,))
+    keras.Model(inputs, L.Dense(3)(inputs)).save(tmp_path / "functional.keras")
+    with pytest.raises(ValueError, match=r"functional\.keras is no file of a network of blocks"):
+        TFModel(tmp_path / "functional.keras")
+    keras.Sequential([L.Dense(3), L.Dense(2)]).save(tmp_path / "unbuilt.keras")
+    with pytest.raises(ValueError, match=r"unbuilt\.keras has no shapes: give it as 'network'"):
+        TFModel(tmp_path / "unbuilt.keras")
+
+
+def test_files_with_any_of_our_layers_open_without_further_imports():
+    script = """
+from batch import TFModel
+from keras.saving import get_registered_object
+names = ["PreActivationBlock", "DenseLayer", "Transition", "InvertedResidual", "LinearBottleneck"]
+names += ["Stem", "ResidualBlock", "Classifier", "StochasticDepth", "FadeIn", "SqueezeExcitation"]
+missing = [name for name in names if get_registered_object(f"resbatch>{name}") is None]
+assert not missing, missing
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

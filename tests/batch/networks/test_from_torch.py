@@ -1,4 +1,3 @@
-import importlib.util
 import pathlib
 
 import keras
@@ -15,17 +14,6 @@ from batch.networks.vgg import CONFIGURATIONS, vgg
 from batch.networks.wide_resnet import wide_resnet
 
 SMALL, LARGE = (32, 32, 3), (64, 64, 3)
-
-
-@pytest.fixture(scope="module")
-def programs():
-    """The module `torch_programs` beside this file; tests that need PyTorch are skipped without."""
-    pytest.importorskip("torch")
-    path = pathlib.Path(__file__).with_name("torch_programs.py")
-    spec = importlib.util.spec_from_file_location("torch_programs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def resnet_of(depth):
