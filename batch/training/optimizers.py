@@ -194,7 +194,7 @@ def _by_name(spec):
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
     kinds["SGD"] = FusedSGD
-    known = {key.lower(): key for key in kinds}.get(str(name).lower())
+    known = {key.lower(): key for key in kinds}.get(name.lower() if isinstance(name, str) else None)
     if known is None:
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
