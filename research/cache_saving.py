@@ -23,7 +23,7 @@ def share_spared(experiment, costs, run, examples):
         Training images.
     """
     cache = experiment.cache
-    if cache == "off" or experiment.augment:
+    if cache == "off" or (experiment.augment and not experiment.views):
         return 0.0
     kind, memory = (cache, 0) if cache in STORES else (None, cache)
     without = spared(
@@ -33,6 +33,7 @@ def share_spared(experiment, costs, run, examples):
         examples=examples,
         kind=kind,
         memory=memory,
+        views=experiment.views or 1,
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return without / (experiment.iterations * whole)

@@ -186,11 +186,7 @@ def import_weights(options):
     from research.importing import import_network
 
     network, lines = import_network(
-        options.weights,
-        options.model,
-        options.model_options,
-        options.classes,
-        options.image_shape,
+        options.weights, options.model, options.model_options, options.classes, options.image_shape
     )
     with results.new_file(options.out) as new:
         write_keras_file(new, network)
@@ -256,6 +252,8 @@ def _prepare(options):
         from research.experiment import hold_out
 
         loaded = hold_out(loaded)
+    if options.train_images:
+        loaded = loaded.with_train_images(options.train_images)
     return loaded, threads
 
 

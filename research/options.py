@@ -135,6 +135,20 @@ def _add_training_options(group):
             default=None,
             help=f"{what} (default: no (yes))",
         )
+    group.add_argument(
+        "--views",
+        type=count,
+        metavar="K",
+        help="of --augment: each image has K fixed crops, seen in turn, so that what frozen blocks "
+        "compute can be kept (default: a new crop in every step)",
+    )
+    group.add_argument(
+        "--train-images",
+        type=count,
+        metavar="N",
+        help="train on N images of the training split, always the same, every class in proportion "
+        "(default: all)",
+    )
 
 
 def _add_method_options(group):

@@ -44,6 +44,12 @@ def check_alone(options):
         )
 
 
+def check_views(options):
+    """Refuse views of images that are not augmented; call it when the recipe is filled in."""
+    if options.views and not options.augment:
+        raise ValueError("--views needs --augment: it says how many crops each image has")
+
+
 def check_network(options, known, allowed):
     """Refuse options of other networks.
 

@@ -1,4 +1,4 @@
-"""What the cache should spare a run in which every epoch visits each example once."""
+"""What the cache should spare a run in which every epoch visits each example once, in one view."""
 
 import dataclasses
 import itertools
@@ -47,7 +47,7 @@ class Held:
     state: CacheState = dataclasses.field(default_factory=CacheState)
 
 
-def spared(costs, stages, *, batch_size, examples, kind, memory):
+def spared(costs, stages, *, batch_size, examples, kind, memory, views=1):
     """Multiply-adds for one image that steps do not compute, over all iterations.
 
     Parameters
@@ -58,16 +58,19 @@ def spared(costs, stages, *, batch_size, examples, kind, memory):
     batch_size, examples : int
     kind, memory
         As for `Budget`.
+    views : int
+        Of each example, seen in turn; each is kept.
     """
     ahead = list(itertools.accumulate((cost.forward for cost in costs), initial=0))
-    budget = Budget(kind, memory, examples)
+    slots = examples * views
+    budget = Budget(kind, memory, slots)
     total, asked, held = 0, 0, Held()
     for stage in stages:
         if stage.depth < asked:  # blocks learn again
             asked, held = 0, Held()
         if stage.depth > asked:
             asked = stage.depth
-            visits = count_visits(stage.left, batch_size, examples)
+            visits = count_visits(stage.left, batch_size, examples) / views
             placement, carried = choose(
                 [cost.forward for cost in costs[:asked]],
                 costs[asked - 1].features,
@@ -78,20 +81,21 @@ def spared(costs, stages, *, batch_size, examples, kind, memory):
             )
             if placement:
                 size = costs[asked - 1].features
-                state = CacheState(asked, size, bytes=size * examples, store=placement.store)
+                state = CacheState(asked, size, bytes=size * slots, store=placement.store)
                 base = held.depth if carried and held.filled <= stage.start else 0
-                held = Held(asked, base, _filled(stage.start, batch_size, examples), state)
+                filled = _filled(stage.start, batch_size, examples, views)
+                held = Held(asked, base, filled, state)
         filling = min(max(held.filled - stage.start, 0), stage.stop - stage.start)
         reading = stage.stop - stage.start - filling
         total += filling * ahead[held.base] + reading * ahead[held.depth]
     return total
 
 
-def _filled(start, batch_size, examples):
-    """The iteration from which all examples have been visited since `start`.
+def _filled(start, batch_size, examples, views):
+    """The iteration from which all views of all examples have been visited since `start`.
 
-    After a start within an epoch, that is the end of the next one: until then, nearly every batch
-    has an example that was not seen since.
+    After a start within an epoch, that is the end of the next one that has the same views: until
+    then, nearly every batch has an example whose view was not seen since.
     """
-    epochs = math.ceil(start * batch_size / examples) + 1
+    epochs = math.ceil(start * batch_size / examples) + views
     return math.ceil(epochs * examples / batch_size)

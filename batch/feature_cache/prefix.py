@@ -73,7 +73,10 @@ class Prefix:
         return depth
 
     def _count_placeless(self, depth, images, size):
-        """How many of these leading blocks give the same bits in any place of a batch."""
+        """How many of these leading blocks give the same bits in any place of a batch.
+
+        It is tried with an image as it is: a crop of it, too, is the same in any place.
+        """
         part = min(self._part or size, size)
         sizes = part, size % part or part
         if sizes not in self._placeless:
@@ -106,7 +109,7 @@ class Prefix:
         """How features after so many blocks are stored: shape of one example, and NumPy type."""
         return stored_as(self._forward[depth - 1].outputs)
 
-    def compute(self, start, depth, features, rows):
+    def compute(self, start, depth, features, rows, crops=None):
         """Features as they are stored, of some examples: computed together, in their order.
 
         Parameters
@@ -117,20 +120,26 @@ class Prefix:
             Images, or after `start` blocks features as they are stored.
         rows : ndarray, shape (n,)
             Positions of the examples in them.
+        crops : ndarray, shape (n, 3), optional
+            Of the views of the examples, which images are cropped to; features have been already.
         """
         blocks = self._function(start, depth, features)
+        chosen = (rows,) if start or crops is None else (rows, crops)
         part = self._part or len(rows)
         made = [
-            blocks(features, tf.constant(rows[at : at + part])) for at in range(0, len(rows), part)
+            blocks(features, *(tf.constant(each[at : at + part]) for each in chosen))
+            for at in range(0, len(rows), part)
         ]
         return made[0] if len(made) == 1 else tf.concat(made, 0)
 
     def _function(self, start, depth, features):
         """The blocks from `start` to `depth`, compiled once for all batches."""
+        views = self._preprocessing.views
+        scaled = self._preprocessing.training if views else self._preprocessing.inference
 
-        def blocks(features, rows):
+        def blocks(features, rows, *crops):
             features = tf.gather(features, rows)
-            features = as_features(features) if start else self._preprocessing.inference(features)
+            features = as_features(features) if start else scaled(features, *crops)
             for block in self._blocks[start:depth]:
                 features = block.infer(features)
             return as_stored(features)
@@ -139,8 +148,9 @@ class Prefix:
         with self._compiling:
             if key not in self._compiled:
                 stored = tf.TensorSpec((None, *features.shape[1:]), features.dtype)
+                crops = [self._preprocessing.drawn_from] if views and not start else []
                 self._compiled[key] = tf.function(blocks, autograph=False).get_concrete_function(
-                    stored, tf.TensorSpec((None,), tf.int64)
+                    stored, tf.TensorSpec((None,), tf.int64), *crops
                 )
         return self._compiled[key]
 

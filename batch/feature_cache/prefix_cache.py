@@ -3,7 +3,8 @@
 A batch of which some features are missing is computed whole, in its own order, as a step without a
 cache does it, and what was missing is stored. Batches that are all there are read. When more blocks
 freeze, the cached features are carried forward: the newly frozen blocks compute from them. Or they
-stay as they are, and every step computes the rest (`placement` decides which).
+stay as they are, and every step computes the rest (`placement` decides which). Where examples have
+views (`batch.training.views`), features are kept of each view.
 """
 
 import math
@@ -76,6 +77,7 @@ class PrefixCache:
         self._kind = self.storage if self.storage in STORES else None  # what was asked for
         self._on = storage != "off"
         self._preprocessing = preprocessing
+        self._views = preprocessing.views or 1
         self._prefix = Prefix(blocks, preprocessing, part)
         self.requests = self.hits = self.computed = self.peak_bytes = 0
         self._made = self._avoided = 0  # multiply-adds
@@ -88,7 +90,7 @@ class PrefixCache:
         self._depth = 0  # frozen leading blocks in the last step
         self._current = None  # Features that steps read
         self._previous = None  # Features of fewer blocks, which are being carried forward
-        self._slots = Slots()
+        self._slots = Slots(self._views)
         self._size = 0  # examples of a batch that is computed
 
     @property
@@ -155,7 +157,8 @@ class PrefixCache:
 
     def _cacheable_depth(self, depth, examples):
         """How many of these leading blocks give the same for an example every time."""
-        if depth and self._preprocessing.augments and self._on:
+        varies = self._preprocessing.augments and not self._preprocessing.views
+        if depth and varies and self._on:
             self._disable("augmentation makes other images of an example every time")
         if not self._on:
             return 0
@@ -204,7 +207,9 @@ class PrefixCache:
             start = self._current.depth
             shape, dtype = self._prefix.stored_as(start)
         if start < depth:
-            self._prefix.compute(start, depth, tf.zeros((2, *shape), dtype), np.arange(2))
+            crops = None if examples.crops is None else np.repeat(examples.crops[:1], 2, axis=0)
+            trial = tf.zeros((2, *shape), dtype)
+            self._prefix.compute(start, depth, trial, np.arange(2), crops)
 
     def settle(self):
         """Wait until all features are written."""
@@ -234,12 +239,13 @@ class PrefixCache:
     def _choose(self, depth, examples, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
         total = count_examples(examples)
+        slots = total and total * self._views
         return choose(
             self._prefix.costs(depth),
             row_bytes(*self._prefix.stored_as(depth)),
-            count_visits(left, len(examples.rows), total),
+            count_visits(left, len(examples.rows), total) / self._views,
             state=self._state(),
-            find_placement=Budget(self._kind, self._memory, total, len(self._slots)).placement,
+            find_placement=Budget(self._kind, self._memory, slots, len(self._slots)).placement,
             must=self._kind is not None,
         )
 
@@ -288,7 +294,7 @@ class PrefixCache:
             start = self._previous.depth
             features, rows = self._previous.read(slots)
         depth = self._current.depth
-        made = self._prefix.compute(start, depth, features, rows)
+        made = self._prefix.compute(start, depth, features, rows, examples.crops)
         missing, first = np.unique(slots, return_index=True)
         fresh = ~self._current.holds(missing)
         self._current.write(missing[fresh], made, first[fresh])

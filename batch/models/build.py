@@ -31,7 +31,7 @@ KEYS = {  # of a model's config, as `read_config` takes them
     "inputs": {"*": INPUT_KEYS},
     "input_block": ("inputs",),
     "normalize": ("mean", "std"),
-    "augment": ("pad", "flip"),
+    "augment": ("pad", "flip", "views"),
     **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
     **dict.fromkeys(("optimizer", "learning_rate", "schedule", "decay", "weight_decay", "loss")),
     **dict.fromkeys(("frozen_batch_norm", "seed", "precision", "microbatch_size", *STOCHASTIC)),

@@ -71,6 +71,8 @@ class TFModel(StoredModel):
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
+          With `'views': K` beside these, each example, told apart by rows or indices, has K fixed
+          crops and is seen in these in turn; so the cache can keep what frozen blocks compute.
         - `output/ops`: callables from logits to arrays; their fetches are `output_` and their name.
           The names accuracy, labels, prob and proba may stand there too; their fetches always
           exist.
@@ -251,6 +253,11 @@ class TFModel(StoredModel):
         self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        if self.preprocessing.views and rows is None and examples.ids is None:
+            raise ValueError(
+                "The 'views' of 'augment' need to know which example each image is: give indices "
+                "(an id for each image), or rows of an array. Received: neither"
+            )
         if examples.labels is None:
             raise ValueError(
                 f"Training needs {self.inputs.labels[0]}, and none were given. Received: None"

@@ -213,19 +213,20 @@ class Steps:
         Returns
         -------
         callable
-            From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`,
-            iteration and, if `weighted`, weights `(n,)` to loss, logits and a dict. This has the
-            `data_loss` if layers add to it, and with `norms` the `norms` of the blocks' gradients
-            `(blocks + 1,)`. It takes them by position only.
+            From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`, what
+            augmentation is drawn from (`Preprocessing.drawn_from`) and, if `weighted`, weights
+            `(n,)` to loss, logits and a dict. This has the `data_loss` if layers add to it, and
+            with `norms` the `norms` of the blocks' gradients `(blocks + 1,)`. It takes them by
+            position only.
         """
 
         # With a default for the weights, TensorFlow would raise and catch an error in every call.
-        def step(images, labels, image_rows, label_rows, rates, iteration, *weights):
+        def step(images, labels, image_rows, label_rows, rates, drawn_from, *weights):
             features, labels = tf.gather(images, image_rows), tf.gather(labels, label_rows)
             if start:
                 features = as_features(features)
             else:
-                features = self._preprocessing.training(features, iteration)
+                features = self._preprocessing.training(features, drawn_from)
             weights = weights[0] if weights else None
             return self.trained(active, features, labels, rates=rates, start=start, weights=weights)
 
@@ -235,10 +236,10 @@ class Steps:
             stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
             whole = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
-            iteration = tf.TensorSpec((), tf.int32)
+            drawn_from = self._preprocessing.drawn_from
             weights = [tf.TensorSpec((None,), tf.float32)] * weighted
             self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
-                stored, whole, whole, whole, rates, iteration, *weights
+                stored, whole, whole, whole, rates, drawn_from, *weights
             )
         return self._compiled[key]
 

@@ -183,6 +183,7 @@ class Trainer:
         """
         started = time.perf_counter()
         rates = self.plan.rates_at(self.iteration)
+        examples = self.preprocessing.seen(examples, self.iteration)
         if self.accumulates:
             self._check_held(rates)
         active = self.plan.active(rates, len(examples))
@@ -225,9 +226,10 @@ class Trainer:
         kind = {"weighted": bool(weights), "start": start}
         self._compile_ahead.wait(step_key(features, active, **kind))
         step = self.steps.compiled(features, active, **kind)
+        drawn_from = self.iteration if examples.crops is None else examples.crops
         arguments = (
             *(features, examples.labels, tf.constant(rows), tf.constant(examples.rows)),
-            *(tf.constant(rates, tf.float32), tf.constant(self.iteration), *weights),
+            *(tf.constant(rates, tf.float32), tf.constant(drawn_from), *weights),
         )
         with deterministic_on_gpus():
             loss, logits, more = step(*arguments)

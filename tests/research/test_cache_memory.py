@@ -73,22 +73,33 @@ def test_losses_are_those_without_a_cache(whole, small):
     assert plain.loss == whole[0].loss
 
 
-@pytest.mark.usefixtures("bits_in_any_place")
-def test_what_is_spared_is_predicted(whole, small, free):
-    history, model = whole
-    free(2 * 10**8)
-    one = settled({"it": ONE})["it"]
-    costs = block_costs(model.network)
+def check_predicted(experiment, history, model):
+    """What a run was spared is what was predicted, before it and from what was frozen in it."""
+    one = settled({"it": experiment})["it"]
+    costs, iterations = block_costs(model.network), one.iterations
     without, cached = (predicted_ratio(one, costs, examples=count) for count in (None, 60))
-    every_step = ONE.iterations * ONE.batch_size * step_cost(costs, (True,) * len(costs))
+    every_step = iterations * one.batch_size * step_cost(costs, (True,) * len(costs))
     spared = model.trainer.cache._avoided / every_step
     assert spared > 0.05
     assert without - cached == pytest.approx(spared, abs=0.03)
-    assert ratio_of_runs([history], costs, 16, one, 60) == pytest.approx(cached, abs=0.03)
-    off = dataclasses.replace(one, cache="off")
-    augmented = dataclasses.replace(one, augment=True)
-    assert predicted_ratio(off, costs, examples=60) == without
-    assert predicted_ratio(augmented, costs, examples=60) == without
+    assert ratio_of_runs([history], costs, iterations, one, 60) == pytest.approx(cached, abs=0.03)
+    for changes in ({"cache": "off"}, {"augment": True, "views": None}):
+        other = dataclasses.replace(one, **changes)
+        assert predicted_ratio(other, costs, examples=60) == without
+
+
+@pytest.mark.usefixtures("bits_in_any_place")
+def test_what_is_spared_is_predicted(whole, free):
+    free(2 * 10**8)
+    check_predicted(ONE, *whole)
+
+
+@pytest.mark.usefixtures("bits_in_any_place")
+@pytest.mark.parametrize("views", [2, 5])
+def test_what_is_spared_with_views_is_predicted(small, free, views):
+    free(2 * 10**8)
+    viewed = dataclasses.replace(ONE, augment=True, views=views, iterations=72)
+    check_predicted(viewed, *run(viewed, small))
 
 
 def test_the_cache_is_a_part_of_what_a_run_is(small, free, tmp_path):

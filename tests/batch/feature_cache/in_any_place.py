@@ -48,7 +48,7 @@ def kernels():
     return found
 
 
-def model(cache, narrow):
+def model(cache, narrow, **config):
     """A network that freezes its first block for good; a narrow one has a rest of exponentials."""
     keras.utils.set_random_seed(0)
     layers = [
@@ -64,16 +64,16 @@ def model(cache, narrow):
         keras.layers.Dense(3),
     ]
     inputs = {"images": {"shape": (6, 6, 3)}, "labels": {"classes": 3}}
-    config = {"inputs": inputs, "network": layers, "freeze": ["base"], "learning_rate": 0.05}
-    return TFModel({**config, "cache": cache})
+    given = {"inputs": inputs, "network": layers, "freeze": ["base"], "learning_rate": 0.05}
+    return TFModel({**given, "cache": cache, **config})
 
 
-def losses(narrow, sizes):
+def losses(narrow, sizes, count=600, **config):
     """For each size: whether losses are those without a cache, and how many features were read."""
     rng, found = np.random.default_rng(1), {}
-    images = rng.normal(size=(600, 6, 6, 3)).astype(np.float32)
-    labels = rng.integers(0, 3, 600)
-    plain, kept = model("off", narrow), model(1e9, narrow)
+    images = rng.normal(size=(count, 6, 6, 3)).astype(np.float32)
+    labels = rng.integers(0, 3, count)
+    plain, kept = model("off", narrow, **config), model(1e9, narrow, **config)
     cache = kept.trainer.cache
     for size in sizes:
         cache.requests = cache.computed = 0
@@ -90,4 +90,7 @@ if __name__ == "__main__":
     set_threads(int(sys.argv[1]))
     machine.FORWARD_SPEED = 1e5  # so that the cache pays
     found = {"even": losses(False, SIZES), "narrow": losses(True, SIZES[1:3])}
+    views = {"count": 100, "augment": {"pad": 1, "flip": True, "views": 2}}
+    found["views"] = losses(False, (50,), **views)
+    found["narrow views"] = losses(True, (50,), **views)
     print(json.dumps({"kernels": kernels(), **found}))

@@ -33,11 +33,13 @@ def test_nothing_is_kept_where_bits_depend_on_the_place(onednn, threads):
     assert found["kernels"]["relu 50"] == [False, False]
     assert found["kernels"]["even 50"] == [False, False]
     assert found["kernels"]["uneven 50"][1]
-    for kind in ("even", "narrow"):
+    for kind in ("even", "narrow", "views", "narrow views"):
         assert all(same for same, _ in found[kind].values())
     if onednn:
         assert [read for _, read in found["even"].values()] == [6 * size for size in SIZES]
         assert [read for _, read in found["narrow"].values()] == [0, 6 * 32]
+        assert found["views"]["50"][1] == 4 * 50
+        assert found["narrow views"]["50"][1] == 0
     elif platform.machine() == "x86_64":
         assert found["kernels"]["dense 50"] == [True, True]
 

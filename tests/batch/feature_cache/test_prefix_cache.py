@@ -67,9 +67,9 @@ def computed(monkeypatch):
     """For each batch that caches compute: the first block, the last one, and its rows."""
     calls, compute = [], Prefix.compute
 
-    def recorded(self, start, depth, features, rows):
+    def recorded(self, start, depth, features, rows, crops):
         calls.append((start, depth, rows.tolist()))
-        return compute(self, start, depth, features, rows)
+        return compute(self, start, depth, features, rows, crops)
 
     monkeypatch.setattr(Prefix, "compute", recorded)
     return calls
