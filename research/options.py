@@ -125,6 +125,10 @@ def _add_training_options(group):
         metavar="λ",
         help="L2, in the gradients of active blocks (default: 0 (1e-4))",
     )
+    _add_image_options(group)
+
+
+def _add_image_options(group):
     for name, what in (
         ("augment", "crop with a margin of 4 pixels, and flip, at random"),
         ("normalize", "mean and deviation of each channel"),

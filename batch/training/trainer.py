@@ -23,12 +23,13 @@ from batch.networks.freeze_by_name import can_learn
 from batch.runtime import deterministic_on_gpus, names_not_kept
 from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
+from batch.training.block import Block
 from batch.training.compile_ahead import CompileAhead
 from batch.training.losses import compiled_loss
 from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
 from batch.training.stage_plan import StagePlan
-from batch.training.step import Block, Steps, leading, step_key
+from batch.training.step import Steps, leading, step_key
 
 
 class TrainingError(RuntimeError):

@@ -15,9 +15,9 @@ from tensorflow.python.framework.func_graph import FuncGraph
 
 from batch import ResBatch, TFModel
 from batch.feature_cache.stores import Features
+from batch.training.block import Block
 from batch.training.compile_ahead import CompileAhead
 from batch.training.export import StaticGraph
-from batch.training.step import Block
 from batch.training.trainer import Trainer
 
 FREEZING = {"iterations": 6, "learning_rate": 0.05, "t_0": 0.3, "degree": 1, "scaled": False}
