@@ -44,7 +44,7 @@ def test_the_first_visit_of_each_example_computes(stages, expected):
     ("stages", "expected"),
     [
         ([(0, 20, 1)], 12 * 30),  # two epochs until both views of all are there
-        ([(0, 8, 1), (8, 28, 3)], 8 * 30 + 12 * 90),  # carried forward, both views
+        ([(0, 16, 1), (16, 36, 3)], 8 * 30 + 8 * 30 + 12 * 90),  # carried forward, both views
         ([(0, 6, 0), (6, 20, 2)], 4 * 50),  # within an epoch: until the next one of its view ends
         ([(0, 8, 1)], 0),  # one visit of each view: nothing is kept
     ],

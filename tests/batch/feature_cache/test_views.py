@@ -122,8 +122,8 @@ def test_the_step_of_the_next_stage_is_ready(viewed, examples, monkeypatch):
 
 
 def test_one_function_each_for_images_and_for_features(viewed, examples, monkeypatch):
-    monkeypatch.setattr("batch.machine.FORWARD_SPEED", 1e5)  # so that it pays
-    made, traced = viewed("auto", frozen=1), []
+    monkeypatch.setattr("batch.machine.FORWARD_SPEED", 1e5)  # so that it is carried forward
+    made, traced = viewed("memory", frozen=1), []
     crop = Preprocessing._cropped
     monkeypatch.setattr(
         Preprocessing, "_cropped", lambda *given: traced.append(given) or crop(*given)
