@@ -26,6 +26,12 @@ from batch.schedules.stages import stages
 
 tf = import_tensorflow()
 
+# Operations after which the first axis may be another one than that of the batch.
+MIXING = (
+    *("Reshape", "Squeeze", "ExpandDims", "Transpose", "StridedSlice", "Pack", "Unpack"),
+    *("SpaceToBatchND", "BatchToSpaceND", "Where", "If", "StatelessIf", "While", "StatelessWhile"),
+    *("PartitionedCall", "StatefulPartitionedCall"),
+)
 # Parts of the names of operations whose output changes from call to call.
 CHANGING = ("Random", "Multinomial", "TruncatedNormal", "Assign")
 
@@ -49,6 +55,8 @@ class BlockCost:
         Its trainable weights.
     held : int
         Bytes that its backward pass needs of its forward pass, its output included.
+    features : int
+        Bytes of its output.
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
@@ -63,6 +71,7 @@ class BlockCost:
     products: int = 0
     parameters: int = 0
     held: int = 0
+    features: int = 0
     dropped: "BlockCost | None" = None
     survival: float = 1.0
 
@@ -108,12 +117,34 @@ def forward(layer, inputs):
         return run(layer, tf.cast(features, layer.input.dtype), False)
 
     graph = tf.function(infer, autograph=False).get_concrete_function(inputs).graph
+    return _forward(graph, lambda tensor: tensor.shape)
+
+
+def forward_of(graph):
+    """The `Forward` of a block from its graph for batches of any size, which need no other trace.
+
+    None if that does not tell what one image costs. Its first output is the block's.
+    """
+    mixing = (op for op in graph.get_operations() if op.type in MIXING)
+    mixed = any(not made.shape.is_fully_defined() for op in mixing for made in op.outputs)
+    if mixed or not graph.outputs[0].shape[1:].is_fully_defined():
+        return None
+    return _forward(graph, _of_one)
+
+
+def _forward(graph, shape):
     outputs = graph.outputs[0]
     return Forward(
-        sum(_products(graph.get_operations())),
-        tf.TensorSpec(outputs.shape, outputs.dtype),
+        sum(_products(graph.get_operations(), shape)),
+        tf.TensorSpec(shape(outputs), outputs.dtype),
         any(word in operation for operation in operations(graph) for word in CHANGING),
     )
+
+
+def _of_one(tensor):
+    """The shape of a tensor for one image, where the first axis is that of a batch of any size."""
+    shape = tensor.shape
+    return tf.TensorShape([1, *shape[1:]]) if shape.rank and shape[0] is None else shape
 
 
 def step_cost(costs, active, dropping=True):
@@ -236,8 +267,13 @@ def _counted(outputs, weights, of_input):
         inner_gradient=to_weights - forward - weight_gradient,
         input_gradient=everything - to_weights,
         products=len(_products(ahead)),
-        held=sum((tensor.shape.num_elements() or 0) * tensor.dtype.size for tensor in held),
+        held=sum(map(_bytes, held)),
+        features=_bytes(outputs),
     )
+
+
+def _bytes(tensor):
+    return (tensor.shape.num_elements() or 0) * tensor.dtype.size
 
 
 def _is_given(op):
@@ -257,12 +293,12 @@ def _needed(tensors):
     return needed
 
 
-def _products(ops):
+def _products(ops, shape=lambda tensor: tensor.shape):
     """Multiply-adds of the convolutions and matrix products among some operations.
 
     Those of unknown shape are left out.
     """
-    return [_COUNT[op.type](op) for op in ops if op.type in _COUNT]
+    return [_COUNT[op.type](op, shape) for op in ops if op.type in _COUNT]
 
 
 def _convolution(outputs, kernel):
@@ -271,11 +307,11 @@ def _convolution(outputs, kernel):
 
 
 _COUNT = {
-    "Conv2D": lambda op: _convolution(op.outputs[0].shape, op.inputs[1].shape),
-    "Conv2DBackpropFilter": lambda op: _convolution(op.inputs[2].shape, op.outputs[0].shape),
-    "Conv2DBackpropInput": lambda op: _convolution(op.inputs[2].shape, op.inputs[1].shape),
-    "MatMul": lambda op: (
-        (op.outputs[0].shape.num_elements() or 0)
+    "Conv2D": lambda op, shape: _convolution(shape(op.outputs[0]), op.inputs[1].shape),
+    "Conv2DBackpropFilter": lambda op, shape: _convolution(op.inputs[2].shape, op.outputs[0].shape),
+    "Conv2DBackpropInput": lambda op, shape: _convolution(op.inputs[2].shape, op.inputs[1].shape),
+    "MatMul": lambda op, shape: (
+        (shape(op.outputs[0]).num_elements() or 0)
         * (op.inputs[0].shape[0 if op.get_attr("transpose_a") else 1] or 0)
     ),
 }

@@ -1,7 +1,7 @@
 """What is global to the process: TensorFlow's start, its threads, and all that we change for all.
 
 `set_globals` makes every change that lasts. `deterministic_on_gpus` makes the one that lasts for a
-training step only, and `seeded` the one that lasts while a network is made.
+training step only, and `seeded` and `names_not_kept` those that last while a network is made.
 """
 
 import contextlib
@@ -115,6 +115,30 @@ def seeded(seed):
             random.setstate(plain)
             np.random.set_state(numpys)  # noqa: NPY002
             global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
+
+
+@contextlib.contextmanager
+def names_not_kept():
+    """Within this context, TensorFlow does not keep the names of new variables for good.
+
+    It makes each variable by an operation that it caches under the variable's name as long as the
+    process lives, 0.2 MB each; and Keras numbers the layers that it names from one network to the
+    next. Here all share one operation. The variables have their names all the same.
+    """
+    import tensorflow as tf
+
+    def make(make_named, **settings):
+        if not tf.executing_eagerly():
+            return make_named(**settings)
+        with tf.name_scope(settings["name"] or "Variable") as scope:
+            name = scope.removesuffix("/")
+        with tf.name_scope(""):
+            variable = make_named(**{**settings, "name": None})
+        variable._handle_name = f"{name}:0"  # noqa: SLF001
+        return variable
+
+    with tf.variable_creator_scope(make):
+        yield
 
 
 @functools.cache

@@ -6,7 +6,9 @@ import os
 import pathlib
 import re
 
+from research.names import CACHES
 from research.optimizers import OptimizerError, read
+from research.parser import not_one_of
 
 LARGEST_SEED = 2**63 - 1
 
@@ -90,6 +92,16 @@ def share(text):
 def positive(text):
     """A finite number above 0."""
     return _number(text, lambda value: 0 < value < math.inf, "above 0")
+
+
+def cache(text):
+    """A place for what frozen blocks compute, or a whole number of bytes."""
+    if text.isdecimal():
+        return int(text)
+    if text not in CACHES:
+        expected = f"{', '.join(CACHES)}, or bytes of memory"
+        raise argparse.ArgumentTypeError(not_one_of(text, expected, CACHES))
+    return text
 
 
 def not_negative(text):

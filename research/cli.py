@@ -80,8 +80,8 @@ def _add_compare(commands):
         "--study",
         choices=STUDIES,
         help="every schedule of the FreezeOut paper against its baseline, the search for the one "
-        "that saves most, or widths and types of blocks of Wide ResNets; at a size for two cores, "
-        "or (…-full) at the paper's",
+        "that saves most, both forms of momentum, fixed crops to be kept, or widths and types "
+        "of blocks of Wide ResNets; at a size for two cores, or (…-full) at the paper's",
     )
     compare.add_argument(
         "--equal-time",
@@ -178,9 +178,20 @@ def _add_others(commands):
         metavar="SUITE",
         help=f"of {', '.join(SUITES)} (default: all)",
     )
-    bench.add_argument("--repetitions", type=count, default=50, help="(default: 50)")
+    bench.add_argument("--repetitions", type=count, metavar="N", help="(default: 50)")
+    bench.add_argument(
+        "--quick",
+        action="store_true",
+        help="a first table: a few repetitions of the cheapest parts of each suite, in about ten "
+        "minutes for all of them",
+    )
     bench.add_argument("--batch-size", type=count, metavar="N", help="(default: 300)")
     bench.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
+    bench.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what an interrupted benchmark left for --out; give the same options again",
+    )
     add_out(bench, "a new one under runs/")
 
 

@@ -7,6 +7,7 @@ import pathlib
 
 from batch.files import replacing
 from research import results
+from research.cache_memory import settled
 from research.console import say
 from research.locks import only_writer
 from research.merging import together
@@ -20,12 +21,14 @@ def compare(options):
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = _prepare(options)
         from research.comparison import train_in_turns
+        from research.prediction import fill_in_ratios
 
         base = _experiment(options, data)
         named, costs, record = _chosen(options, base, data)
+        base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
         seeds = range(options.seeds)
         histories = train_in_turns(named, seeds, data)
-        _fill_in_ratios(record["predicted_ratio"], histories, costs, base.iterations)
+        fill_in_ratios(record["predicted_ratio"], histories, named, costs, base, data)
         settings = _settings(options, base, data, named, seeds)
         results.save(folder, histories, settings, _environment(threads), **record)
         final = _report(folder, *results.read(folder))
@@ -49,6 +52,7 @@ def _chosen(options, base, data):
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
+    named = settled(named)
     return named, costs, record | _recorded(named, costs, base.iterations, data)
 
 
@@ -61,19 +65,10 @@ def _recorded(named, costs, iterations, data):
         "methods": labels.describe(named),
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
-            label: prediction.predicted_ratio(run, costs[label], iterations)
+            label: prediction.predicted_ratio(run, costs[label], iterations, len(data.train.labels))
             for label, run in named.items()
         },
     }
-
-
-def _fill_in_ratios(predicted, histories, costs, iterations):
-    """Fill in the ratios that are known only once the runs are over."""
-    from research.prediction import ratio_of_runs
-
-    for label in [label for label, ratio in predicted.items() if ratio is None]:
-        own = [history for history in histories if history.method == label]
-        predicted[label] = ratio_of_runs(own, costs[label], iterations)
 
 
 def train(options):
@@ -85,14 +80,16 @@ def train(options):
         data, threads = _prepare(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
+        from research.prediction import fill_in_ratios
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
-        named, costs = {base.label: experiment}, {base.label: flops.block_costs(network)}
+        base = dataclasses.replace(base, cache=run.experiment.cache)
+        named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         settings = _settings(options, base, data, named, [base.seed])
         record = _recorded(named, costs, base.iterations, data)
-        _fill_in_ratios(record["predicted_ratio"], [history], costs, base.iterations)
+        fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
             write_keras_file(new, network)
@@ -150,6 +147,7 @@ def _dry_run(options):
     from research.dry_run import describe
 
     _, experiment = _single(options, data)
+    experiment = settled({"it": experiment})["it"]
     say(describe(experiment, data))
 
 
@@ -188,11 +186,7 @@ def import_weights(options):
     from research.importing import import_network
 
     network, lines = import_network(
-        options.weights,
-        options.model,
-        options.model_options,
-        options.classes,
-        options.image_shape,
+        options.weights, options.model, options.model_options, options.classes, options.image_shape
     )
     with results.new_file(options.out) as new:
         write_keras_file(new, network)
@@ -226,13 +220,18 @@ def reproduce(options):
 
 def bench(options):
     """`resbatch bench`: measure, side by side."""
-    from research.benchmarks.harness import run_suites
+    from research.benchmarks.harness import USUAL_BATCH
+    from research.benchmarks.suites import QUICK, REPETITIONS, run_suites
 
-    with results.new_folder(options.out, "bench", options.overwrite) as folder:
+    with results.new_folder(options.out, "bench", options.overwrite, options.resume) as folder:
         names = options.suites or list(SUITES)
-        batch_size = options.batch_size or 300
-        run_suites(names, options.repetitions, batch_size, options.threads, folder)
-        settings = {"command": "bench", "suites": names, "repetitions": options.repetitions}
+        settings = {
+            "repetitions": options.repetitions or (QUICK if options.quick else REPETITIONS),
+            "batch_size": options.batch_size or USUAL_BATCH,
+            "quick": options.quick,
+        }
+        run_suites(names, folder, **settings, threads=options.threads, resume=options.resume)
+        settings = {"command": "bench", "suites": names, **settings}
         results.write_record(folder, settings, _environment(options.threads))
     say(f"\nTable: {_final(folder) / 'bench.md'}")
 
@@ -253,6 +252,8 @@ def _prepare(options):
         from research.experiment import hold_out
 
         loaded = hold_out(loaded)
+    if options.train_images:
+        loaded = loaded.with_train_images(options.train_images)
     return loaded, threads
 
 

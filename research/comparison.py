@@ -72,10 +72,12 @@ def _seeds(seeds):
 
 def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
     """As `compare`, each experiment for as many iterations as it has."""
+    from research.cache_memory import settled
     from research.callbacks import Progress
     from research.experiment import check, make_model
     from research.run import Run
 
+    named = settled(named)
     for experiment in named.values():
         check(experiment, data)
         if experiment.optimizer is not None:

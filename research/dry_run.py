@@ -23,7 +23,7 @@ def describe(experiment, data):
         "",
         *_blocks(model.network, costs, run, len(data.train.labels) / experiment.batch_size),
         "",
-        *_savings(experiment, costs),
+        *_savings(experiment, costs, len(data.train.labels)),
         f"memory: about {_memory(experiment, costs, data) / 1e9:.1f} GB",
     ]
     return "\n".join(lines)
@@ -69,8 +69,8 @@ def _blocks(network, costs, run, epoch):
     return lines
 
 
-def _savings(experiment, costs):
-    ratio = predicted_ratio(experiment, costs)
+def _savings(experiment, costs, examples):
+    ratio = predicted_ratio(experiment, costs, examples=examples)
     saving = "what freezes depends on the run" if ratio is None else f"{100 * (1 - ratio):.1f} %"
     lines = [f"predicted saving: {saving}"]
     if experiment.trained_by.estimate:

@@ -14,6 +14,7 @@ from research.recipes import NOTEBOOK
 LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
 HELD_OUT = 5000  # training images that validation takes
 MOST_SEED = 2**32 - 1  # of NumPy's generators of old
+CROPS = {"pad": 4, "flip": True}  # what augment=True stands for
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
 
 
@@ -68,6 +69,7 @@ FIELDS = {  # of an experiment, but its method, and what each must be
     "optimizer": _optimizer,
     **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
     **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
+    "views": _optional(checks.positive_whole),
     "precision": _one_of(("float32", "bfloat16")),
 }
 
@@ -116,9 +118,12 @@ class Experiment:
         Of the last residual block's branch under stochastic depth.
     augment, normalize : bool
         Random crops and flips; mean and deviation of each channel.
+    views : int, optional
+        Fixed crops of each image; by default there is a new one in every step.
     precision : {'float32', 'bfloat16'}
     cache : str or float
-        Where to keep what frozen blocks compute, as for `batch.TFModel`. It changes no loss.
+        Where to keep what frozen blocks compute, as for `batch.TFModel`. 'auto' becomes a number of
+        bytes when runs begin.
 
     Raises
     ------
@@ -149,6 +154,7 @@ class Experiment:
     survival: float = SHARED["survival"].default
     augment: bool = NOTEBOOK["augment"]
     normalize: bool = NOTEBOOK["normalize"]
+    views: int | None = None
     precision: str = "float32"
     cache: str = "auto"
 
@@ -156,6 +162,8 @@ class Experiment:
         methods.find(self.method)  # an error now, not when it trains
         for name, check in FIELDS.items():
             object.__setattr__(self, name, check(name, getattr(self, name)))
+        if self.views and not self.augment:
+            raise ValueError(f"views needs augment=True. {checks.received(self.augment)}")
 
     @property
     def trained_by(self):
@@ -194,7 +202,7 @@ class Experiment:
             **self.model_options,
             "optimizer": self._optimizer(),
             "weight_decay": self.weight_decay,
-            "augment": self.augment,
+            "augment": {**CROPS, "views": self.views} if self.views else self.augment,
             "seed": self.seed,
             "precision": self.precision,
             "cache": self.cache,

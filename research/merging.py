@@ -2,9 +2,11 @@
 
 import dataclasses
 import itertools
+import operator
 import pathlib
 
 from batch.data.history import by_method
+from research.cache_memory import alike
 from research.labels import facts_of
 from research.methods import METHODS
 from research.methods.options import SHARED
@@ -145,7 +147,8 @@ def _match(folder, other):
         for name in {*ours, *theirs}.difference(FREE)
         if name not in SHARED or all(name in options for options in read)  # else of no use to one
     ]
-    return all(ours.get(name) == theirs.get(name) for name in compared)
+    same = {"cache": alike}
+    return all(same.get(name, operator.eq)(ours.get(name), theirs.get(name)) for name in compared)
 
 
 def _shared(dicts):

@@ -13,9 +13,10 @@ CACHES = ("auto", "memory", "mapped", "compressed", "off")  # of what frozen blo
 METRICS = ("cross_entropy", "accuracy")  # of an evaluation; and top5, or another number
 SUITES = (
     *("step", "precision", "cache", "freezeout", "freezing", "stochastic", "networks", "wide"),
-    *("growth", "saving"),
+    *("growth", "saving", "finetune"),
 )
-OWN_BATCH = ("saving",)  # suites with batch sizes of their own
+BENCH_RECORD = "bench.json"  # what a benchmark has measured so far
+OWN_BATCH = ("saving", "finetune")  # suites with batch sizes of their own
 
 
 def top_k(metric):

@@ -125,6 +125,10 @@ def _add_training_options(group):
         metavar="λ",
         help="L2, in the gradients of active blocks (default: 0 (1e-4))",
     )
+    _add_image_options(group)
+
+
+def _add_image_options(group):
     for name, what in (
         ("augment", "crop with a margin of 4 pixels, and flip, at random"),
         ("normalize", "mean and deviation of each channel"),
@@ -135,6 +139,20 @@ def _add_training_options(group):
             default=None,
             help=f"{what} (default: no (yes))",
         )
+    group.add_argument(
+        "--views",
+        type=count,
+        metavar="K",
+        help="of --augment: each image has K fixed crops, seen in turn, so that what frozen blocks "
+        "compute can be kept (default: a new crop in every step)",
+    )
+    group.add_argument(
+        "--train-images",
+        type=count,
+        metavar="N",
+        help="train on N images of the training split, always the same, every class in proportion "
+        "(default: all)",
+    )
 
 
 def _add_method_options(group):

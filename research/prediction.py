@@ -7,6 +7,7 @@ import numpy as np
 from batch import flops
 from batch.checks import positive_whole
 from batch.schedules import make_schedule, observes
+from research import cache_saving
 from research.experiment import count_blocks, make_model
 from research.methods.loading import errors_named
 
@@ -79,7 +80,7 @@ def own_lengths(experiments, data):
     }
 
 
-def predicted_ratio(experiment, costs, iterations=None):
+def predicted_ratio(experiment, costs, iterations=None, examples=None):
     """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
 
     None for a schedule that looks at training: only the run can show it.
@@ -91,6 +92,8 @@ def predicted_ratio(experiment, costs, iterations=None):
         As from `batch.flops.block_costs`.
     iterations : int, optional
         Of the classic run; as many as the experiment's by default.
+    examples : int, optional
+        Training images. With them, what the cache of frozen blocks should spare counts, too.
     """
     method, blocks = experiment.trained_by, len(costs) - 1
     config = experiment.method_config(blocks)
@@ -99,10 +102,13 @@ def predicted_ratio(experiment, costs, iterations=None):
         return None
     with errors_named(method):
         ratio = flops.predicted_ratio(costs, schedule, experiment.iterations)
+        if examples:
+            run = cache_saving.planned(schedule, costs, experiment)
+            ratio -= cache_saving.share_spared(experiment, costs, run, examples)
     return ratio * experiment.iterations / (iterations or experiment.iterations)
 
 
-def ratio_of_runs(histories, costs, iterations):
+def ratio_of_runs(histories, costs, iterations, experiment=None, examples=None):
     """The same ratio for runs that are over, from the FLOPs of what was frozen in them.
 
     Parameters
@@ -112,9 +118,37 @@ def ratio_of_runs(histories, costs, iterations):
     costs : list of BlockCost
     iterations : int
         Of the classic run.
+    experiment, examples : Experiment, int, optional
+        What they are runs of, and training images: then what the cache should spare counts, too.
     """
     steps = flops.frozen_ratios(costs)
-    return float(np.mean([steps[history.frozen].sum() / iterations for history in histories]))
+    made = np.mean([steps[history.frozen].sum() for history in histories])
+    if examples:
+        runs = [cache_saving.seen(history.frozen, len(costs) - 1) for history in histories]
+        shares = [cache_saving.share_spared(experiment, costs, run, examples) for run in runs]
+        made -= np.mean(shares) * experiment.iterations
+    return float(made / iterations)
+
+
+def fill_in_ratios(predicted, histories, named, costs, base, data):
+    """Fill in the ratios that are known only once the runs are over.
+
+    Parameters
+    ----------
+    predicted : dict from str to float or None
+        Ratios by label.
+    histories : list of History
+    named : dict from str to Experiment
+    costs : dict from str to list of BlockCost
+    base : Experiment
+        As long as the classic run.
+    data : utils.Data
+    """
+    for label in [label for label, ratio in predicted.items() if ratio is None]:
+        own = [history for history in histories if history.method == label]
+        predicted[label] = ratio_of_runs(
+            own, costs[label], base.iterations, named[label], len(data.train.labels)
+        )
 
 
 def equal_time(experiment, costs):

@@ -65,6 +65,16 @@ STUDIES = {
     "saving": {"data": "mnist", "epochs": 10, "seeds": 2},
     # FreezeOut and its baseline with both forms of momentum, over five seeds: 30 runs.
     "momentum": {"data": "mnist", "iterations": 300, "seeds": 5},
+    # FreezeOut with fixed crops of each image, which the cache can keep, over five seeds: 30 runs.
+    "views": {
+        "data": "cifar10",
+        "train_images": 1000,
+        "epochs": 100,
+        "batch_size": 50,
+        "augment": True,
+        "normalize": True,
+        "seeds": 5,
+    },
     # Widths 1 to 4 and all types of blocks on a part of CIFAR-10: 27 runs in 40 minutes.
     "wide-resnet": {**WIDE, "depth": 16, "iterations": 300, "batch_size": 64, "seeds": 3},
     # Depths, length and seeds of the paper: months on two cores.
@@ -74,12 +84,14 @@ OF_STUDY = {  # the methods of a study, by its module
     "freezeout": ("annealed", "freezeout"),
     "saving": ("annealed", "freezeout", "autofreeze"),
     "momentum": ("annealed", "freezeout"),
+    "views": ("annealed", "freezeout"),
     "wide_resnet": ("classic",),
 }
 FIXED = {  # options that its runs differ in
     "freezeout": (*SPACING, "preset"),
     "saving": (*SPACING, "preset"),
     "momentum": ("how_scale", "preset", "optimizer"),
+    "views": (*SPACING, "preset", "augment", "views"),
     "wide_resnet": ("model", "block", "widen_factor"),
 }
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3, "keep_checkpoints": 3}
@@ -118,6 +130,7 @@ def settle(options):
     _apply_preset(options)
     _fill_in(options, STUDIES.get(study, {}))
     _settle_network(options)
+    usage.check_views(options)
     options.methods = _chosen(options) or _usual(options)
     usage.check_methods(options, given)
     return notes

@@ -9,10 +9,14 @@ import shutil
 from batch.data.history import read_histories, write_histories
 from batch.files import replacing, write_text
 from research.locks import LockedError, only_writer
-from research.names import PARTIAL
+from research.names import BENCH_RECORD, PARTIAL
 from research.statistics import SUMMARY, summarize
 
 CHECKPOINTS = "checkpoints"  # name of their folder
+RESUMABLE = {  # what an interrupted command goes on with, and where it lies
+    "train": ("checkpoint", f"{CHECKPOINTS}/*"),
+    "bench": ("benchmark", BENCH_RECORD),
+}
 # What commands write.
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
 
@@ -25,8 +29,8 @@ class ResultsError(RuntimeError):
 def new_folder(out, kind, overwrite=False, resume=False):
     """A folder to write in that becomes `out` when all is done; nobody else writes it meanwhile.
 
-    If that fails, the folder vanishes, unless it holds metrics or checkpoints: then it stays, as
-    `out.partial`.
+    If that fails, the folder vanishes, unless it holds metrics, checkpoints or rows of a benchmark:
+    then it stays, as `out.partial`.
 
     Parameters
     ----------
@@ -54,7 +58,7 @@ def new_folder(out, kind, overwrite=False, resume=False):
     with contextlib.ExitStack() as stack:
         target = _claim(stack, out) if out else _claim_new(stack, kind)
         partial = _partial(target)
-        _check_target(target, partial, overwrite, resume)
+        _check_target(target, partial, overwrite, resume and kind)
         earlier = target.with_name(f".{partial.name}")
         if not resume and partial.exists() and any(_entries(partial)):
             _set_aside(partial, earlier, overwrite)
@@ -150,12 +154,15 @@ def _put_in_place(partial, target, overwrite):
 
 
 def _check_target(target, partial, overwrite, resume):
-    """Refuse a folder that exists, unless it may be replaced, and links to folders."""
+    """Refuse a folder that exists, unless it may be replaced, and links to folders.
+
+    `resume` is the kind of what is to be resumed, or False.
+    """
     for path in (target, partial):
         if path.is_symlink():
             raise ResultsError(f"{path} is a symbolic link, so it is left alone")
     if resume:
-        _check_resumable(target, partial)
+        _check_resumable(target, partial, *RESUMABLE[resume])
     elif target.exists() and not overwrite:
         raise ResultsError(f"{target} exists: choose another folder, or --overwrite it")
     _check_replaceable(target)
@@ -167,16 +174,17 @@ def _check_replaceable(target):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
 
 
-def _check_resumable(target, partial):
-    """Refuse to resume where there is no checkpoint but other files, which would be lost."""
+def _check_resumable(target, partial, what, where):
+    """Refuse to resume where there is nothing to but other files, which would be lost."""
     if target.name.endswith(PARTIAL):
         raise ResultsError(f"To resume {target}, name it without {PARTIAL}")
-    if target.exists() and _has_checkpoints(partial):
+    resumable = any(partial.glob(where))
+    if target.exists() and resumable:
         raise ResultsError(f"{target} holds earlier results: move them to resume {partial}")
     if target.exists():
         raise ResultsError(f"{target} is finished: there is nothing to resume")
-    if any(_entries(partial)) and not _has_checkpoints(partial):
-        raise ResultsError(f"{partial} holds no checkpoint to resume: move it, or --overwrite it")
+    if any(_entries(partial)) and not resumable:
+        raise ResultsError(f"{partial} holds no {what} to resume: move it, or --overwrite it")
     _check_ours(partial)
 
 
@@ -188,7 +196,8 @@ def _check_ours(partial):
 def _set_aside(partial, earlier, overwrite):
     """Move what an interrupted run left, until a new run has something to put in its place."""
     if not overwrite:
-        resume = "--resume that, " if _has_checkpoints(partial) else ""
+        resumable = any(any(partial.glob(where)) for _, where in RESUMABLE.values())
+        resume = "--resume that, " if resumable else ""
         raise ResultsError(
             f"{partial} holds what an interrupted run left: {resume}move it, or --overwrite it"
         )
@@ -207,11 +216,8 @@ def _worth_keeping(folder):
     """Whether there are checkpoints, metrics, or the results themselves."""
     metrics = any(path.stat().st_size for path in folder.glob("*.jsonl"))
     metrics |= (folder / "bench.csv").exists()
-    return metrics or _has_checkpoints(folder) or (folder / "experiment.json").exists()
-
-
-def _has_checkpoints(folder):
-    return any(folder.glob(f"{CHECKPOINTS}/*"))
+    checkpoints = any(folder.glob(f"{CHECKPOINTS}/*"))
+    return metrics or checkpoints or (folder / "experiment.json").exists()
 
 
 def save(folder, histories, settings, environment, predicted_ratio, **more):

@@ -15,6 +15,7 @@ from batch.data.data import load_data
 from batch.data.history import History
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
+from research.cache_memory import settled
 from research.experiment import Experiment, check
 from research.methods import loading
 from research.prediction import own_lengths
@@ -35,6 +36,8 @@ class Run:
 
     Attributes
     ----------
+    experiment : Experiment
+        With a number of bytes where its cache was 'auto'; that of the checkpoint it goes on from.
     history : History
         Its accuracy is known once the run is done.
     indices : ndarray
@@ -48,7 +51,8 @@ class Run:
 
     def __init__(self, experiment, data, callbacks=(), evaluation=None):
         check(experiment, data)
-        self.experiment = experiment
+        self._asked = experiment.cache
+        self.experiment = settled({"it": experiment})["it"]
         self.data = data
         self.history = History(experiment.label, experiment.seed)
         self.callbacks = list(callbacks)
@@ -68,11 +72,9 @@ class Run:
         split = self.data.train
         digest = hashlib.sha256(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
-        plain = _settings(self.experiment)
-        del plain["cache"]  # it changes nothing but time
         own = loading.digest(self.experiment.trained_by)
         return {
-            **plain,
+            **_settings(self.experiment),
             "method": self.experiment.label,
             **({} if own is None else {"method_sha256": own}),
             "train_images": len(split.labels),
@@ -120,6 +122,9 @@ class Run:
         newest = checkpoints.newest()
         if newest is None:
             return
+        recorded = newest.run.get("cache")
+        if self._asked == "auto" and not isinstance(recorded, (str, type(None))):
+            self.experiment = dataclasses.replace(self.experiment, cache=recorded)
         self._check_same(newest)
         config = self.experiment.config(self.data)
         again = {key: config[key] for key in GIVEN_AGAIN if key in config}
@@ -137,6 +142,7 @@ class Run:
         ours = json.loads(json.dumps(self.identity))
         # A setting that came after the checkpoint was written had its default then.
         defaults = json.loads(json.dumps(_settings(Experiment())))
+        defaults["cache"] = ours["cache"]  # of which older checkpoints say nothing
         theirs = {**dict.fromkeys(ours), **defaults, **checkpoint.run}
         differing = [name for name in ours if ours[name] != theirs[name]]
         if differing:

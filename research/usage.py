@@ -24,9 +24,13 @@ def check_folders(options):
 
 
 def check_suites(options):
-    """Refuse a batch size that none of the suites of `bench` has a use for."""
+    """Refuse options that the suites of `bench` have no use for."""
+    if options.quick and options.repetitions:
+        raise ValueError("--quick has repetitions of its own: no --repetitions")
     if options.batch_size and options.suites and set(options.suites) <= set(OWN_BATCH):
-        raise ValueError(f"--batch-size: {', '.join(options.suites)} trains by recipes of its own")
+        names = list(dict.fromkeys(options.suites))
+        trains, its = ("trains", "its") if len(names) == 1 else ("train", "their")
+        raise ValueError(f"--batch-size: {' and '.join(names)} {trains} by recipes of {its} own")
 
 
 def check_alone(options):
@@ -38,6 +42,12 @@ def check_alone(options):
             "--momentum is for the methods' own optimizers: with --optimizer, give it there, as in "
             "--optimizer SGD:momentum=0.9"
         )
+
+
+def check_views(options):
+    """Refuse views of images that are not augmented; call it when the recipe is filled in."""
+    if options.views and not options.augment:
+        raise ValueError("--views needs --augment: it says how many crops each image has")
 
 
 def check_network(options, known, allowed):

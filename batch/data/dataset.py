@@ -70,6 +70,38 @@ class Data:
         check_covered(data)
         return data
 
+    def with_train_images(self, count):
+        """The data with a part of the training split: always the same, every class in proportion.
+
+        Parameters
+        ----------
+        count : int
+            Images of the part. Classes share them by largest remainder; the order is kept.
+
+        Raises
+        ------
+        DataError
+            If there are fewer, or if a class would get none.
+        """
+        labels, count = self.train.labels, positive_whole("train_images", count)
+        if count > len(labels):
+            raise DataError(
+                f"train_images must be at most the {len(labels):,} of the training split of "
+                f"{self.name}. Received: {count}"
+            )
+        present, sizes = np.unique(labels, return_counts=True)
+        shares = _in_proportion(sizes, count)
+        if not shares.all():
+            raise DataError(
+                "train_images must leave an example of each class, as "
+                f"{-(-len(labels) // sizes.min()):,} do. Received: {count}, which leave none of "
+                f"{named(present[shares == 0])}"
+            )
+        order = np.random.RandomState(0).permutation(len(labels))
+        chosen = [order[labels[order] == kind][:share] for kind, share in zip(present, shares)]
+        rows = np.sort(np.concatenate(chosen))
+        return dataclasses.replace(self, train=Split(self.train.images[rows], labels[rows]))
+
     def summary(self):
         """What was understood of the data, in a line: shape, range, classes, examples of each."""
         images = self.train.images
@@ -93,6 +125,14 @@ class Data:
         in_train = np.setdiff1d(np.setdiff1d(every, self.test.labels), in_none)
         said = f"; no example of {named(in_none)}" if len(in_none) else ""
         return said + (f"; none of {named(in_train)} to test on" if len(in_train) else "")
+
+
+def _in_proportion(sizes, count):
+    """Shares of `count` in proportion to some sizes, in whole numbers, by largest remainder."""
+    shares, remainders = np.divmod(sizes * count, sizes.sum())
+    largest = np.argsort(-remainders, kind="stable")[: count - shares.sum()]
+    shares[largest] += 1
+    return shares
 
 
 def _split(kind, images, labels, classes):

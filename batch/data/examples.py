@@ -22,6 +22,10 @@ class Examples:
         How much each of these examples counts, 0 or more; all alike by default.
     pixels : Pixels, optional
         Type and range of all the images.
+    views : ndarray, shape (n,), int64, optional
+        In which of its fixed versions each of these examples is seen, if it has some.
+    crops : ndarray, shape (n, 3), int32, optional
+        How these versions are cropped and mirrored (`batch.training.views`).
     """
 
     images: Any
@@ -30,6 +34,8 @@ class Examples:
     ids: Any = None
     weights: Any = None
     pixels: Any = None
+    views: Any = None
+    crops: Any = None
 
     def __len__(self):
         return len(self.rows)

@@ -1,5 +1,6 @@
 """Which rows of arrays are meant, and which examples. NumPy only."""
 
+import hashlib
 import numbers
 
 import numpy as np
@@ -77,6 +78,29 @@ def are_ids(values):
         isinstance(value, (str, numbers.Integral)) and not isinstance(value, bool)
         for value in values
     )
+
+
+def id_numbers(ids):
+    """A number for each id, the same in every process: a whole number is its own.
+
+    Parameters
+    ----------
+    ids : ndarray of int or str, shape (n,)
+
+    Returns
+    -------
+    ndarray, shape (n,), uint64
+    """
+    if ids.dtype.kind in "iu":
+        return ids.astype(np.uint64)
+    return np.array([_id_number(value) for value in ids.tolist()], np.uint64)
+
+
+def _id_number(value):
+    if isinstance(value, numbers.Integral):
+        return int(value) % 2**64
+    text = value if isinstance(value, bytes) else value.encode(errors="surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
 def _array(values):

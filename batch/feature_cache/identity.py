@@ -12,14 +12,21 @@ class SlotError(Exception):
 
 
 class Slots:
-    """Slots of examples by their ids or rows, and checksums of the images that have ids."""
+    """Slots of examples by their ids or rows, and checksums of the images that have ids.
 
-    def __init__(self):
+    Parameters
+    ----------
+    views : int
+        How many fixed versions of each example there are; each one has a slot.
+    """
+
+    def __init__(self, views=1):
+        self._views = views
         self._slots = {}
         self._checksums = {}
 
     def __len__(self):
-        return len(self._slots)
+        return self._views * len(self._slots)
 
     def assign(self, examples, limit):
         """The slot of each example; an example that was never seen gets the next free one.
@@ -41,11 +48,11 @@ class Slots:
         """
         ids = examples.rows if examples.ids is None else examples.ids
         slots = [self._slots.setdefault(key, len(self._slots)) for key in ids.tolist()]
-        if max(slots) >= limit:
+        if self._views * (max(slots) + 1) > limit:
             raise SlotError("there are more examples than there is room for")
         if examples.ids is not None:
             self._check(slots, tf.gather(examples.images, examples.rows).numpy())
-        return np.array(slots)
+        return self._views * np.array(slots) + (0 if examples.views is None else examples.views)
 
     def _check(self, slots, images):
         for slot, image in zip(slots, images):

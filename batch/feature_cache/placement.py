@@ -1,8 +1,8 @@
 """Whether to cache the features after a frozen prefix, and where.
 
 The choice follows from multiply-adds, bytes and the iterations left, with the machine's speeds as
-constants. It is never measured. A cache gives the same losses as none, to the last bit, so the
-choice decides about time only.
+constants. It is never measured. How much memory there is was asked once, when the model was made or
+its experiment began (`memory_for_features`).
 """
 
 import dataclasses
@@ -96,31 +96,45 @@ def choose(costs, row_bytes, visits, *, state, find_placement, must=False):
     return best[1:]
 
 
+def memory_for_features(models=1):
+    """Bytes of memory that the features of a model may take, by what is free now.
+
+    Parameters
+    ----------
+    models : int
+        How many will share the memory.
+    """
+    return max(int(machine.CACHE_SHARE * (free_memory() - unwritten()) / models), 0)
+
+
 class Budget:
     """How much room features may take, by the rules of a `PrefixCache`.
 
     Parameters
     ----------
-    storage : str or float
-        As for `PrefixCache`.
+    kind : str or None
+        The store that was asked for, of `STORES`; None for one where there is room.
+    memory : float
+        Bytes that features may take in memory.
     examples : int or None
         How many there are. If that is not known, there is room for as many as memory holds.
     seen : int
         How many were seen already. There must be room for these.
     """
 
-    def __init__(self, storage, examples, seen=0):
-        self._storage = storage
+    def __init__(self, kind, memory, examples, seen=0):
+        self._kind = kind
+        self._all_memory = memory
         self._examples = examples
         self._seen = seen
 
     def placement(self, row_bytes, beside):
         """A `Placement` for features of so many bytes an example beside others, or None."""
-        if self._storage in ("memory", "compressed"):  # the user knows
-            return self._fit(self._storage, row_bytes, self._memory(0))
+        if self._kind in ("memory", "compressed"):  # the user knows
+            return self._fit(self._kind, row_bytes, self._all_memory)
         placement = None
-        if self._storage != "mapped":
-            memory = self._memory(beside)
+        if self._kind != "mapped":
+            memory = self._all_memory - beside
             placement = self._fit("memory", row_bytes, memory, most=memory)
         if not placement and self._examples:  # a file's size must be known beforehand
             space = machine.CACHE_SHARE * _free_space()
@@ -132,12 +146,6 @@ class Budget:
         rows = self._examples or int(room // row_bytes)
         enough = rows >= max(self._seen, 1) and rows * row_bytes <= most
         return Placement(STORES[kind], rows) if enough else None
-
-    def _memory(self, beside):
-        """Bytes of memory that new features may take beside old ones, which are not free."""
-        if not isinstance(self._storage, str):
-            return self._storage - beside
-        return machine.CACHE_SHARE * (free_memory() - unwritten())
 
 
 def count_visits(left, batch_size, examples):

@@ -1,13 +1,12 @@
 """A cache of what frozen leading blocks compute, for each example: it does not change any more.
 
-An example's features are computed when a batch first needs them, by the blocks' own compiled
-functions, in chunks of the size of a batch. Later batches read them. When more blocks freeze, the
-cached features are carried forward: the newly frozen blocks compute from them, again when a batch
-needs it. Or they stay as they are, and every step computes the rest (`placement` decides which).
+A batch of which some features are missing is computed whole, in its own order, as a step without a
+cache does it, and what was missing is stored. Batches that are all there are read. When more blocks
+freeze, the cached features are carried forward: the newly frozen blocks compute from them. Or they
+stay as they are, and every step computes the rest (`placement` decides which). Where examples have
+views (`batch.training.views`), features are kept of each view.
 """
 
-import functools
-import logging
 import math
 import time
 
@@ -16,9 +15,15 @@ import tensorflow as tf
 
 from batch.checks import as_number, received
 from batch.feature_cache.identity import SlotError, Slots, Source, count_examples
-from batch.feature_cache.placement import Budget, CacheState, choose, count_visits
-from batch.feature_cache.stores import STORES, Features, as_features, row_bytes, stored_as
-from batch.flops import forward
+from batch.feature_cache.placement import (
+    Budget,
+    CacheState,
+    choose,
+    count_visits,
+    memory_for_features,
+)
+from batch.feature_cache.prefix import Prefix, warn
+from batch.feature_cache.stores import STORES, Features, row_bytes
 
 
 class PrefixCache:
@@ -32,16 +37,24 @@ class PrefixCache:
     storage : {'auto', 'memory', 'mapped', 'compressed', 'off'} or float
         Where features are kept: in memory, in a temporary file, in memory compressed by blosc, or
         not at all. A number is the bytes of memory that they may take, and they are kept only where
-        that pays. If they would take more, they go to a file, provided that the number of examples
-        is known. 'auto' makes the number half of the memory that is free when blocks freeze. Where
-        the file would take more than half of the free disk space, nothing is kept.
+        that pays, and only of blocks whose last bits do not depend on an image's place in its
+        batch. If they would take more, they go to a file, provided that the number of examples is
+        known. 'auto' makes the number half of the memory that is free now. Where the file would
+        take more than half of the free disk space, nothing is kept.
+    part : int, optional
+        As for `Prefix`.
 
     Attributes
     ----------
+    storage : str or float
+        As it was given, but for 'auto': the number of bytes that this has become.
     requests : int
         Examples for which steps asked the cache, once it had a prefix.
     hits : int
-        Those among them whose features were there.
+        Those among them whose features were there. They are computed again in a batch that has
+        others.
+    computed : int
+        Examples that were computed.
     peak_bytes : int
         The most that features took.
 
@@ -51,7 +64,7 @@ class PrefixCache:
         If the storage is none of these.
     """
 
-    def __init__(self, blocks, preprocessing, storage="auto"):
+    def __init__(self, blocks, preprocessing, storage="auto", part=None):
         size = as_number(storage)  # NaN if it is none
         named = isinstance(storage, str) and storage in ("auto", "off", *STORES)
         if not named and not 0 <= size < math.inf:
@@ -59,15 +72,15 @@ class PrefixCache:
                 f"cache must be auto, {', '.join(STORES)}, off, or bytes of memory, 0 or more. "
                 f"{received(storage)}"
             )
-        self._blocks = blocks
+        self._memory = memory_for_features() if named else size
+        self.storage = self._memory if storage == "auto" or not named else storage
+        self._kind = self.storage if self.storage in STORES else None  # what was asked for
+        self._on = storage != "off"
         self._preprocessing = preprocessing
-        self._storage = storage if named else size
-        self._scaled = tf.function(
-            lambda images, rows: preprocessing.inference(tf.gather(images, rows)), autograph=False
-        )
-        self._forward = []  # Forward of each block, as far as they were needed
-        self.requests = self.hits = self.peak_bytes = 0
-        self._computed = self._avoided = 0  # multiply-adds
+        self._views = preprocessing.views or 1
+        self._prefix = Prefix(blocks, preprocessing, part)
+        self.requests = self.hits = self.computed = self.peak_bytes = 0
+        self._made = self._avoided = 0  # multiply-adds
         self._computing = 0.0  # seconds
         self._source = None  # Source of the last step
         self.clear()
@@ -77,13 +90,13 @@ class PrefixCache:
         self._depth = 0  # frozen leading blocks in the last step
         self._current = None  # Features that steps read
         self._previous = None  # Features of fewer blocks, which are being carried forward
-        self._slots = Slots()
-        self._chunk = 0  # examples that are computed at a time
+        self._slots = Slots(self._views)
+        self._size = 0  # examples of a batch that is computed
 
     @property
     def seconds_saved(self):
-        """What the hits would have taken to compute, at the speed of what was computed."""
-        return self._avoided * self._computing / self._computed if self._computed else 0.0
+        """What was read would have taken to compute, at the speed of what was computed."""
+        return self._avoided * self._computing / self._made if self._made else 0.0
 
     def stats(self):
         """Its statistics as plain values; None if there were no requests."""
@@ -92,6 +105,7 @@ class PrefixCache:
         return {
             "asked": self.requests,  # the key's name in files
             "hits": int(self.hits),
+            "computed": self.computed,
             "bytes": int(self.peak_bytes),
             "seconds_saved": self.seconds_saved,
         }
@@ -120,10 +134,10 @@ class PrefixCache:
         depth = self._cacheable_depth(depth, examples)
         known = self._has_same_source(examples)
         size = len(examples.rows)
-        if depth < self._depth or not known or size > self._chunk > 0:
+        if depth < self._depth or not known or size > self._size > 0:
             self.clear()  # blocks learn again, or these are other examples, or too many at a time
         # In batches of another size, the last bits could be others.
-        if depth and self._can_identify(examples, known) and size >= self._chunk:
+        if depth and self._can_identify(examples, known) and size >= self._size:
             if depth > self._depth:
                 self._begin_stage(depth, examples, left)
             if self._current:
@@ -143,29 +157,20 @@ class PrefixCache:
 
     def _cacheable_depth(self, depth, examples):
         """How many of these leading blocks give the same for an example every time."""
-        if depth and self._preprocessing.augments and self._storage != "off":
+        varies = self._preprocessing.augments and not self._preprocessing.views
+        if depth and varies and self._on:
             self._disable("augmentation makes other images of an example every time")
-        if self._storage == "off":
+        if not self._on:
             return 0
-        outputs = tf.TensorSpec((1, *examples.images.shape[1:]), tf.float32)
-        for number, block in enumerate(self._blocks[:depth]):
-            if number == len(self._forward):
-                self._forward.append(forward(block.layer, outputs))
-            block_forward = self._forward[number]
-            outputs = block_forward.outputs
-            if block.adds_when_frozen:
-                _warn(f"{block.layer.name} adds to the loss what depends on its input")
-                return number
-            known_shape = outputs.shape.is_fully_defined()
-            if block.varies or block_forward.random or not known_shape:
-                return number
-        return depth
+        # The user knows; or else batches are read that are as large as those that were computed.
+        size = None if self._kind else max(self._size, len(examples.rows))
+        return self._prefix.cacheable(depth, examples.images, size)
 
     def _can_identify(self, examples, known):
         """Whether these examples can be recognized in later batches."""
         again = known or examples.ids is not None
         if not again and len(examples.rows) >= len(examples.images):
-            _warn("nothing tells which example is which; give rows of an array, or indices")
+            warn("nothing tells which example is which; give rows of an array, or indices")
         return again
 
     def preview(self, examples, depth, left):
@@ -192,14 +197,19 @@ class PrefixCache:
         start = depth if placement else current_depth
         if not start:
             return 0, examples.images
-        shape, dtype = stored_as(self._forward[start - 1].outputs)
+        shape, dtype = self._prefix.stored_as(start)
         return start, tf.TensorSpec((None, *shape), dtype)
 
     def prepare(self, depth, examples):
         """Run the blocks that features will come from once, so that they are compiled."""
-        features = self._scaled(examples.images, tf.constant(examples.rows)) if depth else None
-        for block in self._blocks[:depth]:
-            features = block.infer(features)
+        start, (shape, dtype) = 0, (examples.images.shape[1:], examples.images.dtype)
+        if self._current:
+            start = self._current.depth
+            shape, dtype = self._prefix.stored_as(start)
+        if start < depth:
+            crops = None if examples.crops is None else np.repeat(examples.crops[:1], 2, axis=0)
+            trial = tf.zeros((2, *shape), dtype)
+            self._prefix.compute(start, depth, trial, np.arange(2), crops)
 
     def settle(self):
         """Wait until all features are written."""
@@ -215,27 +225,28 @@ class PrefixCache:
                 self._current.close()
             self._previous = self._current if carried else None
             self._current = None  # frees its memory, if nothing is carried
-            self._chunk = len(examples.rows)
-            shape, dtype = stored_as(self._forward[depth - 1].outputs)
+            self._size = len(examples.rows)
+            shape, dtype = self._prefix.stored_as(depth)
             try:
                 self._current = Features(
                     depth, placement.store, placement.rows, shape=shape, dtype=dtype
                 )
             except OSError as error:
                 self._disable(error)
-        elif self._storage in STORES:
-            _warn("there is no room for it")
+        elif self._kind:
+            warn("there is no room for it")
 
     def _choose(self, depth, examples, left):
         """Where to keep features of so many blocks, if at all, and whether they are carried."""
         total = count_examples(examples)
+        slots = total and total * self._views
         return choose(
-            [block_forward.cost for block_forward in self._forward[:depth]],
-            row_bytes(*stored_as(self._forward[depth - 1].outputs)),
-            count_visits(left, len(examples.rows), total),
+            self._prefix.costs(depth),
+            row_bytes(*self._prefix.stored_as(depth)),
+            count_visits(left, len(examples.rows), total) / self._views,
             state=self._state(),
-            find_placement=Budget(self._storage, total, len(self._slots)).placement,
-            must=self._storage in STORES,
+            find_placement=Budget(self._kind, self._memory, slots, len(self._slots)).placement,
+            must=self._kind is not None,
         )
 
     def _state(self):
@@ -256,78 +267,49 @@ class PrefixCache:
 
     def _disable(self, reason):
         """Keep nothing from now on."""
-        _warn(str(reason))
-        self._storage = "off"
+        warn(str(reason))
+        self._on = False
         self.clear()
 
     def _read_slots(self, slots, examples):
-        """Features of a batch, and the rows of its examples in them; computes missing ones."""
-        fresh = ~self._current.present[slots]
+        """Features of a batch, and the rows of its examples in them."""
         self.requests += len(slots)
-        self.hits += len(slots) - np.count_nonzero(fresh)
-        self._avoided += len(slots) * self._cost(0, self._current.depth)
-        missing, first = np.unique(slots[fresh], return_index=True)
-        made = self._compute_missing(missing, examples.images, examples.rows[fresh][first])
-        if len(made) == 1 and fresh.all():  # no need to wait until it is written
-            return made[0], np.searchsorted(missing, slots)
-        return self._current.read(slots)
-
-    def _compute_missing(self, slots, images, rows):
-        """Compute and store features of examples, from the previous ones where there are some.
-
-        Parameters
-        ----------
-        slots, rows : ndarray, shape (n,)
-            Of these examples, and their positions in the images.
-        images : tensor, shape (N, H, W, C)
-
-        Returns
-        -------
-        list of tensor
-            The features chunk by chunk.
-        """
-        carried = self._previous.holds(slots) if self._previous else np.zeros(len(slots), bool)
-        made = []
-        for begin, chosen in ((self._from_previous, carried), (self._from_images, ~carried)):
-            for at in range(0, np.count_nonzero(chosen), self._chunk):
-                part = slice(at, at + self._chunk)
-                made.append(
-                    self._compute(begin, images, rows=rows[chosen][part], slots=slots[chosen][part])
-                )
-        if self._previous and not self._previous.count_carried(np.count_nonzero(carried)):
-            self._previous = None
-        held = [features.bytes for features in (self._current, self._previous) if features]
-        self.peak_bytes = max(self.peak_bytes, sum(held))
-        return made
-
-    def _from_images(self, images, rows, slots):
-        return 0, self._scaled(images, tf.constant(rows))
-
-    def _from_previous(self, images, rows, slots):
-        tensor, positions = self._previous.read(slots)
-        return self._previous.depth, as_features(tf.gather(tensor, positions))
-
-    def _compute(self, begin, images, *, rows, slots):
-        """Compute and store the features of a chunk, filled up by repeating its last example."""
-        started = time.perf_counter()
-        fill = 0, self._chunk - len(slots)
-        depth, features = begin(images, np.pad(rows, fill, "edge"), np.pad(slots, fill, "edge"))
-        for block in self._blocks[depth : self._current.depth]:
-            features = block.infer(features)
-        if features.dtype == tf.bfloat16:
-            features = tf.bitcast(features, tf.uint16)
-        self._current.write(slots, features.numpy()[: len(slots)])
-        cost = len(slots) * self._cost(depth, self._current.depth)
-        self._computed += cost
-        self._avoided -= cost
-        self._computing += time.perf_counter() - started
+        self._avoided += len(slots) * self._prefix.cost(0, self._current.depth)
+        there = self._current.holds(slots)
+        self.hits += np.count_nonzero(there)
+        if not there.all():
+            return self._compute(slots, examples), np.arange(len(slots))
+        features = self._current.read(slots)
+        self._note_bytes()
         return features
 
-    def _cost(self, first, last):
-        return sum(block_forward.cost for block_forward in self._forward[first:last])
+    def _compute(self, slots, examples):
+        """Features of a batch, all computed, from the previous ones if they are all there.
 
+        Those that were missing are stored.
+        """
+        started = time.perf_counter()
+        start, features, rows = 0, examples.images, examples.rows
+        if self._previous and self._previous.holds(slots).all():
+            start = self._previous.depth
+            features, rows = self._previous.read(slots)
+        depth = self._current.depth
+        made = self._prefix.compute(start, depth, features, rows, examples.crops)
+        missing, first = np.unique(slots, return_index=True)
+        fresh = ~self._current.holds(missing)
+        self._current.write(missing[fresh], made, first[fresh])
+        self._note_bytes()
+        if self._previous:
+            carried = np.count_nonzero(self._previous.holds(missing[fresh]))
+            if not self._previous.count_carried(carried):
+                self._previous = None
+        cost = len(slots) * self._prefix.cost(start, depth)
+        self.computed += len(slots)
+        self._made += cost
+        self._avoided -= cost
+        self._computing += time.perf_counter() - started
+        return made
 
-@functools.cache
-def _warn(reason):
-    """Log once why nothing is cached."""
-    logging.getLogger(__name__).warning("No cache of what frozen blocks compute: %s.", reason)
+    def _note_bytes(self):
+        held = [features.bytes for features in (self._current, self._previous) if features]
+        self.peak_bytes = max(self.peak_bytes, sum(held))

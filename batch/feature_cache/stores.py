@@ -114,6 +114,11 @@ def as_features(stored):
     return tf.bitcast(stored, tf.bfloat16) if stored.dtype == tf.uint16 else stored
 
 
+def as_stored(features):
+    """Features as they are stored; the inverse of `as_features`."""
+    return tf.bitcast(features, tf.uint16) if features.dtype == tf.bfloat16 else features
+
+
 def stored_as(outputs):
     """How a block's outputs, a TensorSpec, are stored: shape of one example, and NumPy type."""
     dtype = tf.uint16 if outputs.dtype == tf.bfloat16 else outputs.dtype
@@ -183,9 +188,13 @@ class Features:
         inside = slots < len(self.present)
         return inside & self.present[np.where(inside, slots, 0)]
 
-    def write(self, slots, features):
-        """Have the other thread write features to slots that were empty."""
-        self._writing.append(self._writer.submit(self.store.write, slots, features))
+    def write(self, slots, features, rows):
+        """Have the other thread write some rows of features, a tensor, to slots that were empty."""
+
+        def write():
+            self.store.write(slots, features.numpy()[rows])
+
+        self._writing.append(self._writer.submit(write))
         self.present[slots] = True
         if len(self._writing) > machine.WRITE_BACKLOG:
             self._writing[0].result()

@@ -21,6 +21,7 @@ from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference
 from batch.networks.keras_settings import check_settings
 from batch.networks.remake import own_classes
 from batch.networks.stochastic_depth import StochasticDepth
+from batch.runtime import names_not_kept
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -30,7 +31,7 @@ KEYS = {  # of a model's config, as `read_config` takes them
     "inputs": {"*": INPUT_KEYS},
     "input_block": ("inputs",),
     "normalize": ("mean", "std"),
-    "augment": ("pad", "flip"),
+    "augment": ("pad", "flip", "views"),
     **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
     **dict.fromkeys(("optimizer", "learning_rate", "schedule", "decay", "weight_decay", "loss")),
     **dict.fromkeys(("frozen_batch_norm", "seed", "precision", "microbatch_size", *STOCHASTIC)),
@@ -72,6 +73,7 @@ class Parts:
     inference_mode: set
 
 
+@names_not_kept()
 def build(model, config, network=None):
     """Make the parts of a model, in their initial state.
 
@@ -132,6 +134,7 @@ def _with_entrance(inputs, network, preprocessing):
     return dataclasses.replace(inputs, entrance=found)
 
 
+@names_not_kept()
 def reopen(model, path, config):
     """The parts of a model from a file that `TFModel.save` wrote.
 
@@ -173,6 +176,8 @@ def reopen(model, path, config):
         freeze_layers(network, saved["freeze"])
     frozen = [frozen_names(layer) for layer in network.layers]
     config = {key: value for key, value in config.items() if not _is_source(key, value)}
+    if config.get("cache") == "auto" and not isinstance(saved.get("cache"), (str, type(None))):
+        del config["cache"]  # the number that it became when the saved model was made
     parts = build(model, {**saved, **config}, network)
     if "network" in saved and "network" not in config:
         for layer in parts.config["network"]:  # `TFModel.reset` begins from them

@@ -44,7 +44,8 @@ class StoredModel(BaseModel):
         true_or_false("pickle_metadata", pickle_metadata)
         _check_module(pickle_module)
         path = checked_path("path", path)
-        write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)
+        config = {**self.config, "cache": self.trainer.cache.storage}
+        write_model(path, self.trainer, config=config, optimizer=self.optimizer)
 
     @exclusive
     def load(self, path, fmt=None, pickle_module=None):

@@ -46,7 +46,8 @@ class TFModel(StoredModel):
           statistics do not, and nothing in them is dropped.
         - `cache`: where to keep what leading frozen blocks compute for each example, so that it is
           computed only once: 'auto' (the default), 'memory', 'mapped', 'compressed', 'off', or
-          bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`).
+          bytes of memory (`batch.feature_cache.prefix_cache.PrefixCache`). 'auto' is half of the
+          memory that is free when the model is made; files of the model keep this number.
         - `optimizer`: the name of a Keras optimizer, `(name, arguments)`, a dict with a `name`, or
           a new Keras optimizer, of which each block gets a copy; SGD by default. Its rate may be a
           Keras learning-rate schedule. Its `global_clipnorm` bounds the norm over all active
@@ -70,6 +71,8 @@ class TFModel(StoredModel):
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
+          With `'views': K` beside these, each example, told apart by rows or indices, has K fixed
+          crops and is seen in these in turn; so the cache can keep what frozen blocks compute.
         - `output/ops`: callables from logits to arrays; their fetches are `output_` and their name.
           The names accuracy, labels, prob and proba may stand there too; their fetches always
           exist.
@@ -140,6 +143,8 @@ class TFModel(StoredModel):
 
     def _begin(self, parts):
         """Begin training from these parts, at iteration 0."""
+        begun = vars(self).get("trainer")
+        cache = begun.cache.storage if begun else parts.config.get("cache", "auto")
         vars(self).update(vars(parts))
         self.trainer = Trainer(
             self.network,
@@ -150,7 +155,7 @@ class TFModel(StoredModel):
             weight_decay=not_negative("weight_decay", self.config.get("weight_decay", 0.0)),
             frozen_batch_norm=self.config.get("frozen_batch_norm", "inference"),
             inference_mode=self.inference_mode,
-            cache=self.config.get("cache", "auto"),
+            cache=cache,
             microbatch_size=part_size("microbatch_size", self.config.get("microbatch_size")),
         )
         self.inference = Inference(self.network, self.preprocessing)
@@ -248,6 +253,11 @@ class TFModel(StoredModel):
         self._make_for(images, feed_dict)
         given = {"images": images, "labels": labels, "indices": indices}
         examples = make_examples(self.inputs, rows, feed_dict, **given, loss_weights=loss_weights)
+        if self.preprocessing.views and rows is None and examples.ids is None:
+            raise ValueError(
+                "The 'views' of 'augment' need to know which example each image is: give indices "
+                "(an id for each image), or rows of an array. Received: neither"
+            )
         if examples.labels is None:
             raise ValueError(
                 f"Training needs {self.inputs.labels[0]}, and none were given. Received: None"

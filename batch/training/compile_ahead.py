@@ -75,7 +75,9 @@ class CompileAhead:
         def arguments():
             two, ones = tf.constant([0, 1], tf.int64), [tf.ones(2)] * kind["weighted"]
             trial = tf.zeros((2, *features.shape[1:]), features.dtype)
-            return [trial, examples.labels, two, two, tf.zeros(len(active)), tf.constant(0), *ones]
+            drawn_from = trainer.preprocessing.drawn_from
+            drawn = tf.zeros([size or 2 for size in drawn_from.shape], drawn_from.dtype)
+            return [trial, examples.labels, two, two, tf.zeros(len(active)), drawn, *ones]
 
         self.start(
             key, compiled=compiled, arguments=arguments, variables=lambda: variables_of(trainer)

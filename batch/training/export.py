@@ -59,6 +59,11 @@ class StaticGraph(tf.Module):
                 "A static graph needs a schedule that is a function of the iteration. "
                 f"Received: {type(trainer.schedule).__name__}, which looks at training"
             )
+        if trainer.preprocessing.views:
+            raise ValueError(
+                "A static graph takes no ids of examples, which the 'views' of 'augment' need. "
+                f"Received: 'views': {trainer.preprocessing.views}"
+            )
         _check_scale(trainer, tf.as_dtype(dtype))
         self._trainer = trainer
         rates = [trainer.plan.rates_at(iteration) for iteration in range(iterations + 1)]

@@ -6,10 +6,20 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from batch.checks import as_number, finite, received, true_or_false, whole
+from batch.checks import (
+    as_number,
+    finite,
+    optional,
+    positive_whole,
+    received,
+    true_or_false,
+    whole,
+)
 from batch.data.scales import Pixels, refuse_binary
+from batch.training.views import with_views
 
 MOST_PAD = 1024  # pixels
+MOST_VIEWS = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +38,9 @@ class Preprocessing:
         In training, every other image, at random, is mirrored left to right.
     seed : int
         Seed and iteration decide crops and flips.
+    views : int, optional
+        In training, each example has so many fixed crops, with their flips, and is seen in these in
+        turn (`batch.training.views`); by default, in a new one in every iteration.
     """
 
     mean: tuple | None = None
@@ -35,16 +48,34 @@ class Preprocessing:
     pad: int = 0
     flip: bool = False
     seed: int = 0
+    views: int | None = None
 
     @property
     def augments(self):
         """Whether training images vary."""
         return bool(self.pad or self.flip)
 
-    def training(self, images, iteration):
-        """Images of a training step, shape (n, H, W, C), cropped and flipped anew each time."""
+    @property
+    def drawn_from(self):
+        """The type of what decides the crops of a step: the iteration, or the crops of views."""
+        return tf.TensorSpec((None, 3) if self.views else (), tf.int32)
+
+    def seen(self, examples, iteration):
+        """The examples with the views that they are seen in, if they have views."""
+        return with_views(examples, iteration, self) if self.views else examples
+
+    def training(self, images, drawn_from):
+        """Images of a training step, shape (n, H, W, C), cropped and flipped.
+
+        Parameters
+        ----------
+        images : tensor, shape (n, H, W, C)
+        drawn_from : tensor
+            The iteration; with views, the `crops` of the examples, shape (n, 3).
+        """
         if self.augments:
-            images = self._augmented(images, iteration)
+            draw = tf.unstack(drawn_from, axis=1) if self.views else self._draw(images, drawn_from)
+            images = self._cropped(images, *draw)
         return self.inference(images)
 
     def inference(self, images):
@@ -54,15 +85,20 @@ class Preprocessing:
             return scaled
         return (scaled - tf.constant(self.mean)) / tf.constant(self.std)
 
-    def _augmented(self, images, iteration):
-        count, height, width = (tf.shape(images)[axis] for axis in range(3))
+    def _draw(self, images, iteration):
+        """Where each image is cropped, top and left, and 1 where it is mirrored, shape (n,)."""
+        count = tf.shape(images)[0]
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(iteration, tf.int64)])
         top, left, mirrored = tf.unstack(tf.random.stateless_uniform((3, count), seed))
         positions = tf.cast(2 * self.pad + 1, tf.float32)
-        top, left = (tf.cast(draw * positions, tf.int32)[:, None] for draw in (top, left))
-        columns = tf.range(width)[None]
+        top, left = (tf.cast(draw * positions, tf.int32) for draw in (top, left))
+        return top, left, tf.cast(mirrored < 0.5, tf.int32)
+
+    def _cropped(self, images, top, left, mirrored):
+        count, height, width = (tf.shape(images)[axis] for axis in range(3))
+        top, left, columns = top[:, None], left[:, None], tf.range(width)[None]
         if self.flip:
-            columns = tf.where(mirrored[:, None] < 0.5, width - 1 - columns, columns)
+            columns = tf.where(mirrored[:, None] == 1, width - 1 - columns, columns)
         margin = [[0, 0], [self.pad, self.pad], [self.pad, self.pad], [0, 0]]
         padded = tf.pad(images, margin)
         rows = tf.gather(padded, top + tf.range(height)[None], axis=1, batch_dims=1)
@@ -78,7 +114,8 @@ def make_preprocessing(config, shape):
     ----------
     config : dict
         Its `normalize` is `{'mean': […], 'std': […]}`, a number for each channel. Its `augment` is
-        `{'pad': 4, 'flip': True}`, or True, which stands for that. Its `seed` is read too.
+        `{'pad': 4, 'flip': True}`, or True, which stands for that, and may have `views`. Its
+        `seed` is read too.
     shape : tuple of int
         (H, W, C) of the images. Inputs of another shape can be neither normalized nor augmented.
 
@@ -104,7 +141,10 @@ def make_preprocessing(config, shape):
     options = {"pad": 4, "flip": True} if augment is True else dict(augment or {})
     pad = whole("'pad'", options.get("pad", 0), 0, MOST_PAD)
     flip, seed = true_or_false("'flip'", options.get("flip", False)), config.get("seed", 0)
-    return Preprocessing(**statistics, pad=pad, flip=flip, seed=seed)
+    views = optional(positive_whole, "'views'", options.get("views"), MOST_VIEWS)
+    if views and not (pad or flip):
+        raise ValueError(f"'views' needs 'pad' or 'flip', which make them. {received(augment)}")
+    return Preprocessing(**statistics, pad=pad, flip=flip, seed=seed, views=views)
 
 
 def channel_statistics(images):

@@ -105,11 +105,23 @@ class StagePlan:
         return iterations_left(self.schedule, lambda at: self.active(self.rates_at(at)), iteration)
 
     def _plan(self, batch_size):
-        ends = getattr(self.schedule, "last_iterations", None)
-        if ends is None or not np.isfinite(ends).all() or self._blocks <= machine.FEW_BLOCKS:
-            return []
-        run = stages(self.schedule, int(np.ceil(np.max(ends))), self._blocks, self.learns)
-        return plan_steps(block_costs(self._network), run, batch_size) if len(run) > 1 else []
+        run = planned_stages(self.schedule, self._blocks, self.learns)
+        return plan_steps(block_costs(self._network), run, batch_size) if run else []
+
+
+def planned_stages(schedule, blocks, learns=None):
+    """The stages of a schedule that may share steps; `[]` if none do.
+
+    Parameters
+    ----------
+    schedule, blocks, learns
+        As for `batch.schedules.stages.stages`.
+    """
+    ends = getattr(schedule, "last_iterations", None)
+    if ends is None or not np.isfinite(ends).all() or blocks <= machine.FEW_BLOCKS:
+        return []
+    run = stages(schedule, int(np.ceil(np.max(ends))), blocks, learns)
+    return run if len(run) > 1 else []
 
 
 def plan_steps(costs, stages, batch_size):

@@ -20,15 +20,16 @@ import tensorflow as tf
 from batch.checks import one_of
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.networks.freeze_by_name import can_learn
-from batch.runtime import deterministic_on_gpus
+from batch.runtime import deterministic_on_gpus, names_not_kept
 from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
+from batch.training.block import Block
 from batch.training.compile_ahead import CompileAhead
 from batch.training.losses import compiled_loss
 from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
 from batch.training.stage_plan import StagePlan
-from batch.training.step import Block, Steps, leading, step_key
+from batch.training.step import Steps, leading, step_key
 
 
 class TrainingError(RuntimeError):
@@ -88,6 +89,7 @@ class Trainer:
         What leading frozen blocks computed for each example.
     """
 
+    @names_not_kept()
     def __init__(
         self,
         network,
@@ -132,7 +134,7 @@ class Trainer:
             norms=observes(schedule),
             microbatch_size=microbatch_size,
         )
-        self.cache = PrefixCache(blocks, self.preprocessing, cache)
+        self.cache = PrefixCache(blocks, self.preprocessing, cache, microbatch_size)
         self._compile_ahead = CompileAhead()
         self._last_loss = None
 
@@ -182,6 +184,7 @@ class Trainer:
         """
         started = time.perf_counter()
         rates = self.plan.rates_at(self.iteration)
+        examples = self.preprocessing.seen(examples, self.iteration)
         if self.accumulates:
             self._check_held(rates)
         active = self.plan.active(rates, len(examples))
@@ -224,9 +227,10 @@ class Trainer:
         kind = {"weighted": bool(weights), "start": start}
         self._compile_ahead.wait(step_key(features, active, **kind))
         step = self.steps.compiled(features, active, **kind)
+        drawn_from = self.iteration if examples.crops is None else examples.crops
         arguments = (
             *(features, examples.labels, tf.constant(rows), tf.constant(examples.rows)),
-            *(tf.constant(rates, tf.float32), tf.constant(self.iteration), *weights),
+            *(tf.constant(rates, tf.float32), tf.constant(drawn_from), *weights),
         )
         with deterministic_on_gpus():
             loss, logits, more = step(*arguments)

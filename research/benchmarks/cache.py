@@ -7,6 +7,8 @@ cache, in memory that is new each time. Last, the frozen prefix with its normali
 the convolutions, beside it as it is.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,22 +17,27 @@ from batch.data.examples import Examples
 from batch.feature_cache.stores import STORES
 from research.benchmarks.folding import folded_prefix
 from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
-from research.benchmarks.harness import compared, in_turn, timed
+from research.benchmarks.harness import Part, compared, in_turn, timed
 from research.benchmarks.step import random_examples
 
 EXAMPLES = 3000
 STAGES = (1, 2, 3, 4)
+SECONDS = {1: 0.55, 2: 0.48, 3: 0.41, 4: 0.23}  # `each` of `Part`, by stage
 VISITED, VISITS, TURNS = 30_000, (2, 3, 4, 6), 3
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
+def parts(quick=False):
+    """Each stage, the first visits, and the folding; quick, the stage that saves most."""
+    stages = [
+        Part(f"{frozen} frozen", functools.partial(_rows, frozen), 25, SECONDS[frozen])
+        for frozen in (STAGES[-1:] if quick else STAGES)
+    ]
+    more = [Part("visits", _visits_rows, 180, 0), Part("folding", _folding_rows, 8, 0.06)]
+    return stages if quick else stages + more
+
+
+def _rows(frozen, repetitions, batch_size):
     examples = tuple(map(tf.constant, random_examples(EXAMPLES, (28, 28, 1))))
-    rows = [row for frozen in STAGES for row in _rows(frozen, examples, batch_size, repetitions)]
-    return [*rows, *_visits_rows(batch_size), _folding_row(examples[0][:batch_size], repetitions)]
-
-
-def _rows(frozen, examples, batch_size, repetitions):
     rng = np.random.default_rng(0)
     trainers = {kind: fresh_trainer(kind) for kind in ("off", *STORES)}
     versions = {
@@ -66,7 +73,7 @@ def _alone(trainer, frozen, examples, batch_size, rng):
     )
 
 
-def _visits_rows(batch_size):
+def _visits_rows(_, batch_size):
     """The first visits of each image with most blocks frozen, beside no cache."""
     frozen = max(STAGES)
     examples = tuple(map(tf.constant, random_examples(VISITED, (28, 28, 1))))
@@ -97,7 +104,8 @@ def _visit(trainer, examples, order, batch_size):
     trainer.cache.settle()
 
 
-def _folding_row(images, repetitions):
+def _folding_rows(repetitions, batch_size):
+    images = tf.constant(random_examples(batch_size, (28, 28, 1))[0])
     trainer = fresh_trainer()
     blocks = trainer.network.layers[: max(STAGES)]
 
@@ -113,4 +121,4 @@ def _folding_row(images, repetitions):
     versions = {"folded": lambda: folded(features), "as it is": lambda: as_it_is(features)}
     seconds = in_turn(versions, repetitions)
     what = f"forward pass of {max(STAGES)} frozen blocks, normalizations folded"
-    return compared(what, seconds["folded"], "as it is", seconds["as it is"])
+    return [compared(what, seconds["folded"], "as it is", seconds["as it is"])]

@@ -7,6 +7,8 @@ next stage's step may begin to be compiled until 10 steps after the change; less
 run made again, when all steps are compiled.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -15,11 +17,12 @@ from batch import FreezeOut, flops
 from batch.data.examples import Examples
 from batch.machine import COMPILE_LEAD
 from batch.models.named import ResNet
-from research.benchmarks.harness import compared, in_turn, in_turns_of, timed
+from research.benchmarks.harness import Part, compared, in_turn, in_turns_of, timed
 from research.benchmarks.step import SGD, random_examples
 from research.benchmarks.torch_peer import torch_versions
 
 FRESH = 3
+TURN = 10  # steps of a turn beside PyTorch
 RUN = 500  # iterations of the run that enters every stage
 PEER = "PyTorch, as many frozen"
 
@@ -36,38 +39,50 @@ class StageByHand:
         return np.where(np.arange(self.blocks) < self.frozen, 0.0, 0.01)
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
-    examples = random_examples(6000, (28, 28, 1))
-    trainer = fresh_trainer()
-    rng = np.random.default_rng(0)
-    steps = steps_by_hand(trainer, *map(tf.constant, examples), batch_size, rng)
+def parts(quick=False):
+    """The stages, beside PyTorch's, and their changes; quick, the stages alone."""
+    stages = Part("stages", _stages_rows, 14, 0.53)
+    peers = [
+        Part(f"{frozen} frozen, PyTorch", functools.partial(_peers_rows, frozen), 5, each, TURN)
+        for frozen, each in ((2, 0.24), (4, 0.14))
+    ]
+    changes = Part("changes of stages", _changes_rows, 2 * FRESH * 57, 0)
+    return [stages] if quick else [stages, *peers, changes]
+
+
+def _examples():
+    return random_examples(6000, (28, 28, 1))
+
+
+def _stages_rows(repetitions, batch_size):
+    trainer, steps = _steps(batch_size)
     seconds = in_turn(dict(enumerate(steps)), repetitions)
     expected = flops.frozen_ratios(flops.block_costs(trainer.network))
     return [
-        *(
-            compared(f"{frozen} frozen", seconds[frozen], "0 frozen", seconds[0], expected[frozen])
-            for frozen in seconds
-        ),
-        *(
-            _peers_row(frozen, steps[frozen], examples, batch_size, repetitions)
-            for frozen in (2, 4)
-        ),
-        _changes_row(examples, batch_size),
+        compared(f"{frozen} frozen", seconds[frozen], "0 frozen", seconds[0], expected[frozen])
+        for frozen in seconds
     ]
 
 
-def _peers_row(frozen, step, examples, batch_size, repetitions):
-    peer = torch_versions(*examples, batch_size, SGD, PEER, frozen=frozen)
-    seconds = in_turns_of(10, {"ours": step, **peer}, repetitions)
-    return compared(f"{frozen} frozen", seconds["ours"], PEER, seconds.get(PEER))
+def _steps(batch_size):
+    """A trainer, and a function for each of its stages."""
+    trainer, rng = fresh_trainer(), np.random.default_rng(0)
+    return trainer, steps_by_hand(trainer, *map(tf.constant, _examples()), batch_size, rng)
 
 
-def _changes_row(examples, batch_size):
+def _peers_rows(frozen, repetitions, batch_size):
+    _, steps = _steps(batch_size)
+    peer = torch_versions(*_examples(), batch_size, SGD, PEER, frozen=frozen)
+    seconds = in_turns_of(TURN, {"ours": steps[frozen], **peer}, repetitions)
+    return [compared(f"{frozen} frozen", seconds["ours"], PEER, seconds.get(PEER))]
+
+
+def _changes_rows(_, batch_size):
     """What it costs to change stages, beside all that a run takes."""
+    examples = _examples()
     beyond, whole = np.array([_changes(examples, batch_size) for _ in range(FRESH)]).T
     name = f"changes of stages in {RUN} iterations, linear, t_0 0.6"
-    return compared(name, beyond, "all iterations", whole)
+    return [compared(name, beyond, "all iterations", whole)]
 
 
 def _changes(examples, batch_size):

@@ -11,7 +11,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import multiprocessing
-import pathlib
 
 import keras
 import numpy as np
@@ -23,7 +22,8 @@ from batch.data.examples import Examples
 from batch.networks.freeze_by_name import freeze_layers
 from batch.networks.resnet import small_resnet
 from research.benchmarks.graphs import executed_operations
-from research.benchmarks.harness import compared, in_turn
+from research.benchmarks.harness import Part, compared, in_turn
+from research.benchmarks.processes import megabytes
 
 BEFORE, AFTER, OURS = "Keras, before compiling", "Keras, after a step", "ours"
 SGD = {"learning_rate": 0.01, "momentum": 0.9, "nesterov": True}
@@ -56,7 +56,7 @@ def resnet50():
     return as_blocks(model, ["pool1_pool", *(f"{end}_out" for end in ends)])
 
 
-NETWORKS = {  # blocks, shape of an example, share of the batch, and what is frozen
+NETWORKS = {  # blocks, shape of an example, share of the batch, what is frozen; seconds of `Part`
     "small ResNet": (
         small,
         (28, 28, 1),
@@ -68,19 +68,28 @@ NETWORKS = {  # blocks, shape of an example, share of the batch, and what is fro
             "all over: stem, blocks 1, 3": ["stem", "block[13]"],
             "behind: block 3, classifier": ["block3", "classifier"],
         },
+        *(230, 1.5),
     ),
-    "text": (text, (LENGTH,), 1, {"nothing": [], "front: embedding": ["embedding"]}),
+    "text": (text, (LENGTH,), 1, {"nothing": [], "front: embedding": ["embedding"]}, 55, 0.2),
     "Keras' ResNet50": (
         resnet50,
         (32, 32, 3),
         1 / 10,
         {"nothing": [], "front: stages 1 to 4": ["pool1_pool", "conv[234].*"]},
+        *(300, 1.0),
     ),
 }
 
 
-def measure(repetitions, batch_size, networks=None, memory=True):
-    """Rows of the table, of some networks or all; memory, a process a row, may be left out."""
+def parts(quick=False):
+    """A network each; quick, the one of text, without memory."""
+    if quick:
+        return [Part("text", functools.partial(rows, "text", memory=False), 15, 0.2)]
+    return [Part(name, functools.partial(rows, name), *NETWORKS[name][4:]) for name in NETWORKS]
+
+
+def rows(name, repetitions, batch_size, memory=True):
+    """Rows of a network; memory, a process a row, may be left out."""
     return [
         compared(
             f"{case.network}, {case.frozen}: {case.version}",
@@ -90,7 +99,7 @@ def measure(repetitions, batch_size, networks=None, memory=True):
             note=f"{case.gradients} kernel gradients of {case.operations} operations"
             + (f", {case.memory} MB" if memory else ""),
         )
-        for case in cases(repetitions, batch_size, networks, memory)
+        for case in cases(repetitions, batch_size, [name], memory)
     ]
 
 
@@ -128,7 +137,7 @@ class Case:
 
 
 def cases(repetitions, batch_size, networks=None, memory=True):
-    """What `measure` tells, as a list of `Case`."""
+    """What `rows` tells, as a list of `Case`."""
     return [
         case
         for name in networks or NETWORKS
@@ -137,7 +146,7 @@ def cases(repetitions, batch_size, networks=None, memory=True):
 
 
 def _cases(name, repetitions, batch_size, memory):
-    *_, share, sets = NETWORKS[name]
+    share, sets = NETWORKS[name][2:4]
     batch_size = max(round(share * batch_size), 1)
     keys = [(frozen, version) for frozen in sets for version in (BEFORE, AFTER, OURS)]
     keys.remove(("nothing", AFTER))
@@ -157,7 +166,7 @@ def _cases(name, repetitions, batch_size, memory):
 
 def _step(name, frozen, version, batch_size):
     """A function that makes a step of some version, and the operations of its first."""
-    make, shape, _, sets = NETWORKS[name]
+    make, shape, _, sets, *_ = NETWORKS[name]
     examples = _examples(shape, batch_size)
     if version == OURS:
         step = _our_step(make(), shape, sets[frozen], examples)
@@ -203,19 +212,9 @@ def _memory(*case):
 
 def _peak(*case):
     """What `_memory` does in a process of its own; NaN where Linux does not tell."""
-    status = pathlib.Path("/proc/self/status")
-    if not status.exists():
-        return np.nan
-    before = _kilobytes(status, "VmRSS")
+    before = megabytes("VmRSS")
     step, _ = _step(*case)
     for _ in range(3):
         step()
-    return round((_kilobytes(status, "VmHWM") - before) / 1024)
-
-
-def _kilobytes(status, name):
-    return next(
-        int(line.split()[1])
-        for line in status.read_text(encoding="utf-8").splitlines()
-        if name in line
-    )
+    taken = megabytes("VmHWM") - before
+    return taken if np.isnan(taken) else round(taken)

@@ -10,21 +10,18 @@ import tensorflow as tf
 from batch import TFModel, flops
 from batch.data.examples import Examples
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
-from research.benchmarks.harness import compared, in_turn
+from research.benchmarks.harness import Part, compared, in_turn
 from research.benchmarks.step import SGD, random_examples
 
 EXAMPLES = 6000
 SHAPE, CLASSES = (28, 28, 1), 10
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
-    return [
-        *_batches(repetitions, batch_size),
-        *_examples(repetitions, batch_size),
-        *_blocks(repetitions, batch_size),
-        _iterations(repetitions, batch_size),
-    ]
+def parts(quick=False):
+    """What grows; quick, what is made soonest."""
+    cheap = [Part("examples", _examples, 6, 0.24), Part("iterations", _iterations, 4, 0.48)]
+    dear = [Part("batches", _batches, 8, 0.45), Part("blocks", _blocks, 25, 0.83)]
+    return cheap if quick else cheap + dear
 
 
 def _batches(repetitions, batch_size):
@@ -65,7 +62,7 @@ def _iterations(repetitions, batch_size):
     seconds = in_turn({"step": step}, 4 * repetitions)["step"]
     first, *_, last = np.split(seconds, 4)
     peer = f"the first {repetitions}"
-    return compared(f"the last {repetitions} of {4 * repetitions} iterations", last, peer, first, 1)
+    yield compared(f"the last {repetitions} of {4 * repetitions} iterations", last, peer, first, 1)
 
 
 def _trainer(blocks):

@@ -1,21 +1,53 @@
 """Measuring versions in turn, so that what else the machine does meets them all alike."""
 
-import importlib.metadata
-import importlib.util
-import pathlib
+import dataclasses
+import itertools
 import time
+from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
-
-from batch.files import replacing, write_text
-from batch.runtime import set_threads
-from research.console import say
-from research.environment import describe
 
 TURNS = 5  # whose quartiles say something
 COLUMNS = ("what", "ours, s", "peer", "peer, s", "ratio", "spread", "expected", "note")
+USUAL_BATCH = 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part of a suite: versions that are measured in turn, whose rows are written together.
+
+    Attributes
+    ----------
+    name : str
+    measure : callable
+        From the repetitions and the batch size to rows, as from `compared`.
+    once, each : float
+        Seconds that making the versions takes, and one step of every version in batches of
+        `USUAL_BATCH`, on the two cores that `research.benchmarks.suites.PRODUCT` was measured on.
+    steps : int
+        Steps in a turn.
+    most : int, optional
+        Repetitions at most. A part that has it has a batch size of its own, too.
+    """
+
+    name: str
+    measure: Callable
+    once: float
+    each: float
+    steps: int = 1
+    most: int | None = None
+
+    def rows(self, repetitions, batch_size):
+        """Measure it; the rows, as a list."""
+        return list(self.measure(min(repetitions, self.most or repetitions), batch_size))
+
+    def seconds(self, repetitions, batch_size):
+        """About how long it takes on those cores."""
+        if self.most:
+            return self.once + self.each * min(repetitions, self.most)
+        steps = self.steps * (turns(self.steps, repetitions) + 1) if self.steps > 1 else repetitions
+        return self.once + self.each * steps * batch_size / USUAL_BATCH
 
 
 def compared(what, ours, peer, theirs, expected=None, note=""):
@@ -84,15 +116,26 @@ def in_turns_of(steps, versions, repetitions):
     versions : dict from str to callable
         Each call is one step.
     repetitions : int
-        Steps of each version, made in `TURNS` turns at least.
+        Steps of each version, made in `TURNS` turns at least, unless they are fewer.
     """
 
     def turn(step):
         return lambda: [step() for _ in range(steps)]
 
-    turns = {name: turn(step) for name, step in versions.items()}
-    measured = in_turn(turns, max(repetitions // steps, TURNS), warm_up=1)
+    made = {name: turn(step) for name, step in versions.items()}
+    measured = in_turn(made, turns(steps, repetitions), warm_up=1)
     return {name: seconds / steps for name, seconds in measured.items()}
+
+
+def turns(steps, repetitions):
+    """How many turns of so many steps `in_turns_of` measures."""
+    return max(repetitions // steps, min(repetitions, TURNS))
+
+
+def whole_turn(steps, turn):
+    """A step of a version that makes a turn of so many steps in one call."""
+    made = itertools.count()
+    return lambda: None if next(made) % steps else turn()
 
 
 def milliseconds(seconds):
@@ -106,59 +149,3 @@ def timed(version):
     start = time.perf_counter()
     version()
     return time.perf_counter() - start
-
-
-MACHINE = ("processor", "threads", "bfloat16", "tensorflow", "keras", "batchflow", "torch")
-
-
-def run_suites(names, repetitions, batch_size, threads, folder):
-    """Run suites, print a table of each, and write one of all: `bench.csv` and `bench.md`.
-
-    Parameters
-    ----------
-    names : sequence of str
-        As in `research.names.SUITES`.
-    repetitions : int
-        How often each version is measured.
-    batch_size : int
-        Images in a step.
-    threads : int or None
-        As for `batch.runtime.set_threads`.
-    folder : path
-        Where the files are written, again after each suite.
-    """
-    threads = set_threads(threads)
-    from batch.networks.keras_settings import check_defaults  # after the threads are set
-
-    check_defaults()
-    machine = _machine(threads)
-    say(", ".join(f"{key} {value}" for key, value in machine.items()))
-    tables = {}
-    for name in names:
-        suite = importlib.import_module(f"research.benchmarks.{name}")
-        tables[name] = pd.DataFrame(suite.measure(repetitions, batch_size), columns=COLUMNS)
-        say(f"\n{name}: {(suite.__doc__ or '').strip()}\n")  # none under python -OO
-        say(tables[name].to_string(index=False))
-        _write(tables, machine, pathlib.Path(folder))
-
-
-def _machine(threads):
-    entries = {**describe(threads), "torch": "not installed"}
-    if importlib.util.find_spec("torch"):
-        entries["torch"] = importlib.metadata.version("torch")
-    return {name: entries[name] for name in MACHINE}
-
-
-def _write(tables, machine, folder):
-    whole = pd.concat([table.assign(suite=name) for name, table in tables.items()])
-    whole = whole[["suite", *COLUMNS]]
-    with replacing(folder / "bench.csv") as new:
-        whole.assign(**machine).to_csv(new, index=False)
-    values = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = [f"Measured in turn on {values}.", "", *_markdown(whole)]
-    write_text(folder / "bench.md", "\n".join(lines) + "\n")
-
-
-def _markdown(table):
-    rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy().tolist()]
-    return ["| " + " | ".join(map(str, row)) + " |" for row in rows]

@@ -4,21 +4,24 @@ Against the unfrozen step, beside the ratio counted from the blocks' FLOPs, with
 unfrozen step against that of the same network in PyTorch.
 """
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from batch import VGG, DenseNet, WideResNet, flops
 from batch.data.examples import Examples
 from research.benchmarks.freezeout import StageByHand
-from research.benchmarks.harness import compared, in_turns_of
+from research.benchmarks.harness import Part, compared, in_turns_of
 from research.benchmarks.step import random_examples
 from research.benchmarks.torch_peer import torch_versions
 
-NETWORKS = {  # model, options, and the name of the network's peer
-    "DenseNet-BC 76, k 12": (DenseNet, {"depth": 76, "growth_rate": 12}, "densenet"),
-    "WRN-16-4": (WideResNet, {"depth": 16, "widen_factor": 4}, "wide_resnet"),
-    "VGG-D": (VGG, {"depth": "D"}, "vgg"),
+NETWORKS = {  # model, options, the name of the network's peer, and seconds of `Part`
+    "DenseNet-BC 76, k 12": (DenseNet, {"depth": 76, "growth_rate": 12}, "densenet", 90, 3.1),
+    "WRN-16-4": (WideResNet, {"depth": 16, "widen_factor": 4}, "wide_resnet", 20, 1.7),
+    "VGG-D": (VGG, {"depth": "D"}, "vgg", 25, 1.8),
 }
+QUICK = ("WRN-16-4",)
 SHARE = 6  # the paper's batch is 50, of the 300 that benchmarks have by default
 STEPS = 3  # in a turn, so that the threads of one library meet the other's steps seldom
 SGD = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
@@ -28,17 +31,17 @@ TORCH = "PyTorch, eager, channels_last"
 COUNT, SHAPE = 2000, (32, 32, 3)
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
-    batch_size = max(batch_size // SHARE, 1)
+def parts(quick=False):
+    """A network each; quick, the one that is made soonest."""
+    chosen = QUICK if quick else NETWORKS
     return [
-        row
-        for name, (model, options, peer) in NETWORKS.items()
-        for row in _rows(name, model, options, peer, batch_size, repetitions)
+        Part(name, functools.partial(_rows, name), *NETWORKS[name][3:], STEPS) for name in chosen
     ]
 
 
-def _rows(name, model, options, peer, batch_size, repetitions):
+def _rows(name, repetitions, batch_size):
+    model, options, peer, *_ = NETWORKS[name]
+    batch_size = max(batch_size // SHARE, 1)
     examples = random_examples(COUNT, SHAPE)
     trainer = trainer_by_hand(model, options)
     quarters = [round(trainer.blocks * part / 4) for part in range(4)]

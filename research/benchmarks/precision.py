@@ -6,7 +6,7 @@ In turns of 20 steps. Without units for it, a processor computes bfloat16 more s
 import numpy as np
 
 from batch.models.named import ResNet
-from research.benchmarks.harness import compared, in_turns_of
+from research.benchmarks.harness import Part, compared, in_turns_of
 from research.benchmarks.step import SGD, random_examples
 from research.benchmarks.torch_peer import torch_versions
 from research.environment import bfloat16_units
@@ -15,12 +15,21 @@ STEPS = 20  # in a turn
 TORCH = "PyTorch, eager, channels_last, bfloat16 by autocast"
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
+def parts(quick=False):
+    """All in one; quick, in turns of fewer steps."""
+    steps = 5 if quick else STEPS
+
+    def measure(repetitions, batch_size):
+        return _rows(repetitions, batch_size, steps)
+
+    return [Part("step", measure, 10, 0.8, steps)]
+
+
+def _rows(repetitions, batch_size, steps):
     images, labels = random_examples(20 * batch_size, (28, 28, 1))
     versions = {name: _step(name, images, labels, batch_size) for name in ("bfloat16", "float32")}
     versions |= torch_versions(images, labels, batch_size, SGD, TORCH, bfloat16=True)
-    seconds = in_turns_of(STEPS, versions, repetitions)
+    seconds = in_turns_of(steps, versions, repetitions)
     note = f"units for bfloat16: {bfloat16_units()}"
     return [
         compared("bfloat16 step", seconds["bfloat16"], peer, seconds.get(peer), note=note)

@@ -7,6 +7,7 @@ without and with a cache; the seeds are not those of the search.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from batch.data.data import DataError, load_data
 from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
 from research import prediction
-from research.benchmarks.harness import compared
+from research.benchmarks.harness import Part, compared
+from research.cache_memory import settled
 from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
@@ -30,8 +32,8 @@ METHODS = {
     "freezeout": {**THRIFTY, "cache": "off"},
     "freezeout cached": {**THRIFTY, "cache": "auto"},
 }
-RUNS = {  # what is trained, for how many epochs, and whether the time to the goal is taken
-    "MNIST, small ResNet": (Experiment(data="mnist", finetune_rate=None), 10, True),
+RUNS = {  # what, for how many epochs, whether the time to the goal is taken; seconds of `Part`
+    "MNIST, small ResNet": (Experiment(data="mnist", finetune_rate=None), 10, True, 15, 900),
     "CIFAR-10, WRN-16-2": (
         Experiment(
             data="cifar10",
@@ -44,9 +46,11 @@ RUNS = {  # what is trained, for how many epochs, and whether the time to the go
             finetune_rate=None,
             normalize=True,
         ),
-        5,
-        False,
+        *(5, False, 10, 630),
     ),
+}
+QUICK = {
+    "digits, small ResNet": (Experiment(finetune_rate=None), 12, False, 5, 30),
 }
 
 
@@ -66,13 +70,19 @@ class Reaching(Callback):
                 self.seconds = sum(history.seconds)
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table; the batch size is that of each run's recipe."""
+def parts(quick=False):
+    """Runs with each of the data; quick, one with digits, so short that it can only tell little."""
+    most = 1 if quick else len(SEEDS)
+    return [
+        Part(name, functools.partial(_rows, run[:3], name), *run[3:], most=most)
+        for name, run in (QUICK if quick else RUNS).items()
+    ]
+
+
+def _rows(run, name, repetitions, _):
+    """The rows; the batch size is that of the run's recipe."""
+    base, epochs, timed = run
     seeds = SEEDS[:repetitions]
-    return [row for name, run in RUNS.items() for row in _rows(name, *run, seeds)]
-
-
-def _rows(name, base, epochs, timed, seeds):
     try:
         data = load_data(base.data)
     except DataError as error:
@@ -89,6 +99,7 @@ def _rows(name, base, epochs, timed, seeds):
             return []
         return [reached.setdefault(label, {}).setdefault(seed, Reaching())]
 
+    named = settled(named)
     histories = compare(named, seeds, data, callbacks=callbacks)
     costs = prediction.costs(named, data)
     runs = by_method(histories)
@@ -98,7 +109,7 @@ def _rows(name, base, epochs, timed, seeds):
             _seconds(own),
             BASELINE,
             _seconds(runs[BASELINE]),
-            prediction.predicted_ratio(named[label], costs[label]),
+            prediction.predicted_ratio(named[label], costs[label], examples=len(data.train.labels)),
             _note(own, runs[BASELINE], reached.get(label)),
         )
         for label, own in runs.items()

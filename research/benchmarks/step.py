@@ -1,44 +1,67 @@
 """A training step of the small ResNet, nothing frozen: the classic pipeline against its peers.
 
 Turns of 60 steps, which spreads what a call of `fit` costs, and what the threads of one library
-leave behind for the other. The last row has the share of the processor's peak in multiply-adds that
-the step reaches: the inverse of its ratio to one large matrix product.
+leave behind for the other. Keras' `fit` is measured here, with oneDNN as we set it, and in
+processes of their own: with TensorFlow as it comes, and on JAX. The last row has the share of the
+processor's peak in multiply-adds that the step reaches: the inverse of its ratio to one large
+matrix product.
 """
 
+import contextlib
+import importlib.util
 import time
 
-import keras
 import numpy as np
 import tensorflow as tf
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
 from batch.flops import block_costs, step_cost
-from research.benchmarks.harness import compared, in_turn, in_turns_of
+from batch.runtime import set_threads
+from research.benchmarks.harness import Part, compared, in_turn, in_turns_of, whole_turn
+from research.benchmarks.processes import Process, environment
+from research.benchmarks.stock import SGD, compiled_network, random_examples, small_resnet_fit
 from research.benchmarks.torch_peer import torch_versions
 
 STEPS = 60  # in a turn
 SIDE = 2048  # of the matrices whose product tells the peak
-SGD = {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}
+FIT, AS_IT_COMES = "stock Keras, fit", "stock Keras, fit, as it comes"
+TORCH, JAX = "PyTorch, eager, channels_last", "stock Keras on JAX, fit"
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
+def parts(quick=False):
+    """The step beside its peers', and the compiled function in it; quick, in turns of few steps."""
+    steps = 5 if quick else STEPS
+
+    def peers(repetitions, batch_size):
+        return _peers_rows(repetitions, batch_size, steps)
+
+    return [Part("peers", peers, 40, 1.2, steps), Part("function", _function_rows, 8, 0.2)]
+
+
+def _peers_rows(repetitions, batch_size, steps):
+    images, labels = random_examples(steps * batch_size, (28, 28, 1))
+    pipeline, _ = _ours(images, labels, batch_size)
+    versions = {"ours": pipeline, **_stock(images, labels, batch_size, steps)}
+    versions |= torch_versions(images, labels, batch_size, SGD, TORCH)
+    with contextlib.ExitStack() as stack:
+        versions |= _processes(batch_size, steps, stack)
+        seconds = in_turns_of(steps, versions, repetitions)
+    peers = (FIT, "stock Keras, train_on_batch", AS_IT_COMES, TORCH, JAX)
+    return [compared("classic step", seconds["ours"], peer, seconds.get(peer)) for peer in peers]
+
+
+def _function_rows(repetitions, batch_size):
     images, labels = random_examples(STEPS * batch_size, (28, 28, 1))
     pipeline, trainer = _ours(images, labels, batch_size)
-    stock = _stock(images, labels, batch_size)
-    versions = {"ours": pipeline, **stock, **torch_versions(images, labels, batch_size, SGD)}
-    seconds = in_turns_of(STEPS, versions, repetitions)
     compiled = _noted(trainer.steps)
-    alone = in_turn({"ours": pipeline, "product": _product()}, repetitions)
+    alone = in_turn({"ours": pipeline, "product": matrix_product()}, repetitions)
     compiled = np.array(compiled[-repetitions:])
     blocks = trainer.network.layers
     cost = batch_size * step_cost(block_costs(trainer.network), (True,) * len(blocks))
     at_peak = alone["product"] * cost / SIDE**3
     share = np.median(at_peak / compiled)
-    peers = [*stock, "PyTorch, eager, channels_last"]
     return [
-        *(compared("classic step", seconds["ours"], peer, seconds.get(peer)) for peer in peers),
         compared("classic step", alone["ours"], "the compiled function in it", compiled, 1),
         compared(
             "the compiled function in it",
@@ -48,15 +71,6 @@ def measure(repetitions, batch_size):
             note=f"{100 * share:.0f} % of the peak",
         ),
     ]
-
-
-def random_examples(count, shape):
-    """Random images, uint8, and their classes, of which there are ten."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
-    labels = rng.integers(0, 10, count)
-    labels[:10] = np.arange(10)
-    return images, labels
 
 
 def _ours(images, labels, batch_size):
@@ -90,55 +104,34 @@ def _noted(steps):
     return seconds
 
 
-def _product():
+def matrix_product():
     """The product of two large matrices."""
     factors = np.random.default_rng(0).normal(size=(2, SIDE, SIDE)).astype(np.float32)
     left, right = map(tf.constant, factors)
     return lambda: tf.matmul(left, right)
 
 
-def _stock(images, labels, batch_size):
+def _stock(images, labels, batch_size, steps):
     """A step of Keras' `fit`, whose turn is one call, and one of its `train_on_batch`."""
-    keras.utils.set_random_seed(0)  # op determinism asks for it
-    fitted, by_batch = stock_network(), stock_network()
-    for network in (fitted, by_batch):
-        network.compile(
-            optimizer=keras.optimizers.SGD(**SGD),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-    made = iter(range(10**9))
+    by_batch = compiled_network()
     rng = np.random.default_rng(0)
-
-    def fit():
-        if next(made) % STEPS == 0:  # one call makes the steps of a turn
-            fitted.fit(images, labels, batch_size=batch_size, verbose=0)
 
     def train_on_batch():
         rows = rng.integers(0, len(images), batch_size)
         by_batch.train_on_batch(images[rows], labels[rows])
 
-    return {"stock Keras, fit": fit, "stock Keras, train_on_batch": train_on_batch}
+    fit = whole_turn(steps, small_resnet_fit(batch_size, steps))
+    return {FIT: fit, "stock Keras, train_on_batch": train_on_batch}
 
 
-def stock_network():
-    """The small ResNet as a Keras user would write it, with Keras' own layers."""
-    inputs = keras.Input((28, 28, 1))
-    features = keras.layers.Rescaling(1 / 255)(inputs)
-    features = _normalized(features, 32, 7, strides=2, relu=True)
-    features = keras.layers.MaxPooling2D(2)(features)
-    for filters in [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2:
-        branch = _normalized(features, filters[0], 1, relu=True)
-        branch = _normalized(branch, filters[1], 3, relu=True)
-        branch = _normalized(branch, filters[2], 1)
-        if features.shape[-1] != filters[2]:
-            features = _normalized(features, filters[2], 1)
-        features = keras.layers.ReLU()(branch + features)
-    features = keras.layers.GlobalAveragePooling2D()(features)
-    return keras.Model(inputs, keras.layers.Dense(10)(features))
-
-
-def _normalized(features, filters, size, strides=1, relu=False):
-    options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
-    features = keras.layers.Conv2D(filters, size, strides, **options)(features)
-    features = keras.layers.BatchNormalization(momentum=0.9)(features)
-    return keras.layers.ReLU()(features) if relu else features
+def _processes(batch_size, steps, stack):
+    """Steps of `fit` in processes of their own, which end with the stack."""
+    threads, versions = set_threads(), {}
+    settings = {AS_IT_COMES: {"onednn": None}, JAX: {"backend": "jax"}}
+    for name, setting in settings.items():
+        if name != JAX or importlib.util.find_spec("jax"):
+            arguments = {"batch_size": batch_size, "steps": steps}
+            make = "research.benchmarks.stock:small_resnet_fit"
+            process = Process(make, arguments, environment(threads, **setting))
+            versions[name] = whole_turn(steps, stack.enter_context(process))
+    return versions

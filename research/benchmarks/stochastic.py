@@ -6,6 +6,7 @@ every branch and multiplies the dropped ones by zero.
 """
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -18,14 +19,14 @@ from batch.networks.stochastic_depth import StochasticDepth, with_stochastic_dep
 from batch.training.losses import cross_entropy
 from batch.training.optimizers import FusedSGD
 from batch.training.trainer import Trainer
-from research.benchmarks.harness import compared, in_turn
+from research.benchmarks.harness import Part, compared, in_turn
 
 SURVIVALS = (1.0, 0.75, 0.5, 0.0)
 STEPS = 4  # in a turn: enough draws without many repetitions
 SHAPE, CLASSES = (28, 28, 1), 10
-NETWORKS = {  # what makes each, and by what the batch size is divided
-    "small ResNet": (lambda: small_resnet(SHAPE, CLASSES), 1),
-    "ResNet50": (lambda: resnet(50, SHAPE, CLASSES), 3),
+NETWORKS = {  # what makes each, by what the batch size is divided, and seconds of `Part`
+    "small ResNet": (lambda: small_resnet(SHAPE, CLASSES), 1, 25, 1.9),
+    "ResNet50": (lambda: resnet(50, SHAPE, CLASSES), 3, 120, 7.7),
 }
 
 
@@ -41,16 +42,15 @@ class Masked(StochasticDepth):
         return self._whole(inputs, True, alive)
 
 
-def measure(repetitions, batch_size):
-    """Rows of the table."""
-    return [
-        row
-        for name, (make, share) in NETWORKS.items()
-        for row in _rows(name, make, max(batch_size // share, 1), repetitions)
-    ]
+def parts(quick=False):
+    """A network each; quick, the small one."""
+    chosen = list(NETWORKS)[: 1 if quick else None]
+    return [Part(name, functools.partial(_rows, name), *NETWORKS[name][2:]) for name in chosen]
 
 
-def _rows(name, make, batch_size, repetitions):
+def _rows(name, repetitions, batch_size):
+    make, share, *_ = NETWORKS[name]
+    batch_size = max(batch_size // share, 1)
     versions = {str(survival): _dropping(make, survival) for survival in SURVIVALS}
     versions["0.5, masked"] = _dropping(make, 0.5, Masked)
     turns = {key: _turn(network, batch_size) for key, network in versions.items()}

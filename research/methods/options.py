@@ -3,8 +3,7 @@
 import argparse
 import dataclasses
 
-from research.arguments import count, positive, probability, rising_shares, share
-from research.names import CACHES
+from research.arguments import cache, count, positive, probability, rising_shares, share
 
 HOW_SCALE = ("linear", "squared", "cubic")
 _SAME = object()
@@ -113,8 +112,9 @@ CACHE = {
     "cache": Option(
         "auto",
         "where to keep what frozen blocks compute for each image: where it pays and there is room, "
-        "in memory, in a temporary file, compressed, or nowhere (default: {default})",
-        {"choices": CACHES},
+        "in up to half of the free memory or a temporary file (auto), or so many bytes of memory; "
+        "or in memory, in a file (mapped), compressed, or nowhere (off) (default: {default})",
+        {"type": cache, "metavar": "PLACE"},
     )
 }
 SHARED = {**STEPS, **END, **SPACING, **SURVIVAL, **DECISIONS, **CACHE}

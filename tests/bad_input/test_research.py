@@ -43,7 +43,7 @@ ACCEPTED = {
     "weight_decay": {**RATE, "zero": "no decay, the default"},
     "t_0": NUMBER,
     "gamma": RATE,
-    **dict.fromkeys(("freeze_iterations", "freeze_every"), DEFAULT),
+    **dict.fromkeys(("freeze_iterations", "freeze_every", "views"), DEFAULT),
     "milestones": {"empty list": "no milestones, the default", "empty array": "the same"},
     "survival": {**NUMBER, "zero": "a probability"},
     **dict.fromkeys(("scale_lr", "count_classifier", "augment", "normalize", "adapts"), FLAG),

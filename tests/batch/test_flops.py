@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from batch import Constant, FreezeOut
-from batch.flops import block_costs, forward, frozen_ratios, predicted_ratio, step_cost
+from batch.flops import block_costs, forward, forward_of, frozen_ratios, predicted_ratio, step_cost
 from batch.networks.resnet import small_resnet
 from batch.networks.stochastic_depth import with_stochastic_depth
 
@@ -133,3 +133,27 @@ def test_the_forward_pass_of_a_block_for_one_image():
     assert counted.cost == 5 * 3 * 4
     assert counted.outputs.shape == (1, 5, 4)
     assert not counted.random
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "told"),
+    [
+        (keras.layers.Conv2D(4, 3), (8, 8, 3), True),
+        (keras.layers.Dense(5), (7,), True),
+        (keras.layers.GlobalAveragePooling2D(), (4, 4, 3), True),
+        (keras.layers.Dropout(0.5), (4,), True),
+        (keras.layers.Flatten(), (4, 4, 3), False),
+        (keras.layers.MultiHeadAttention(2, 3), (5, 6), False),
+        (keras.layers.Conv2D(4, 3), (None, None, 3), False),
+    ],
+)
+def test_what_one_image_costs_is_told_by_a_graph_for_any_batch(layer, shape, told):
+    inputs = keras.Input(shape)
+    both = (inputs, inputs) if isinstance(layer, keras.layers.MultiHeadAttention) else (inputs,)
+    block = keras.Model(inputs, layer(*both))
+    spec = tf.TensorSpec((None, *shape), tf.float32)
+    graph = tf.function(lambda x: block(x, training=False)).get_concrete_function(spec).graph
+    found = forward_of(graph)
+    assert (found is not None) == told
+    if told:
+        assert found == forward(block, tf.TensorSpec((1, *shape), tf.float32))

@@ -243,6 +243,28 @@ def test_what_a_rule_saved_is_told_by_its_runs():
     assert prediction.ratio_of_runs(runs, costs, 4) == pytest.approx(expected)
 
 
+def test_views_are_of_augmented_images():
+    given = Experiment(augment=True, views=3)
+    data = load_data("digits")
+    assert given.config(data)["augment"] == {"pad": 4, "flip": True, "views": 3}
+    assert Experiment(augment=True).config(data)["augment"] is True
+    with pytest.raises(ValueError, match=r"views needs augment=True\. Received: False"):
+        Experiment(views=3)
+    with pytest.raises(ValueError, match=r"views must be a whole number above 0\. Received: 0"):
+        Experiment(augment=True, views=0)
+
+
+def test_views_and_part_are_of_a_runs_identity():
+    data = load_data("digits")
+    identities = [
+        Run(Experiment(augment=True, views=views, batch_size=20), part).identity
+        for views, part in ((3, data), (None, data), (3, data.with_train_images(300)))
+    ]
+    assert [identity["views"] for identity in identities] == [3, None, 3]
+    assert [identity["train_images"] for identity in identities] == [1347, 1347, 300]
+    assert identities[0]["train_sha256"] != identities[2]["train_sha256"]
+
+
 def test_validation_takes_the_last_5000_training_images():
     images = np.zeros((10_001, 2, 2, 1), np.uint8)
     images[-5000:] = 7

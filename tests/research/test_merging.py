@@ -56,6 +56,8 @@ def test_own_methods_of_one_name_that_are_not_the_same_are_kept_apart(folder):
 def test_a_cache_counts_where_both_may_have_one(folder):
     plain, kept = folder("one"), folder("two", "freezeout", cache="memory")
     assert together(plain, kept)[0] == ["classic", "freezeout"]
+    numbers = [folder(f"{memory}", "freezeout", memory, cache=memory) for memory in (5, 6)]
+    assert together(*numbers)[0] == ["freezeout"] * 2  # 'auto', when there was so much memory
     older = folder("three", "annealed", cache="auto")  # all folders said it once
     assert together(older, kept)[0] == ["three: annealed", "two: freezeout"]
 

@@ -3,7 +3,7 @@ import pytest
 
 from batch.data.blk import write_blk
 from batch.data.data import ARRAYS
-from batch.data.dataset import Data, check_covered
+from batch.data.dataset import Data, Split, check_covered
 from utils import DataError, load_data
 
 RNG = np.random.default_rng(0)
@@ -187,3 +187,59 @@ def test_a_summary_says_what_was_understood():
     wide = np.eye(12)[LABELS]
     end = "; no example of classes 3, 4, 5, 6, 7 and 4 more"
     assert Data.of(BYTES, wide, BYTES, wide).summary().endswith(end)
+
+
+def sorted_labels(sizes):
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    return np.random.default_rng(0).permutation(labels)
+
+
+def parted(sizes, count):
+    """The part of data with so many images a class, whose pixels count them."""
+    labels = sorted_labels(sizes)
+    images = np.arange(len(labels)).astype(np.uint8).reshape(-1, 1, 1, 1)
+    data = Data("some", len(sizes), Split(images, labels), Split(images[:1], labels[:1]))
+    part = data.with_train_images(count)
+    assert part.test is data.test
+    rows = part.train.images.ravel()
+    np.testing.assert_array_equal(part.train.labels, labels[rows])
+    assert (np.diff(rows.astype(int)) > 0).all()  # the order is kept
+    return rows, part
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "shares"),
+    [
+        ((60, 60, 60), 30, (10, 10, 10)),
+        ((100, 50, 50), 21, (11, 5, 5)),  # 10.5, 5.25, 5.25
+        ((50, 50, 50), 4, (2, 1, 1)),  # equal remainders: the first class
+        ((97, 2, 1), 100, (97, 2, 1)),
+        ((9, 0, 3), 4, (3, 0, 1)),
+    ],
+)
+def test_a_part_has_every_class_in_proportion(sizes, count, shares):
+    _, part = parted(sizes, count)
+    assert np.bincount(part.train.labels, minlength=3).tolist() == list(shares)
+
+
+def test_a_part_is_always_the_same_and_lies_in_larger_ones():
+    rows, larger = (parted((60, 60, 60), count)[0] for count in (30, 90))
+    np.testing.assert_array_equal(rows, parted((60, 60, 60), 30)[0])
+    assert set(rows.tolist()) < set(larger.tolist())
+    assert rows[:5].tolist() == [4, 5, 7, 18, 33]
+    assert len(parted((60, 60, 60), 180)[0]) == 180
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "message"),
+    [
+        ((60, 60), 121, "train_images must be at most the 120 of the training .* Received: 121"),
+        ((60, 60), 1, "each class, as 2 do. Received: 1, which leave none of class 1"),
+        ((97, 2, 1), 40, "each class, as 100 do. Received: 40, which leave none of class 2"),
+        ((60, 60), 0, "train_images must be a whole number above 0. Received: 0"),
+        ((60, 60), 2.5, "train_images must be a whole number above 0. Received: 2.5"),
+    ],
+)
+def test_parts_that_there_are_not_are_refused(sizes, count, message):
+    with pytest.raises(ValueError, match=message):
+        parted(sizes, count)

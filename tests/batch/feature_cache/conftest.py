@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from batch import TFModel
-from batch.feature_cache import prefix_cache
+from batch.feature_cache import prefix
 
 FREEZING = {"iterations": 12, "learning_rate": 0.05, "t_0": 0.2, "degree": 1, "scaled": False}
 
@@ -23,7 +23,7 @@ class ByHand:
 @pytest.fixture(autouse=True)
 def warned_of_nothing():
     """The cache warns anew; TensorFlow does not, of the many models that are traced."""
-    prefix_cache._warn.cache_clear()
+    prefix.warn.cache_clear()
     theirs = tf.get_logger()
     level = theirs.level
     theirs.setLevel(logging.ERROR)

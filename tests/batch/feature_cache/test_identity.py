@@ -65,9 +65,9 @@ def test_where_there_are_more_examples_than_room_nothing_is_kept(
     model, examples, monkeypatch, caplog
 ):
     images, labels = examples
-    plain, kept = (model(kind, frozen=1) for kind in ("off", "memory"))
     monkeypatch.setattr("batch.feature_cache.placement.unwritten", lambda: 0)
     monkeypatch.setattr("batch.feature_cache.placement.free_memory", lambda: 6000)  # 11 rows
+    plain, kept = (model(kind, frozen=1) for kind in ("off", "memory"))
     for rows in (np.arange(10), np.arange(10), np.arange(30, 40), np.arange(10)):
         batch = images[rows], labels[rows]
         assert kept.train(*batch, indices=rows) == plain.train(*batch)

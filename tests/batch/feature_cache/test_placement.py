@@ -6,17 +6,17 @@ import pytest
 from batch import machine
 from batch.feature_cache import placement as placement_module
 from batch.feature_cache import stores as feature_stores
-from batch.feature_cache.placement import Budget, CacheState, Placement, choose, count_visits
+from batch.feature_cache.placement import (
+    Budget,
+    CacheState,
+    Placement,
+    choose,
+    count_visits,
+    memory_for_features,
+)
 from batch.feature_cache.stores import STORES
 from batch.flops import block_costs
 from batch.networks.resnet import small_resnet
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch):
-    """Nothing is reserved by other tests."""
-    monkeypatch.setattr(placement_module, "unwritten", lambda: 0)
-
 
 MEMORY = STORES["memory"]
 COSTS = [machine.FORWARD_SPEED * 1e-5] * 3  # ten microseconds each
@@ -72,39 +72,32 @@ def test_what_must_be_kept_is_kept_although_it_does_not_pay():
 
 
 @pytest.mark.parametrize(
-    ("storage", "memory", "disk", "expected"),
+    ("kind", "memory", "disk", "expected"),
     [
-        ("auto", 3000, 0, Placement(STORES["memory"], 10)),
-        ("auto", 1000, 3000, Placement(STORES["mapped"], 10)),
-        ("auto", 1000, 1000, None),
-        (1500.0, 0, 0, Placement(STORES["memory"], 10)),
-        (100, 9999, 3000, Placement(STORES["mapped"], 10)),
+        (None, 1500, 0, Placement(STORES["memory"], 10)),
+        (None, 500, 3000, Placement(STORES["mapped"], 10)),
+        (None, 500, 1000, None),
+        ("memory", 0, 0, Placement(STORES["memory"], 10)),
         ("compressed", 0, 0, Placement(STORES["compressed"], 10)),
         ("mapped", 9999, 3000, Placement(STORES["mapped"], 10)),
         ("mapped", 9999, 2000, None),
     ],
 )
-def test_where_there_is_room(monkeypatch, storage, memory, disk, expected):
-    monkeypatch.setattr(placement_module, "free_memory", lambda: memory)
+def test_where_there_is_room(monkeypatch, kind, memory, disk, expected):
     monkeypatch.setattr(placement_module, "_free_space", lambda: disk)
-    assert Budget(storage, 10).placement(150, 0) == expected
+    assert Budget(kind, memory, 10).placement(150, 0) == expected
 
 
-def test_room_for_as_many_as_there_may_be(monkeypatch):
-    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
-    assert Budget("auto", None).placement(150, 0).rows == 10
-    assert (
-        Budget("auto", None).placement(150, 600).rows == 10
-    )  # free memory does not hold what is kept
-    assert Budget(1500, None).placement(150, 600).rows == 6
-    assert Budget("memory", None).placement(150, 0).rows == 10
-    assert Budget("mapped", None).placement(150, 0) is None
+def test_room_for_as_many_as_there_may_be():
+    assert Budget(None, 1500, None).placement(150, 0).rows == 10
+    assert Budget(None, 1500, None).placement(150, 600).rows == 6
+    assert Budget("memory", 1500, None).placement(150, 0).rows == 10
+    assert Budget("mapped", 1500, None).placement(150, 0) is None
 
 
-def test_there_must_be_room_for_what_was_seen(monkeypatch):
-    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
-    assert Budget("auto", None, 10).placement(150, 0).rows == 10
-    assert Budget("auto", None, 11).placement(150, 0) is None
+def test_there_must_be_room_for_what_was_seen():
+    assert Budget(None, 1500, None, 10).placement(150, 0).rows == 10
+    assert Budget(None, 1500, None, 11).placement(150, 0) is None
 
 
 def test_without_a_folder_for_temporary_files_there_is_none(monkeypatch):
@@ -112,14 +105,17 @@ def test_without_a_folder_for_temporary_files_there_is_none(monkeypatch):
         raise FileNotFoundError("No usable temporary directory")
 
     monkeypatch.setattr(placement_module.tempfile, "gettempdir", missing)
-    monkeypatch.setattr(placement_module, "free_memory", lambda: 0)
-    assert Budget("auto", 10).placement(150, 0) is None
+    assert Budget(None, 0, 10).placement(150, 0) is None
 
 
-def test_what_others_have_reserved_is_not_free(monkeypatch):
-    monkeypatch.setattr(placement_module, "free_memory", lambda: 3000)
-    monkeypatch.setattr(placement_module, "unwritten", lambda: 1000)
-    assert Budget("auto", None).placement(150, 0).rows == 6
+@pytest.mark.parametrize(
+    ("free", "reserved", "models", "memory"),
+    [(3000, 0, 1, 1500), (3000, 1000, 1, 1000), (3000, 0, 5, 300), (1000, 3000, 1, 0)],
+)
+def test_memory_is_what_others_have_not_reserved(monkeypatch, free, reserved, models, memory):
+    monkeypatch.setattr(placement_module, "free_memory", lambda: free)
+    monkeypatch.setattr(placement_module, "unwritten", lambda: reserved)
+    assert memory_for_features(models) == memory
 
 
 def test_reserved_and_not_written():

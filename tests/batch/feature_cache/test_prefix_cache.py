@@ -1,19 +1,18 @@
+import copy
 import gc
 import logging
 import weakref
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from batch import TFModel
-from batch.data.examples import Examples
+from batch.feature_cache.prefix import Prefix
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.feature_cache.stores import STORES
-from batch.training.optimizers import FusedSGD
+from batch.networks.blocks import ConvolutionBlock, ResidualBlock
 from batch.training.preprocessing import Preprocessing
-from batch.training.trainer import Trainer
 from research.benchmarks.graphs import executed_operations
 
 
@@ -63,21 +62,80 @@ def test_a_step_from_the_cache_leaves_the_prefix_out(by_hand, frozen, convolutio
     assert list(made.trainer.steps._compiled) == [(tf.float32, active, False, frozen)]
 
 
-def test_a_prefix_is_carried_forward(by_hand, monkeypatch):
+@pytest.fixture
+def computed(monkeypatch):
+    """For each batch that caches compute: the first block, the last one, and its rows."""
+    calls, compute = [], Prefix.compute
+
+    def recorded(self, start, depth, features, rows, crops):
+        calls.append((start, depth, rows.tolist()))
+        return compute(self, start, depth, features, rows, crops)
+
+    monkeypatch.setattr(Prefix, "compute", recorded)
+    return calls
+
+
+def test_a_prefix_is_carried_forward(by_hand, computed, monkeypatch):
     monkeypatch.setattr("batch.machine.FORWARD_SPEED", 1e10)  # else computing is as cheap
     made, step = by_hand(1)
-    step(np.arange(40))
+    step(np.arange(30))
     made.trainer.schedule.frozen = 2
-    begun = []
-    scaled = made.trainer.cache._scaled
-    monkeypatch.setattr(
-        made.trainer.cache, "_scaled", lambda *args: begun.append(args) or scaled(*args)
-    )
-    step(np.arange(40))
-    assert not begun  # no image was looked at again
+    step(np.arange(29, -1, -1))
     assert made.trainer.cache._previous is None  # all of it was carried
-    step(np.arange(20, 60))
-    assert len(begun) == 1  # twenty that the first stage had not seen
+    step(np.arange(20, 50))  # some that the first stage had not seen
+    last = list(range(20, 50))
+    assert computed == [(0, 1, [*range(30)]), (1, 2, [*range(29, -1, -1)]), (0, 2, last)]
+
+
+def test_a_batch_that_lacks_features_is_computed_whole_in_its_own_order(by_hand, computed):
+    made, step = by_hand(1)
+    batches = [[7, 3, 9, 3], [5, 3, 7, 9], [9, 7, 5, 3]]
+    for rows in batches:
+        step(np.array(rows))
+    assert computed == [(0, 1, rows) for rows in batches[:2]]
+    stats = made.trainer.cache.stats()
+    assert (stats["asked"], stats["hits"], stats["computed"]) == (12, 7, 8)
+    assert stats["bytes"] == 4 * 4 * 4 * 4 * 4  # of four examples
+
+
+def test_every_block_is_traced_once_and_nothing_in_vain(model, examples, monkeypatch):
+    monkeypatch.setattr("batch.machine.FORWARD_SPEED", 1e5)  # so that it pays
+    traced, layers = [], (ConvolutionBlock, ResidualBlock)
+    for layer in layers:
+        call = layer.call
+        monkeypatch.setattr(
+            layer,
+            "call",
+            lambda self, *args, call=call, **kwargs: (
+                traced.append(self.name) or call(self, *args, **kwargs)
+            ),
+        )
+    made = model("auto", frozen=1)
+    traced.clear()
+    for frozen in (1, 2):
+        made.trainer.schedule.frozen = frozen
+        for size in (20, 13, 20, 20):  # among them smaller ones, which are not read
+            made.train(*examples, rows=np.arange(60)[-size:])
+    made.trainer.settle()
+    stem, first, second = (block.name for block in made.network.layers[:3])
+    assert sorted(traced) == sorted([stem, first, second, first])  # the first trained, and froze
+    assert list(made.trainer.cache._prefix._compiled) == [(0, 1, tf.uint8), (1, 2, tf.float32)]
+    assert made.trainer.cache.hits == 80
+
+
+def test_the_memory_that_auto_takes_is_asked_for_once(model, monkeypatch, tmp_path):
+    free = iter([2000, 3000, 4000, 5000])
+    monkeypatch.setattr("batch.feature_cache.prefix_cache.memory_for_features", lambda: next(free))
+    made = model("auto")
+    assert made.trainer.cache.storage == 2000
+    made.reset()
+    assert made.trainer.cache.storage == 2000
+    made.save(tmp_path / "model")
+    load = {"load": {"path": tmp_path / "model"}}
+    for loaded in (TFModel(load), TFModel({**load, "cache": "auto"}), copy.copy(made)):
+        assert loaded.trainer.cache.storage == 2000
+    assert TFModel({**load, "cache": 7}).trainer.cache.storage == 7
+    assert TFModel({**load, "cache": "mapped"}).trainer.cache.storage == "mapped"
 
 
 def test_nothing_is_said_where_no_cache_was_asked_for(by_hand, caplog):
@@ -141,25 +199,6 @@ def test_statistics(by_hand):
     assert stats["hits"] == 10 + 20
     assert stats["bytes"] == 30 * 4 * 4 * 8 * 4
     assert stats["seconds_saved"] > 0
-
-
-def test_short_chunks_are_filled_up(blocks, examples):
-    network = keras.Sequential([keras.Input((8, 8, 1)), *blocks()])
-    trainer = Trainer(
-        network,
-        FusedSGD(),
-        lambda iteration: np.array([0.0, 0.05, 0.05]),
-        loss=lambda *_: tf.zeros(1),
-        cache="memory",
-    )
-    images = tf.constant(examples[0])
-    for rows in ([7, 3, 9], [5, 3, 7]):
-        batch = Examples(images, None, np.array(rows))
-        start, features, places = trainer.cache.features(batch, 1, 10)
-    expected = trainer.steps._blocks[0].infer(trainer.cache._scaled(images, tf.constant([5, 5, 5])))
-    assert start == 1
-    assert np.array_equal(tf.gather(features, places)[0], expected[0])
-    assert trainer.cache.hits == 2
 
 
 @pytest.mark.parametrize("storage", ["on", True, None, -1])

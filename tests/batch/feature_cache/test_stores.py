@@ -30,16 +30,18 @@ def test_zeros_are_compressed():
 def test_features_know_what_is_there():
     features = Features(1, STORES["memory"], 4, shape=(2,), dtype=np.dtype("float32"))
     values = np.ones((2, 2), np.float32)
-    features.write(np.array([3, 1]), values)
+    features.write(np.array([3, 1]), tf.constant([[7.0, 7], [1, 1], [1, 1]]), np.array([1, 2]))
     assert features.holds(np.array([0, 1, 3, 7])).tolist() == [False, True, True, False]
     features.close()
+    tensor, rows = features.read(np.array([1, 3]))
+    assert np.array_equal(tf.gather(tensor, rows), values)
     assert features.bytes == values.nbytes
     assert (features.count_carried(1), features.count_carried(1)) == (1, 0)
 
 
 def test_what_goes_wrong_in_writing_is_raised():
     features = Features(1, STORES["memory"], 4, shape=(2,), dtype=np.dtype("float32"))
-    features.write(np.array([1]), np.ones((1, 3), np.float32))
+    features.write(np.array([1]), tf.ones((1, 3)), np.array([0]))
     for _ in range(2):  # it does not go away
         with pytest.raises(ValueError, match="shape"):
             features.read(np.array([1]))

@@ -16,7 +16,7 @@ SCHEDULE = ("FreezeOut", {"iterations": 6, "learning_rate": 0.05, "t_0": 0.5, "d
         ({"input_block/input": "images"}, "config of input_block: input"),
         ({"inputs": {"images": {"shapes": 8}}}, "config of inputs/images: shapes. Known keys: cl"),
         ({"normalize": {"average": [0]}}, "config of normalize: average. Known keys: mean, std"),
-        ({"augment": {"crop": 4}}, "config of augment: crop. Known keys: flip, pad"),
+        ({"augment": {"crop": 4}}, "config of augment: crop. Known keys: flip, pad, views"),
         ({"load": {"file": "x"}}, "config of load: file. Known keys: fmt, path"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from batch import FreezeOut, TFModel
-from batch.feature_cache import prefix_cache
+from batch.feature_cache import prefix
 from batch.networks.added_losses import added_losses
 from batch.training.export import StaticGraph
 
@@ -92,7 +92,7 @@ def test_static_graphs(expected, conditionals):
 
 
 def test_a_block_that_adds_by_its_input_is_not_cached(expected, caplog):
-    prefix_cache._warn.cache_clear()
+    prefix.warn.cache_clear()
     model = make(cache="memory")
     assert [model.train(X, Y, rows=rows) for rows in batches()] == expected[0]
     assert model.trainer.cache._current.depth == 1

@@ -53,6 +53,13 @@ def test_the_graph_trains_like_a_step_a_stage(make, examples, conditionals, tmp_
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_views_are_refused(make):
+    trainer = make()
+    trainer.preprocessing = Preprocessing(flip=True, views=3)
+    with pytest.raises(ValueError, match=r"takes no ids of examples, .* Received: 'views': 3"):
+        StaticGraph(trainer, ITERATIONS)
+
+
 def test_images_that_would_be_scaled_twice_are_refused(make):
     trainer = make(Constant(4, 0.1), [keras.layers.Rescaling(1 / 255, name="scaled")])
     with pytest.raises(

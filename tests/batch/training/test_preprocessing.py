@@ -79,6 +79,7 @@ def test_augment_as_a_word_is_the_usual_one():
     made = make_preprocessing({"augment": True, "seed": 5}, (8, 8, 3))
     assert (made.pad, made.flip, made.seed, made.mean) == (4, True, 5, None)
     assert not make_preprocessing({"augment": False}, (8, 8, 3)).augments
+    assert made.views is make_preprocessing({"augment": {"views": None}}, (8, 8, 3)).views is None
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,12 @@ def test_augment_as_a_word_is_the_usual_one():
         ({"mean": [0, 0, 0], "std": [1, 0, 1]}, None, "'std' must be above 0"),
         (None, {"pad": -1}, "'pad' must be a whole number"),
         (None, 4, "'augment' must be True, False, or a dict. Received: 4"),
+        (None, {"pad": 4, "views": 0}, "'views' must be a whole number above 0. Received: 0"),
+        (None, {"flip": True, "views": 2.5}, "'views' must be a whole number above 0"),
+        (None, {"flip": True, "views": True}, "'views' must be a whole number above 0"),
+        (None, {"flip": True, "views": 1025}, "'views' must be .*, at most 1,024. Received: 1025"),
+        (None, {"views": 4}, "'views' needs 'pad' or 'flip', which make them. Received: {'views'"),
+        (None, {"pad": 0, "flip": False, "views": 4}, "'views' needs 'pad' or 'flip'"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(normalize, augment, message):

@@ -1,3 +1,6 @@
+import contextlib
+import importlib.util
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,11 +20,13 @@ from research.benchmarks import (
     stochastic,
     wide,
 )
-from research.benchmarks.harness import compared, in_turn
+from research.benchmarks.harness import compared, in_turn, in_turns_of, whole_turn
+from research.benchmarks.stock import stock_network
 
 
-def table(rows):
-    """The rows by what they are of, as numbers where they are some."""
+def measured(suite, repetitions, batch_size):
+    """The rows of all parts of a suite."""
+    rows = [row for part in suite.parts() for row in part.rows(repetitions, batch_size)]
     assert all(len(row) == len(harness.COLUMNS) for row in rows)
     return pd.DataFrame(rows, columns=harness.COLUMNS)
 
@@ -33,6 +38,18 @@ def test_versions_take_turns():
     assert seconds["a"].shape == (2,)
 
 
+def test_a_turn_has_so_many_steps_of_a_version():
+    calls, whole = [], []
+    versions = {
+        "step": lambda: calls.append("step"),
+        "turn": whole_turn(4, lambda: whole.append(1)),
+    }
+    seconds = in_turns_of(4, versions, 9)
+    assert seconds["step"].shape == seconds["turn"].shape == (5,)
+    assert (len(calls), len(whole)) == (4 * 6, 6)  # one turn to warm up
+    assert in_turns_of(4, versions, 2)["turn"].shape == (2,)
+
+
 def test_a_row_has_medians_their_ratio_and_its_quartiles():
     row = compared("a", np.array([1, 2, 3.0]), "b", np.array([2, 2, 2.0]), 0.9, "said")
     assert row == ("a", "2", "b", "2", "1.000", "0.750–1.250", "0.900", "said")
@@ -40,26 +57,10 @@ def test_a_row_has_medians_their_ratio_and_its_quartiles():
     assert row == ("a", "2", "b: not installed", "", "", "", "", "")
 
 
-def test_one_table_of_all_suites(monkeypatch, tmp_path, capsys):
-    rows = [compared("a", np.ones(2), "b", np.ones(2))]
-    for suite in (growth, wide):
-        monkeypatch.setattr(suite, "measure", lambda *_: rows)
-    harness.run_suites(["growth", "wide"], 1, 8, None, tmp_path)
-    written = pd.read_csv(tmp_path / "bench.csv")
-    assert written["suite"].tolist() == ["growth", "wide"]
-    assert written["ratio"].tolist() == [1.0, 1.0]
-    assert {"processor", "tensorflow", "torch"} <= set(written.columns)
-    told, _, head, rule, *lines = (tmp_path / "bench.md").read_text().splitlines()
-    assert told.startswith("Measured in turn on processor ")
-    assert head.count("|") == rule.count("|") == lines[0].count("|") == 10
-    assert lines[1].startswith("| wide | a | 1 | b | 1 | 1.000 |")
-    assert "Against the same network in PyTorch" in capsys.readouterr().out
-
-
 def test_rows_of_the_freezeout_suite(monkeypatch):
     monkeypatch.setattr(freezeout, "FRESH", 1)
     monkeypatch.setattr(freezeout, "RUN", 20)
-    rows = table(freezeout.measure(1, 8))
+    rows = measured(freezeout, 1, 8)
     assert rows["what"][:6].tolist() == [f"{frozen} frozen" for frozen in range(6)]
     assert rows["expected"][[0, 5]].tolist() == ["1.000", "0.337"]
     assert rows["what"].iloc[-1] == "changes of stages in 20 iterations, linear, t_0 0.6"
@@ -70,7 +71,7 @@ def test_rows_of_the_cache_suite(monkeypatch):
     monkeypatch.setattr(cache, "STAGES", (2,))
     monkeypatch.setattr(cache, "VISITED", 16)
     monkeypatch.setattr(cache, "VISITS", (1, 3))
-    rows = table(cache.measure(1, 8))
+    rows = measured(cache, 1, 8)
     assert rows["what"].tolist()[:2] == ["2 frozen, cached"] * 2
     assert rows["peer"].tolist() == [
         "active blocks alone",
@@ -84,14 +85,14 @@ def test_rows_of_the_cache_suite(monkeypatch):
 
 def test_rows_of_the_precision_suite(monkeypatch):
     monkeypatch.setattr(precision, "STEPS", 1)
-    rows = table(precision.measure(1, 4))
+    rows = measured(precision, 1, 4)
     assert rows["peer"][0] == "float32"
     assert rows["note"].str.startswith("units for bfloat16: ").all()
 
 
 def test_rows_of_the_growth_suite(monkeypatch):
     monkeypatch.setattr(growth, "EXAMPLES", 20)
-    rows = table(growth.measure(1, 8))
+    rows = measured(growth, 1, 8)
     expected = rows.set_index("what")["expected"]
     assert expected["batch 4"] == "0.500"
     assert expected["200 examples"] == "1.000"
@@ -101,11 +102,11 @@ def test_rows_of_the_growth_suite(monkeypatch):
 
 def test_rows_of_the_saving_suite(monkeypatch):
     digits = saving.dataclasses.replace(saving.RUNS["MNIST, small ResNet"][0], data="digits")
-    monkeypatch.setattr(saving, "RUNS", {"digits": (digits, 1, True)})
+    monkeypatch.setattr(saving, "RUNS", {"digits": (digits, 1, True, 0, 0)})
     monkeypatch.setattr(saving, "EVERY", 2)
     monkeypatch.setattr(saving, "GOAL", 0.01)
     monkeypatch.setattr(saving, "METHODS", dict(list(saving.METHODS.items())[1:3]))
-    rows = table(saving.measure(2, 300))
+    rows = measured(saving, 2, 300)
     assert rows["what"].tolist() == ["digits, annealed", "digits, freezeout"]
     assert rows["ratio"][0] == "1.000"
     assert " points (" in rows["note"][1]
@@ -114,24 +115,37 @@ def test_rows_of_the_saving_suite(monkeypatch):
 
 def test_data_that_are_not_there_are_told(monkeypatch):
     lost = saving.dataclasses.replace(saving.RUNS["MNIST, small ResNet"][0], data="lost.npz")
-    monkeypatch.setattr(saving, "RUNS", {"lost": (lost, 1, False)})
-    rows = table(saving.measure(1, 8))
+    monkeypatch.setattr(saving, "RUNS", {"lost": (lost, 1, False, 0, 0)})
+    rows = measured(saving, 1, 8)
     assert rows["peer"][0].startswith("not measured: ")
 
 
 def test_the_stock_network_is_the_same_network():
     from batch.networks.resnet import small_resnet
 
-    stock, ours = step.stock_network(), small_resnet((28, 28, 1), 10)
+    stock, ours = stock_network(), small_resnet((28, 28, 1), 10)
     shapes = [sorted(map(tuple, (w.shape for w in one.trainable_weights))) for one in (stock, ours)]
     assert shapes[0] == shapes[1]
 
 
 def test_rows_of_the_step_suite(monkeypatch):
+    begun = {}
+
+    def begin(make, arguments, around):
+        begun[around["KERAS_BACKEND"]] = make, arguments, around["TF_ENABLE_ONEDNN_OPTS"]
+        return contextlib.nullcontext(lambda: None)
+
     monkeypatch.setattr(step, "STEPS", 2)
-    rows = table(step.measure(1, 8))
-    assert rows["peer"].tolist()[:2] == ["stock Keras, fit", "stock Keras, train_on_batch"]
-    assert (rows["ratio"][:2].astype(float) > 0).all()
+    monkeypatch.setattr(step, "Process", begin)
+    rows = measured(step, 1, 8)
+    assert rows["peer"].tolist()[:3] == [step.FIT, "stock Keras, train_on_batch", step.AS_IT_COMES]
+    assert (rows["ratio"][:3].astype(float) > 0).all()
+    for peer, package in ((step.TORCH, "torch"), (step.JAX, "jax")):
+        installed = importlib.util.find_spec(package)
+        assert peer + ("" if installed else ": not installed") in rows["peer"].tolist()
+    make = "research.benchmarks.stock:small_resnet_fit"
+    assert begun["tensorflow"] == (make, {"batch_size": 8, "steps": 2}, None)
+    assert ("jax" in begun) == bool(importlib.util.find_spec("jax"))
     share = rows["note"].iloc[-1].removesuffix(" % of the peak")
     assert float(share) == pytest.approx(100 / float(rows["ratio"].iloc[-1]), abs=0.6)
 
@@ -139,7 +153,7 @@ def test_rows_of_the_step_suite(monkeypatch):
 def test_rows_of_the_stochastic_suite(monkeypatch):
     monkeypatch.setattr(stochastic, "STEPS", 1)
     monkeypatch.delitem(stochastic.NETWORKS, "ResNet50")
-    rows = table(stochastic.measure(1, 6))
+    rows = measured(stochastic, 1, 6)
     names = rows["what"].str.split("survival ").str[1]
     assert names.tolist() == ["1.0", "0.75", "0.5", "0.0", "0.5, masked"]
     expected = rows["note"].str.removeprefix("by survival ")
@@ -150,10 +164,10 @@ def test_rows_of_the_stochastic_suite(monkeypatch):
 def test_rows_of_the_networks_suite(monkeypatch):
     from batch import DenseNet
 
-    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet")}
+    small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet", 0, 0)}
     monkeypatch.setattr(networks, "NETWORKS", small)
     monkeypatch.setattr(networks, "STEPS", 1)
-    rows = table(networks.measure(1, 6))
+    rows = measured(networks, 1, 6)
     assert rows["what"].tolist() == [
         *(f"small, batch 1, {frozen} of 6 frozen" for frozen in (2, 3, 4)),
         "small, batch 1",
@@ -164,13 +178,14 @@ def test_rows_of_the_networks_suite(monkeypatch):
 
 def test_rows_of_the_wide_suite(monkeypatch):
     monkeypatch.setattr(wide, "NETWORKS", [{"depth": 10, "widen_factor": 1, "block": "B(3,1)"}])
-    rows = table(wide.measure(1, 20))
+    rows = measured(wide, 1, 20)
     assert rows["what"][0] == "WRN-10-1 B(3,1), batch 4"
     assert rows["note"][0].startswith("0.03 M parameters, ")
 
 
 def test_rows_of_the_freezing_suite():
-    rows = table(freezing.measure(1, 8, ["text"], memory=False)).set_index("what")
+    rows = freezing.rows("text", 1, 8, memory=False)
+    rows = pd.DataFrame(rows, columns=harness.COLUMNS).set_index("what")
     operations = rows["note"].str.extract(r"of (\d+) operations")[0].astype(int)
     # Set after a step, `trainable = False` leaves the graph as it was.
     nothing, front = "text, nothing: {}", "text, front: embedding: {}"

@@ -51,6 +51,7 @@ def test_experiment_has_what_it_takes_to_run_again(compared):
     assert record["settings"]["seeds"] == [0, 1]
     assert record["settings"]["iterations"] == 4
     assert record["settings"]["batch_size"] == 40
+    assert record["settings"]["cache"] > 1  # bytes, of each run
     assert record["environment"]["tensorflow"]
     assert int(record["environment"]["threads"]) >= 1
 

@@ -20,9 +20,17 @@ ALWAYS = {  # they act whatever the others are
     *("help", "data", "threads", "out", "model", "precision", "iterations", "epochs", "batch_size"),
     *("learning_rate", "optimizer", "weight_decay", "augment", "normalize", "dry_run", "seed"),
     *("seeds", "method", "methods", "study", "validate", "save_weights", "eval_every", "metrics"),
-    *("eval_batches", "tensorboard", "const_time", "equal_time"),
+    *("eval_batches", "tensorboard", "const_time", "equal_time", "train_images"),
 }
-NEEDING = {"overwrite", "resume", "keep_checkpoints", "momentum", "preset", "checkpoint_every"}
+NEEDING = {
+    "overwrite",
+    "resume",
+    "keep_checkpoints",
+    "momentum",
+    "preset",
+    "checkpoint_every",
+    "views",
+}
 
 
 def flag(name):
@@ -63,7 +71,7 @@ def test_an_option_that_one_of_the_methods_reads_is_none_too_many(fails):
     assert line.endswith("--survival is for stochastic, not classic, annealed, freezeout, shorter")
 
 
-@pytest.mark.parametrize("study", ["freezeout", "momentum", "saving", "wide-resnet"])
+@pytest.mark.parametrize("study", ["freezeout", "momentum", "saving", "views", "wide-resnet"])
 @pytest.mark.parametrize("option", [*VALUES, "preset"])
 def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
     module = recipes.study_module(study)
@@ -90,6 +98,8 @@ def test_the_methods_of_a_study_are_those_of_its_runs(study):
         (["train", "--gamma", "0.5"], "--gamma needs --milestones"),
         (["train", "--keep-checkpoints", "2"], "--keep-checkpoints needs --checkpoint-every"),
         (["train", "--optimizer", "Adam", "--momentum", "0.9"], "with --optimizer, give it there"),
+        (["train", "--views", "4"], "--views needs --augment"),
+        (["compare", "--model", "vgg", "--no-augment", "--views", "4"], "--views needs --augment"),
         (["train", "--overwrite"], "--overwrite needs --out"),
         (["compare", "--overwrite"], "--overwrite needs --out"),
         (["report", "x", "--overwrite"], "--overwrite needs --out"),

@@ -4,21 +4,6 @@ from batch.data.blk import read_blk
 from research.cli import main
 
 
-def test_bench_writes_a_table(tmp_path, monkeypatch, capsys):
-    from research.benchmarks import growth
-    from research.benchmarks.harness import compared
-
-    rows = [compared("a", np.ones(2), "b", np.ones(2))]
-    monkeypatch.setattr(growth, "measure", lambda *_: rows)
-    assert main(["bench", "growth", "--out", str(tmp_path / "out")]) == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "bench.csv",
-        "bench.md",
-        "experiment.json",
-    }
-    assert "bench.md" in capsys.readouterr().out
-
-
 def test_data_packs_what_the_notebook_reads(tmp_path, capsys):
     source = tmp_path / "a.npz"
     images, labels = np.zeros((14, 28, 28), np.uint8), np.arange(14) % 10

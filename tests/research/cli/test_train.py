@@ -82,6 +82,33 @@ def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, fails):
+    out = tmp_path / "out"
+    arguments = [
+        "train",
+        "--data",
+        colours,
+        "--batch-size",
+        "10",
+        "--epochs",
+        "1",
+        "--out",
+        str(out),
+    ]
+    arguments += ["--augment", "--views", "2", "--train-images"]
+    message = "train_images must be at most the 60 of the training split of colours. Received: 61"
+    assert message in fails(1, *arguments, "61")
+    assert "as 3 do. Received: 2, which leave none of class 2" in fails(1, *arguments, "2")
+    monkeypatch.setattr("research.experiment.HELD_OUT", 20)  # they are taken first
+    assert "must be at most the 40 of" in fails(1, *arguments, "41", "--validate", "val")
+    assert not out.exists()
+    assert main([*arguments, "30"]) == 0
+    assert "colours: 30 + 9 images of 8×8×3" in capsys.readouterr().err
+    settings = json.loads((out / "experiment.json").read_text())["settings"]
+    expected = {"train_images": 30, "augment": True, "views": 2, "iterations": 3}
+    assert {name: settings[name] for name in expected} == expected
+
+
 def test_an_epoch_has_the_iterations_it_takes(tmp_path, capsys):
     out = tmp_path / "epochs"
     assert main(["train", "--epochs", "2", "--batch-size", "1000", "--out", str(out)]) == 0

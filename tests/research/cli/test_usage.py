@@ -41,6 +41,8 @@ def test_names_for_the_command_line_are_those_of_the_package():
         (["compare", "--model", "resnet20"], "invalid choice: 'resnet20'"),
         (["train", "--precision", "float16"], "invalid choice: 'float16'"),
         (["train", "--cache", "disk"], "invalid choice: 'disk'"),
+        (["train", "--cache", "-1"], "invalid choice: '-1'"),
+        (["train", "--cache", "1.5"], "off, or bytes of memory"),
         (["compare", "--preset", "thrifty", "--t-0", "0.5"], "--preset thrifty says --t-0"),
         (["compare", "--study", "saving", "--preset", "thrifty"], "no --preset"),
         (["train", "--depth", "76"], "--model resnet has no option --depth; it has none"),

@@ -1,0 +1,140 @@
+"""What a training step does with a block."""
+
+import tensorflow as tf
+
+from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
+from batch.networks.batch_statistics import batch_statistics, normalizations
+from batch.networks.layers import run
+from batch.training.updates import Updates
+
+
+class Block:
+    """What a step does with a block: `train`, `infer` and `update`, each traced only once.
+
+    Parameters
+    ----------
+    layer : keras.layers.Layer
+    optimizer : keras.optimizers.Optimizer
+        With slots for the layer's trainable variables, or without slots.
+    weight_decay : float
+        As for `Trainer`.
+    frozen_batch_norm : {'inference', 'batch'}
+        As for `Trainer`.
+    inference_mode : bool
+        The block runs in inference mode even while it learns.
+
+    Attributes
+    ----------
+    layer : keras.layers.Layer
+    varies : bool
+        Whether its output for an example depends on the rest of the batch when it is frozen.
+    updates : Updates
+        Of its weights.
+    """
+
+    def __init__(
+        self,
+        layer,
+        optimizer,
+        *,
+        weight_decay=0.0,
+        frozen_batch_norm="inference",
+        inference_mode=False,
+    ):
+        trainable = layer.trainable_variables
+        self.layer = layer
+        self.variables = [variable.value for variable in trainable]
+        by_batch = frozen_batch_norm == "batch" and not inference_mode
+        norms = normalizations(layer) if by_batch else []
+        frozen = [norm for norm in norms if not norm.trainable]
+        self.varies = bool(norms)
+        self._train = _traced(layer, not inference_mode, frozen)
+        self._infer = _traced(layer, False, norms)
+        self._penalty = list  # nothing
+        if regularized(layer):
+            self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
+        self.updates = Updates(optimizer, trainable, weight_decay)
+        self.update = tf.function(self.updates, autograph=False)
+
+    @property
+    def adds_when_frozen(self):
+        """Whether it adds something to the loss that depends on its input, when it is frozen."""
+        return _adds(self._infer)
+
+    @property
+    def frozen(self):
+        """Its forward pass while it is frozen, a concrete function; what it adds comes second."""
+        return self._infer.get_concrete_function()
+
+    def infer(self, features):
+        """Its outputs while it is frozen."""
+        return self._frozen(features)[0]
+
+    def forward(self, features, rate, is_active):
+        """The forward pass of the block; if `is_active` is None, its rate decides which.
+
+        Returns
+        -------
+        outputs : tensor
+        added : list of tensor
+            What it adds to the loss that depends on its input: one sum, or nothing.
+        """
+        if is_active is None:
+            return self._by_rate(features, rate)
+        return self._active(features) if is_active else self._frozen(features)
+
+    def weight_penalty(self, rate, is_active):
+        """What the penalties of its weights add to the loss: one sum, or nothing.
+
+        While the block is frozen, that has no gradient.
+        """
+        if is_active is None:
+            return [tf.where(rate > 0, sum_, tf.stop_gradient(sum_)) for sum_ in self._penalty()]
+        return self._penalty()
+
+    def _by_rate(self, features, rate):
+        nothing = [tf.zeros(())] if _adds(self._train) or _adds(self._infer) else []
+
+        def active():
+            outputs, added = self._active(features)
+            return outputs, added or nothing
+
+        def frozen():
+            # All blocks before it are frozen too, and they need no gradient from it.
+            outputs, added = tf.nest.map_structure(tf.stop_gradient, self._frozen(features))
+            return outputs, added or nothing
+
+        return tf.cond(rate > 0, active, frozen)
+
+    def _active(self, features):
+        return self._train(tf.cast(features, self.layer.input.dtype))
+
+    def _frozen(self, features):
+        return self._infer(tf.cast(features, self.layer.input.dtype))
+
+    def learn(self, rate, gradients, is_active):
+        """Update the weights; if `is_active` is None, only if the rate is above 0."""
+        if is_active is None:
+            tf.cond(rate > 0, lambda: self.update(rate, gradients), lambda: None)
+        else:
+            self.update(rate, gradients)
+
+
+def _traced(layer, training, by_batch):
+    """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics.
+
+    It returns the outputs, and what the layer adds to the loss as from `total`.
+    """
+
+    def forward(features):
+        with batch_statistics(by_batch), added_losses(layer) as losses:
+            outputs = run(layer, features, training)
+        return outputs, total(losses)
+
+    entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
+    return tf.function(forward, input_signature=[entry], autograph=False)
+
+
+def _adds(traced):
+    """Whether a function from `_traced` adds to the loss."""
+    return bool(traced.get_concrete_function().structured_outputs[1])
