@@ -25,6 +25,10 @@ from batch.spelling import did_you_mean
 
 # Methods that see all weights at once: an optimizer with its own may do more than update each.
 WHOLE = ("apply", "apply_gradients", "scale_loss", "finalize_variable_values", "_clip_gradients")
+OTHERS = dict.fromkeys(  # names of TensorFlow 1
+    ("momentum", "momentumoptimizer"),
+    ". It is ('SGD', {'momentum': …, 'nesterov': …, 'rate_outside': True}) here",
+)
 INSTEAD = {
     "LossScaleOptimizer": "its inner optimizer, with a fixed loss_scale_factor",
     "MultiOptimizer": "one of its optimizers, for all weights",
@@ -194,11 +198,12 @@ def _by_name(spec):
         if isinstance(value, type) and issubclass(value, keras.optimizers.Optimizer)
     }
     kinds["SGD"] = FusedSGD
-    known = {key.lower(): key for key in kinds}.get(name.lower() if isinstance(name, str) else None)
+    lowered = name.lower() if isinstance(name, str) else None
+    known = {key.lower(): key for key in kinds}.get(lowered)
     if known is None:
         raise ValueError(
             "optimizer must be a Keras optimizer, its name, (name, arguments), or a dict with a "
-            f"name. {received(spec)}{did_you_mean(name, kinds)}"
+            f"name. {received(spec)}{OTHERS.get(lowered, did_you_mean(name, kinds))}"
         )
     kind = kinds[known]
     _check_kind(kind)

@@ -90,6 +90,12 @@ def test_a_form_that_is_neither():
         make_optimizer(("Adam", {"rate_outside": True}))
 
 
+@pytest.mark.parametrize("name", ["Momentum", "MomentumOptimizer"])
+def test_the_name_of_tensorflow_1_is_refused_with_ours(name):
+    with pytest.raises(ValueError, match=r"'rate_outside': True}\) here$"):
+        make_optimizer((name, {"momentum": 0.9, "use_nesterov": True}))
+
+
 def test_fused_replaces_sgd_only():
     sgd = keras.optimizers.SGD(0.1, momentum=0.5)
     assert type(fused(sgd)) is FusedSGD
