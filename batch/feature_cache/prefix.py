@@ -64,7 +64,7 @@ class Prefix:
                 self._forward.append(known or forward(block.layer, outputs))
             block_forward = self._forward[number]
             outputs = block_forward.outputs
-            if block.adds_when_frozen:
+            if block.frozen.structured_outputs[1]:
                 warn(f"{block.layer.name} adds to the loss what depends on its input")
                 return number
             known_shape = outputs.shape.is_fully_defined()

@@ -57,13 +57,8 @@ class Block:
         self.update = tf.function(self.updates, autograph=False)
 
     @property
-    def adds_when_frozen(self):
-        """Whether it adds something to the loss that depends on its input, when it is frozen."""
-        return _adds(self._infer)
-
-    @property
     def frozen(self):
-        """Its forward pass while it is frozen, a concrete function; what it adds comes second."""
+        """Its forward pass while it is frozen: a concrete function of outputs and what it adds."""
         return self._infer.get_concrete_function()
 
     def infer(self, features):
