@@ -117,6 +117,23 @@ def seeded(seed):
             global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
 
 
+@contextlib.contextmanager
+def unnamed_variables():
+    """Within this context, TensorFlow calls all new variables 'Variable'; Keras' names stay.
+
+    TensorFlow keeps about 0.2 MB for each name that a variable ever had, as long as the process
+    lives, and Keras numbers the layers that it names on from one network to the next.
+    """
+    import tensorflow as tf
+
+    def make(make_named, **settings):
+        with tf.name_scope(""):
+            return make_named(**{**settings, "name": None})
+
+    with tf.variable_creator_scope(make):
+        yield
+
+
 @functools.cache
 def _has_gpu():
     return bool(import_tensorflow().config.list_physical_devices("GPU"))

@@ -133,6 +133,7 @@ def copies(optimizer, count):
     ]
     for block_optimizer in made:
         block_optimizer.global_clipnorm = block_optimizer.loss_scale_factor = None
+        block_optimizer._all_reduce_sum_gradients = list  # noqa: SLF001
     return made
 
 
