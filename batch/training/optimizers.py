@@ -133,7 +133,10 @@ def copies(optimizer, count):
     ]
     for block_optimizer in made:
         block_optimizer.global_clipnorm = block_optimizer.loss_scale_factor = None
-        block_optimizer._all_reduce_sum_gradients = list  # noqa: SLF001
+        if not tf.distribute.has_strategy():
+            # There is nothing to sum over, and TensorFlow would hold the graph for good: it
+            # registers the sum's gradient for the whole process.
+            block_optimizer._all_reduce_sum_gradients = list  # noqa: SLF001
     return made
 
 

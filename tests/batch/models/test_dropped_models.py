@@ -1,0 +1,152 @@
+"""A model that is dropped leaves nothing in the process."""
+
+import ctypes
+import gc
+import pathlib
+import pickle
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from batchflow import Dataset, DatasetIndex, Pipeline
+from tensorflow.python.framework.func_graph import FuncGraph
+
+from batch import ResBatch, TFModel
+from batch.feature_cache.stores import Features
+from batch.training.compile_ahead import CompileAhead
+from batch.training.export import StaticGraph
+from batch.training.step import Block
+from batch.training.trainer import Trainer
+
+FREEZING = {"iterations": 6, "learning_rate": 0.05, "t_0": 0.3, "degree": 1, "scaled": False}
+FREEZEOUT = {"schedule": ("FreezeOut", {**FREEZING, "finetune_rate": 0.01})}
+HELD = (
+    TFModel,
+    Trainer,
+    Block,
+    Features,
+    Dataset,
+    Pipeline,
+    FuncGraph,
+    keras.layers.Layer,
+    tf.Variable,
+)
+
+
+def alive():
+    """What may hold much memory, by its id."""
+    CompileAhead._worker.submit(int).result()
+    gc.collect()
+    return {id(one): one for one in gc.get_objects() if issubclass(type(one), HELD)}
+
+
+def left_by(use):
+    """Names of the classes of what a function made and left."""
+    before = alive()
+    use()
+    return sorted(type(one).__name__ for key, one in alive().items() if key not in before)
+
+
+@pytest.fixture
+def trained(make, examples):
+    """A function that makes a model and trains it, through several stages if blocks freeze."""
+
+    def train(steps=7, **config):
+        model = make(**config)
+        for step in range(steps):
+            model.train(*examples, rows=np.arange(20) + step)
+        return model
+
+    return train
+
+
+def saved(model, folder):
+    """The model of a file that another wrote."""
+    model.save(folder / "model")
+    return TFModel(folder / "model")
+
+
+def in_a_pipeline(examples, blocks):
+    """Train in chained actions, freezing and dropping branches, and test."""
+    freezing = {"iteration": 4, "t_0": 0.5, "network": blocks(), "cache": "memory"}
+    pipeline = (
+        Dataset(DatasetIndex(60), ResBatch)
+        .pipeline(config={"freeznet": freezing, "dropping": {"network": blocks()}})
+        .train_freez([], *examples)
+        .train_stochastic([], *examples, name="dropping")
+        .test("freeznet", [], *examples)
+    )
+    for _ in range(4):
+        pipeline.next_batch(20, n_epochs=None, shuffle=1)
+    assert pipeline.m("freeznet").frozen
+
+
+KINDS = {
+    "made": lambda trained, **_: trained(steps=0),
+    "FreezeOut, cached": lambda trained, **_: trained(**FREEZEOUT, cache="memory"),
+    "FreezeOut, compressed": lambda trained, **_: trained(**FREEZEOUT, cache="compressed"),
+    "stochastic depth": lambda trained, **_: trained(steps=1, survival=0.5),
+    "predicts": lambda trained, examples, **_: trained(steps=0).predict(*examples),
+    "reset": lambda trained, **_: trained(steps=1).reset(),
+    "saved": lambda trained, tmp_path, **_: saved(trained(steps=1), tmp_path),
+    "pickled": lambda trained, **_: pickle.loads(pickle.dumps(trained(steps=1))),
+    "static graph": lambda trained, **_: StaticGraph(trained(steps=0, **FREEZEOUT).trainer, 6),
+    "pipeline": lambda examples, blocks, **_: in_a_pipeline(examples, blocks),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left(kind, trained, examples, blocks, tmp_path):
+    given = {"trained": trained, "examples": examples, "blocks": blocks, "tmp_path": tmp_path}
+    assert not left_by(lambda: KINDS[kind](**given))
+
+
+OPTIMIZERS = {
+    "Adam": {"global_clipnorm": 1.0},
+    "AdamW": {"loss_scale_factor": 2.0},
+    "SGD": {"gradient_accumulation_steps": 2},
+    "Nadam": {},
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_no_optimizer_leaves_its_graph(name, make_dense, vectors):
+    def train():
+        model = make_dense(optimizer=(name, OPTIMIZERS[name]), learning_rate=0.01)
+        model.train(*vectors)
+        model.train(*vectors)
+
+    assert not left_by(train)
+
+
+def test_what_is_still_held_is_found(make_dense, vectors):
+    models = []
+    left = left_by(lambda: models.append(make_dense()))
+    assert {"TFModel", "Trainer", "Block", "Sequential"} <= set(left)
+
+
+def test_variables_have_one_name(trained):
+    # TensorFlow keeps a kernel for each name that a variable ever had.
+    model = trained(steps=1, optimizer=("SGD", {"momentum": 0.9}))
+    slots = [slot for optimizer in model.trainer.optimizers for slot in optimizer.variables]
+    made = [*model.network.variables, *slots]
+    assert {variable.value.name for variable in made} == {"Variable:0"}
+    assert len({variable.path for variable in made}) > len(model.network.variables)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc, and malloc_trim of glibc")
+def test_memory_does_not_grow(make_dense, vectors):
+    def megabytes():
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        pages = pathlib.Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]
+        return int(pages) * 4096 / 2**20
+
+    def use():
+        make_dense(learning_rate=0.01).train(*vectors)
+        return megabytes()
+
+    begun = [use() for _ in range(3)]
+    assert [use() for _ in range(8)][-1] < begun[-1] + 2
