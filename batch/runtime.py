@@ -1,7 +1,7 @@
 """What is global to the process: TensorFlow's start, its threads, and all that we change for all.
 
 `set_globals` makes every change that lasts. `deterministic_on_gpus` makes the one that lasts for a
-training step only, and `seeded` the one that lasts while a network is made.
+training step only, and `seeded` and `names_not_kept` those that last while a network is made.
 """
 
 import contextlib
@@ -118,17 +118,24 @@ def seeded(seed):
 
 
 @contextlib.contextmanager
-def unnamed_variables():
-    """Within this context, TensorFlow calls all new variables 'Variable'; Keras' names stay.
+def names_not_kept():
+    """Within this context, TensorFlow does not keep the names of new variables for good.
 
-    TensorFlow keeps about 0.2 MB for each name that a variable ever had, as long as the process
-    lives, and Keras numbers the layers that it names on from one network to the next.
+    It makes each variable by an operation that it caches under the variable's name as long as the
+    process lives, 0.2 MB each; and Keras numbers the layers that it names from one network to the
+    next. Here all share one operation. The variables have their names all the same.
     """
     import tensorflow as tf
 
     def make(make_named, **settings):
+        if not tf.executing_eagerly():
+            return make_named(**settings)
+        with tf.name_scope(settings["name"] or "Variable") as scope:
+            name = scope.removesuffix("/")
         with tf.name_scope(""):
-            return make_named(**{**settings, "name": None})
+            variable = make_named(**{**settings, "name": None})
+        variable._handle_name = f"{name}:0"  # noqa: SLF001
+        return variable
 
     with tf.variable_creator_scope(make):
         yield

@@ -21,7 +21,7 @@ from batch.networks.freeze_by_name import freeze_layers, frozen_names, inference
 from batch.networks.keras_settings import check_settings
 from batch.networks.remake import own_classes
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.runtime import unnamed_variables
+from batch.runtime import names_not_kept
 from batch.schedules import choose_schedule
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
@@ -73,7 +73,7 @@ class Parts:
     inference_mode: set
 
 
-@unnamed_variables()
+@names_not_kept()
 def build(model, config, network=None):
     """Make the parts of a model, in their initial state.
 
@@ -134,7 +134,7 @@ def _with_entrance(inputs, network, preprocessing):
     return dataclasses.replace(inputs, entrance=found)
 
 
-@unnamed_variables()
+@names_not_kept()
 def reopen(model, path, config):
     """The parts of a model from a file that `TFModel.save` wrote.
 

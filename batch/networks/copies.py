@@ -7,7 +7,7 @@ from batch.networks.equality import BFLOAT16, refuse_unequal
 from batch.networks.layer_state import copy_state, pairs, refuse_shared
 from batch.networks.remake import is_keras, own_classes, remade
 from batch.networks.stochastic_depth import StochasticDepth
-from batch.runtime import seeded, unnamed_variables
+from batch.runtime import names_not_kept, seeded
 
 MIXED = "mixed_bfloat16"
 INPUTS = ("InputLayer", "__keras_tensor__")  # their dtype is that of the inputs
@@ -56,7 +56,7 @@ def with_new_classifier(layers, classes, seed=0):
     )
 
 
-@unnamed_variables()
+@names_not_kept()
 def copied(layers, shape, *, precision="float32", trainable=False, name=None, seed=0):
     """A network of new layers like those given, with their state where they have some.
 
@@ -110,7 +110,7 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
     return network
 
 
-@unnamed_variables()
+@names_not_kept()
 def kept(layers, shape, *, trainable=False, seed=0):
     """Copies of layers that stay as these are now, for networks to be `copied` from later.
 

@@ -18,7 +18,7 @@ from batch.networks.arguments import (
     network_seed,
 )
 from batch.networks.batch_statistics import by_batch, normalize_by_batch
-from batch.runtime import unnamed_variables
+from batch.runtime import names_not_kept
 
 BATCH_NORM_MOMENTUM = 0.9  # Keras' 0.99 has not settled after a few hundred iterations
 LAYOUT = "channels_last"  # of our images, whatever keras.json has
@@ -217,7 +217,7 @@ def make_seeds(seed, count):
     return [int(value) for value in made]
 
 
-@unnamed_variables()
+@names_not_kept()
 def sequence(name, input_shape, layers):
     """A network of these blocks, the classifier last."""
     return keras.Sequential([keras.Input(input_shape), *layers], name=name)

@@ -8,7 +8,7 @@ from batch.feature_cache.stores import as_features
 from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
-from batch.runtime import unnamed_variables
+from batch.runtime import names_not_kept
 from batch.training.losses import weighted_mean
 from batch.training.microbatches import Microbatches
 from batch.training.updates import Updates, check_gradients, clipped, finish, unscaled
@@ -304,7 +304,7 @@ class Steps:
         }
         return tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
 
-    @unnamed_variables()
+    @names_not_kept()
     def make_slots(self):
         """Make the slots of the blocks' optimizers, unless they are there."""
         for block in self._blocks:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from batch.checks import one_of
 from batch.feature_cache.prefix_cache import PrefixCache
 from batch.networks.freeze_by_name import can_learn
-from batch.runtime import deterministic_on_gpus, unnamed_variables
+from batch.runtime import deterministic_on_gpus, names_not_kept
 from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
 from batch.training.compile_ahead import CompileAhead
@@ -88,7 +88,7 @@ class Trainer:
         What leading frozen blocks computed for each example.
     """
 
-    @unnamed_variables()
+    @names_not_kept()
     def __init__(
         self,
         network,

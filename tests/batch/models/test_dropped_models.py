@@ -127,13 +127,14 @@ def test_what_is_still_held_is_found(make_dense, vectors):
     assert {"TFModel", "Trainer", "Block", "Sequential"} <= set(left)
 
 
-def test_variables_have_one_name(trained):
-    # TensorFlow keeps a kernel for each name that a variable ever had.
-    model = trained(steps=1, optimizer=("SGD", {"momentum": 0.9}))
+def test_variables_share_the_operation_that_makes_them_and_have_their_names(make_dense, vectors):
+    network = make_dense(optimizer=("SGD", {"momentum": 0.9})).network
+    assert network.layers[0].kernel.value.name == "hidden/kernel:0"
+    model = make_dense(optimizer=("SGD", {"momentum": 0.9}))
     slots = [slot for optimizer in model.trainer.optimizers for slot in optimizer.variables]
-    made = [*model.network.variables, *slots]
-    assert {variable.value.name for variable in made} == {"Variable:0"}
-    assert len({variable.path for variable in made}) > len(model.network.variables)
+    made = [variable.value for variable in (*model.network.variables, *slots)]
+    assert {variable.handle._name for variable in made} == {"Variable:0"}
+    assert len({variable.name for variable in made}) == len(made)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc, and malloc_trim of glibc")
