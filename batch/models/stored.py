@@ -8,7 +8,7 @@ import types
 import keras
 from batchflow.models.base import BaseModel
 
-from batch.checks import instance, one_of, optional
+from batch.checks import instance, one_of, optional, true_or_false
 from batch.checks import path as checked_path
 from batch.models.build import reopen
 from batch.models.model_file import left_out, restore, write_model
@@ -30,17 +30,18 @@ class StoredModel(BaseModel):
     """A model that can be saved, loaded, pickled and copied."""
 
     @exclusive
-    def save(self, path, fmt=None, pickle_module=None):
+    def save(self, path, fmt=None, pickle_metadata=True, pickle_module=None):
         """Write weights, slots of the optimizers, iteration and config to a file.
 
         The file is written whole or not at all. Callables of the user's own (schedule, loss, output
         operations) are not saved: the config of the model that loads must have them again. So must
         it have the `network`, if that has classes of layers that are not registered with Keras.
 
-        There is one format, `fmt=None`, which holds no pickles: `pickle_module`, which BatchFlow's
-        Torch models have, changes nothing.
+        There is one format, `fmt=None`, which is always complete and holds no pickles:
+        `pickle_metadata` and `pickle_module`, which BatchFlow's Torch models have, change nothing.
         """
         one_of("fmt", fmt, (None,))
+        true_or_false("pickle_metadata", pickle_metadata)
         _check_module(pickle_module)
         path = checked_path("path", path)
         write_model(path, self.trainer, config=self.config, optimizer=self.optimizer)

@@ -117,6 +117,7 @@ ACCEPTED = {
         **{**DEFAULT, "empty list": "nothing is to be returned", "empty dict": "the same"},
     },
     "amp": {**DEFAULT, "True": "true or false"},
+    "pickle_metadata": {"True": "the default"},
     "decay": {**DEFAULT, "empty list": "a rate without decays"},
     **dict.fromkeys(("fmt", "pickle_module"), DEFAULT),
     "TFModel.save.path": {"text of a number": "a path"},

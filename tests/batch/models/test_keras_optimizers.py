@@ -129,7 +129,8 @@ def test_every_argument_reaches_the_copies_and_the_file(name):
     optimizer = EXPORTED[name](**given)
     expected = {**optimizer.get_config(), "learning_rate": pytest.approx(given["learning_rate"])}
     assert copies(optimizer, 1)[0].get_config() == expected
-    assert make_optimizer(to_dict(optimizer)).get_config() == expected
+    read = make_optimizer(to_dict(optimizer)).get_config()
+    assert {key: read[key] for key in expected} == expected
     assert all(expected[key] == value for key, value in given.items() if value is not None)
 
 
