@@ -7,7 +7,8 @@ as it comes and with oneDNN on, and on JAX, features computed once by `predict` 
 them, and PyTorch with the base under `no_grad`. Seconds are from the base, which is loaded, to the
 trained network, compilation included. The note has the most memory that each took beyond what was
 imported, until then, and the accuracy, where the weights are real ones; both in the order of the
-columns. It also says whether the losses are those without a cache.
+columns. It also says whether the losses are those without a cache, and for how many seconds more
+`fit` only waited for tf.data (`stock.Waits`), which are not counted.
 """
 
 import dataclasses
@@ -149,13 +150,16 @@ def _row(what, phase, peer, runs):
 
 
 def _note(ours, theirs, compare_losses):
-    """Memory, accuracy, and whether the losses are equal."""
+    """Memory, accuracy, waits, and whether the losses are equal."""
     both = ours, theirs
     memory = [f"{max(run['megabytes'] for run in some):.0f} MB" for some in both]
     parts = [", ".join(memory)]
     if ours[0]["accuracy"] is not None:
         means = [f"{np.mean([run['accuracy'] for run in some]):.3f}" for some in both]
         parts.append(f"accuracy {', '.join(means)}")
+    waited = np.median([run["waited"] for run in theirs])
+    if waited > 0.5:
+        parts.append(f"{waited:.0f} s more in waits")
     if compare_losses:
         pairs = [pair for runs in zip(*both) for pair in zip(*(run["losses"] for run in runs))]
         other = sum(one != another for one, another in pairs)

@@ -90,8 +90,8 @@ class Case:
     @contextlib.contextmanager
     def phase(self):
         """A phase is made within this context; yields what it took, to be completed."""
-        made, start = {"accuracy": None, "losses": []}, time.perf_counter()
+        made, start = {"accuracy": None, "losses": [], "waited": 0.0}, time.perf_counter()
         yield made
-        made["seconds"] = time.perf_counter() - start
+        made["seconds"] = time.perf_counter() - start - made["waited"]
         made["megabytes"] = megabytes("VmHWM") - self._before
         self.phases.append(made)

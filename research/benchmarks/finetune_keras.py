@@ -18,14 +18,14 @@ def fitted(**case):
             base.trainable = False
             inputs, features = _features(case, base)
             model = keras.Model(inputs, keras.layers.Dense(CLASSES)(features))
-            _fit(model, case, 0, *examples)
+            made["waited"] = _fit(model, case, 0, *examples)
         made["accuracy"] = _accuracy(model, test)
         if case.further:
             with case.phase() as made:
                 base.trainable = True
                 for layer in base.layers:
                     layer.trainable = layer.name.startswith(tuple(case.last))
-                _fit(model, case, 1, *examples)
+                made["waited"] = _fit(model, case, 1, *examples)
             made["accuracy"] = _accuracy(model, test)
         return case.phases
 
@@ -43,7 +43,7 @@ def from_features(**case):
             to_features = keras.Model(*_features(case, base))
             features = to_features.predict(images, batch_size=case.batch_size, verbose=0)
             head = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Dense(CLASSES)])
-            _fit(head, case, 0, features, labels)
+            made["waited"] = _fit(head, case, 0, features, labels)
         if test:
             features = to_features.predict(test[0], batch_size=case.batch_size, verbose=0)
             made["accuracy"] = _accuracy(head, (features, test[1]))
@@ -84,7 +84,7 @@ def _fit(model, case, phase, inputs, labels):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     epochs = (case.epochs, case.further)[phase]
-    model.fit(inputs, labels, batch_size=case.batch_size, epochs=epochs, verbose=0)
+    return stock.fit(model, inputs, labels, batch_size=case.batch_size, epochs=epochs)
 
 
 def _accuracy(model, test):

@@ -120,7 +120,7 @@ def in_turns_of(steps, versions, repetitions):
     """
 
     def turn(step):
-        return lambda: [step() for _ in range(steps)]
+        return lambda: _waited([step() for _ in range(steps)])
 
     made = {name: turn(step) for name, step in versions.items()}
     measured = in_turn(made, turns(steps, repetitions), warm_up=1)
@@ -132,10 +132,21 @@ def turns(steps, repetitions):
     return max(repetitions // steps, min(repetitions, TURNS))
 
 
+class Waited(float):
+    """Seconds of a call that do not count: nothing was computed in them."""
+
+
+def _waited(results):
+    return Waited(sum(result for result in results if isinstance(result, Waited)))
+
+
 def whole_turn(steps, turn):
-    """A step of a version that makes a turn of so many steps in one call."""
+    """A step of a version that makes a turn of so many steps in one call.
+
+    The call may return seconds in which nothing was computed, which do not count.
+    """
     made = itertools.count()
-    return lambda: None if next(made) % steps else turn()
+    return lambda: None if next(made) % steps else Waited(turn() or 0)
 
 
 def milliseconds(seconds):
@@ -145,7 +156,7 @@ def milliseconds(seconds):
 
 
 def timed(version):
-    """Seconds that a call takes."""
+    """Seconds that a call takes, without those that it returns as `Waited`."""
     start = time.perf_counter()
-    version()
-    return time.perf_counter() - start
+    result = version()
+    return time.perf_counter() - start - _waited([result])

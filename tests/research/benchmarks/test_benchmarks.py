@@ -1,5 +1,8 @@
 import contextlib
 import importlib.util
+import itertools
+import time
+import types
 
 import numpy as np
 import pandas as pd
@@ -18,6 +21,7 @@ from research.benchmarks import (
     saving,
     step,
     stochastic,
+    stock,
     wide,
 )
 from research.benchmarks.harness import compared, in_turn, in_turns_of, whole_turn
@@ -48,6 +52,20 @@ def test_a_turn_has_so_many_steps_of_a_version():
     assert seconds["step"].shape == seconds["turn"].shape == (5,)
     assert (len(calls), len(whole)) == (4 * 6, 6)  # one turn to warm up
     assert in_turns_of(4, versions, 2)["turn"].shape == (2,)
+
+
+def test_waits_do_not_count(monkeypatch):
+    def turn():
+        time.sleep(0.2)
+        return 0.2
+
+    seconds = in_turns_of(2, {"waits": whole_turn(2, turn)}, 2)["waits"]
+    assert (seconds < 0.05).all()
+
+    network, (images, labels) = stock.compiled_network(), stock.random_examples(4, (28, 28, 1))
+    clock = itertools.count()
+    monkeypatch.setattr(stock, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    assert stock.fit(network, images, labels, batch_size=2, epochs=3) == 6  # one after each batch
 
 
 def test_a_row_has_medians_their_ratio_and_its_quartiles():

@@ -68,8 +68,10 @@ def test_rows_of_the_finetune_suite(toy, monkeypatch):
 
 
 def test_losses_that_differ_are_counted():
-    run = {"megabytes": 1.0, "accuracy": None}
+    run = {"megabytes": 1.0, "accuracy": None, "waited": 0.2}
     ours = [{**run, "losses": [1.0, 2.0, 3.0]}]
+    late = [{**run, "waited": 7.4}]
+    assert finetune._note(ours, late, False) == "1 MB, 1 MB; 7 s more in waits"
     theirs = [{**run, "losses": [1.0, np.nextafter(2.0, 3.0), 3.5]}]
     assert finetune._note(ours, theirs, True) == "1 MB, 1 MB; 2 of 3 losses differ in bits"
     assert finetune._note(ours, ours, True) == "1 MB, 1 MB; all 3 losses equal bit for bit"
