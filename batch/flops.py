@@ -190,7 +190,7 @@ def frozen_ratios(costs):
     return np.array(steps) / steps[0]
 
 
-def predicted_ratio(costs, schedule, iterations):
+def predicted_ratio(costs, schedule, iterations, learns=None):
     """Cost of a run under a schedule, over that of one in which nothing is frozen or dropped.
 
     A warm-up of stochastic depth is left out: branches count as dropped at their final rate.
@@ -202,13 +202,15 @@ def predicted_ratio(costs, schedule, iterations):
         From the iteration to the rates of the blocks; see `batch.schedules`.
     iterations : int
         Length of the run.
+    learns : sequence of bool, optional
+        One for each block and, last, the classifier: False if it is frozen for good.
     """
     _checked(costs)
     function("schedule", schedule, "a schedule")
     iterations = positive_whole("iterations", iterations)
     total = sum(
         (stage.stop - stage.start) * step_cost(costs, stage.active)
-        for stage in stages(schedule, iterations, len(costs) - 1)
+        for stage in stages(schedule, iterations, len(costs) - 1, learns)
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)
