@@ -160,12 +160,12 @@ def statements(table, seeds):
             else "."
         )
     )
-    for row in rows:
-        if row["beaten by"]:
-            said.append(
-                f"{row['run']} is beaten by {row['beaten by']}, which is faster, at "
-                f"{_points(row, 'by, points', 'by from', 'by to', seeds)}."
-            )
+    said += [
+        f"{row['run']} is beaten by {row['beaten by']}, which is faster, at "
+        f"{_points(row, 'by, points', 'by from', 'by to', seeds)}."
+        for row in frozen
+        if row["beaten by"]
+    ]
     return said + [_against(row, seeds) for row in rows if ONLY not in row["run"]][1:]
 
 
@@ -198,7 +198,9 @@ def figure(table):
     axis.grid(alpha=0.3)
     best = table[table["beaten by"] == ""].sort_values("seconds")
     place = best["seconds"], best["accuracy, %"]
-    axis.step(*place, where="post", color="black", linewidth=1, label="no other run beats these")
+    label = "no other run beats these"
+    axis.step(*place, where="post", color="black", linewidth=1)
+    axis.plot(*place, "o", color="black", fillstyle="none", markersize=12, label=label)
     for kind, rows in table.groupby(table["run"].map(_kind), sort=False):
         errors = rows["deviation"].fillna(0)
         axis.errorbar(
@@ -209,7 +211,7 @@ def figure(table):
             place, text = (row["seconds"], row["accuracy, %"]), _short(row["run"])
             axis.annotate(text, place, (6, 5), textcoords="offset points", fontsize=8)
     axis.set_xscale("log")
-    axis.margins(x=0.12)
+    axis.margins(x=0.2)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:g}")
     axis.xaxis.set_minor_locator(NullLocator())
