@@ -21,11 +21,14 @@ class Base:
     ----------
     layers : list of keras.layers.Layer
         Its blocks, which all have weights, and last its classifier.
+    channels : int
+        Of its images.
     normalize : dict or None
         The mean and deviation of each channel that its images had; None if that is not known.
     """
 
     layers: list
+    channels: int
     normalize: dict | None = None
 
 
@@ -96,8 +99,12 @@ def _load(base, _):
     path = str(pathlib.Path(base).expanduser())
     if is_model_file(path):
         network, saved, *_ = read_model(path)
-        return Base(_joined(network.layers), saved.get("normalize"))
-    return Base(_joined(read_layers(path, "base")))
+        layers, normalize = network.layers, saved.get("normalize")
+    else:
+        layers, normalize = read_layers(path, "base"), None
+    if not any(layer.weights for layer in layers[:-1]):
+        raise ValueError(f"base must have blocks with weights. {received(base)}")
+    return Base(_joined(layers), layers[0].input.shape[-1], normalize)
 
 
 def _efficientnet_lite0():
@@ -106,7 +113,7 @@ def _efficientnet_lite0():
 
     network = efficientnet_lite0((None, None, 3), 1000, dropout=0.0)
     from_torch(imagenet_weights(network), network)
-    return Base(network.layers, IMAGENET)
+    return Base(network.layers, 3, IMAGENET)
 
 
 def _joined(layers):
@@ -157,7 +164,7 @@ def check(experiment):
 def check_data(experiment, data):
     """Refuse a base that does not fit the data, or the rest of its experiment."""
     base, name = load(experiment.base), title(experiment.base)
-    blocks, channels = len(base.layers) - 1, base.layers[0].input.shape[-1]
+    blocks = len(base.layers) - 1
     if experiment.freeze_first > blocks:
         raise ValueError(
             f"freeze_first must be at most the {blocks} blocks of {name}. "
@@ -165,8 +172,8 @@ def check_data(experiment, data):
         )
     if experiment.normalize and base.normalize:
         raise ValueError(f"normalize must be False: {name} has means and deviations of its own.")
-    if channels != data.train.images.shape[-1]:
+    if base.channels != data.train.images.shape[-1]:
         raise ValueError(
-            f"{name} takes images of {channels} channels. "
+            f"{name} takes images of {base.channels} channels. "
             f"{received(data.train.images.shape[-1])} in {data.name}"
         )
