@@ -130,14 +130,12 @@ def _joined(layers):
             blocks[-1].append(layer)
         else:
             blocks.append([layer])
-    return [
-        parts[0] if len(parts) == 1 else keras.Sequential(parts, name=_name(parts))
-        for parts in blocks
-    ] + [classifier]
-
-
-def _name(parts):
-    return next((part.name for part in parts if part.weights), parts[0].name)
+    named = [next(part.name for part in parts if part.weights) for parts in blocks]
+    joined = [
+        parts[0] if len(parts) == 1 else keras.Sequential(parts, name=name)
+        for name, parts in zip(named, blocks)
+    ]
+    return [*joined, classifier]
 
 
 def check(experiment):

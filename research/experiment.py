@@ -223,7 +223,7 @@ class Experiment:
         return {**config, **self.method_config(count_blocks(self, data))}
 
     def learning(self, blocks):
-        """Whether each of its blocks and, last, the classifier learns: or is frozen for good."""
+        """A bool for each block and, last, the classifier: False if it is frozen for good."""
         return [block >= self.freeze_first for block in range(blocks + 1)]
 
     def with_rates(self):

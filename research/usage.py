@@ -128,8 +128,8 @@ def check_methods(options, given):
             f"--base {options.base} runs its blocks in inference mode: nothing for {dropping[0]} "
             "to drop"
         )
-    frozen = options.freeze_first or options.depths  # for good, and cached by every method
-    given = [name for name in given if name != "cache" or not frozen]
+    if options.freeze_first:  # frozen for good, and cached by every method
+        given = [name for name in given if name != "cache"]
     for name in ("equal_time", "const_time"):
         if getattr(options, name, False):
             _check_equal_time(options.methods, flag(name))

@@ -209,7 +209,8 @@ def figure(table):
         )
         for row in rows.to_dict("records"):
             place, text = (row["seconds"], row["accuracy, %"]), _short(row["run"])
-            axis.annotate(text, place, (6, 5), textcoords="offset points", fontsize=8)
+            beside = (6, -12 if kind == "FreezeOut" else 5)
+            axis.annotate(text, place, beside, textcoords="offset points", fontsize=8)
     axis.set_xscale("log")
     axis.margins(x=0.2)
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
