@@ -13,6 +13,7 @@ import numpy as np
 from batch.checks import (
     function,
     instance,
+    optional,
     positive_whole,
     received,
     sequence,
@@ -162,12 +163,7 @@ def step_cost(costs, active, dropping=True):
     dropping : bool
         False counts every branch as computed.
     """
-    costs, active = _checked(costs), sequence("active", active, "bools, one for each block")
-    if len(active) != len(costs):
-        raise ValueError(
-            f"active must be a bool for each of the {len(costs)} blocks. {received(active)}"
-        )
-    active = [true_or_false("active", is_active) for is_active in active]
+    active = _flags("active", active, _checked(costs))
     dropping = true_or_false("dropping", dropping)
     first = active.index(True) if any(active) else len(costs)
     total = 0
@@ -190,7 +186,7 @@ def frozen_ratios(costs):
     return np.array(steps) / steps[0]
 
 
-def predicted_ratio(costs, schedule, iterations):
+def predicted_ratio(costs, schedule, iterations, learns=None):
     """Cost of a run under a schedule, over that of one in which nothing is frozen or dropped.
 
     A warm-up of stochastic depth is left out: branches count as dropped at their final rate.
@@ -202,16 +198,29 @@ def predicted_ratio(costs, schedule, iterations):
         From the iteration to the rates of the blocks; see `batch.schedules`.
     iterations : int
         Length of the run.
+    learns : sequence of bool, optional
+        One for each block and, last, the classifier: False if it is frozen for good.
     """
     _checked(costs)
     function("schedule", schedule, "a schedule")
     iterations = positive_whole("iterations", iterations)
+    learns = optional(_flags, "learns", learns, costs)
     total = sum(
         (stage.stop - stage.start) * step_cost(costs, stage.active)
-        for stage in stages(schedule, iterations, len(costs) - 1)
+        for stage in stages(schedule, iterations, len(costs) - 1, learns)
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)
+
+
+def _flags(name, values, costs):
+    """The values as a list, if they are a bool for each block."""
+    values = sequence(name, values, "bools, one for each block")
+    if len(values) != len(costs):
+        raise ValueError(
+            f"{name} must be a bool for each of the {len(costs)} blocks. {received(values)}"
+        )
+    return [true_or_false(name, value) for value in values]
 
 
 def _checked(costs):

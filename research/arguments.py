@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-from research.names import CACHES
+from research.names import BASES, CACHES
 from research.optimizers import OptimizerError, read
 from research.parser import not_one_of
 
@@ -77,6 +77,25 @@ def image_shape(text):
     if len(sizes) not in (2, 3):
         raise argparse.ArgumentTypeError(f"must be as 32x32 or 32x32x3, not {text!r}")
     return tuple(map(count, sizes))
+
+
+def depths(text):
+    """Whole numbers of 0 or more, separated by commas, each above the one before it, as a tuple."""
+    numbers = tuple(int(part) if part.isdecimal() else -1 for part in text.split(","))
+    if min(numbers) < 0 or sorted(set(numbers)) != list(numbers):
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number of 0 or more, or several that rise, not {text!r}"
+        )
+    return numbers
+
+
+def base(text):
+    """The name of a pre-trained network, or the path of a file."""
+    path = os.path.expanduser(text)
+    if text not in BASES and not os.path.isfile(path):
+        expected = f"{', '.join(BASES)}, or a file with a network of blocks"
+        raise argparse.ArgumentTypeError(not_one_of(text, expected, BASES))
+    return text
 
 
 def probability(text):

@@ -2,6 +2,8 @@
 
 import itertools
 
+import numpy as np
+
 from batch.feature_cache.expected import PrefixStage, spared
 from batch.feature_cache.stores import STORES
 from batch.flops import step_cost
@@ -42,7 +44,8 @@ def share_spared(experiment, costs, run, examples):
 def planned(schedule, costs, experiment):
     """The stages of a run as steps ask the cache, by its schedule."""
     blocks, size = len(costs) - 1, experiment.batch_size
-    together = planned_stages(schedule, blocks)
+    learns = experiment.learning(blocks)
+    together = planned_stages(schedule, blocks, learns)
     groups = plan_steps(costs, together, size) if together else []
 
     def depth(active):
@@ -50,7 +53,8 @@ def planned(schedule, costs, experiment):
         return next((first for first, last in groups if first <= frozen <= last), frozen)
 
     def depth_at(iteration):
-        return depth(with_classifier(schedule(iteration), blocks))
+        rates = with_classifier(schedule(iteration), blocks)
+        return depth(np.where(learns, rates, 0.0))
 
     return [
         PrefixStage(
@@ -59,7 +63,7 @@ def planned(schedule, costs, experiment):
             depth(stage.active),
             iterations_left(schedule, depth_at, stage.start),
         )
-        for stage in stages(schedule, experiment.iterations, blocks)
+        for stage in stages(schedule, experiment.iterations, blocks, learns)
     ]
 
 

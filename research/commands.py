@@ -44,7 +44,8 @@ def _chosen(options, base, data):
     from research.studies import load_study
 
     study = load_study(options.study) if options.study else None
-    named = study.experiments(base) if study else of_methods(base, options.methods)
+    own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
+    named = study.experiments(base, **own) if study else of_methods(base, options.methods)
     for experiment in named.values():
         check(experiment, data)
     costs = prediction.costs(named, data)
@@ -80,16 +81,18 @@ def train(options):
         data, threads = _prepare(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
-        from research.prediction import fill_in_ratios
+        from research import prediction
 
         base, experiment = _single(options, data)
         run = _carried_out(options, experiment, data, folder)
         history, network = run.history, run.model.network
         base = dataclasses.replace(base, cache=run.experiment.cache)
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
+        if run.experiment.freeze_first:  # what learns in a classic run counts
+            costs = prediction.costs(named, data)
         settings = _settings(options, base, data, named, [base.seed])
         record = _recorded(named, costs, base.iterations, data)
-        fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
+        prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         results.save(folder, [history], settings, _environment(threads), **record)
         with replacing(folder / f"{options.save_weights or 'model'}.keras") as new:
             write_keras_file(new, network)
@@ -197,8 +200,9 @@ def import_weights(options):
 def data(options):
     """`resbatch data`: pack a data set into .blk files."""
     from batch.data.data import pack
+    from research import splits
 
-    loaded = _load(options.source or options.name)
+    loaded = splits.load(options.source or options.name)
     name = pathlib.Path(options.name).stem
     with only_writer(options.out):
         paths = pack(dataclasses.replace(loaded, name=name), options.out)
@@ -244,25 +248,12 @@ COMMANDS = {
 
 def _prepare(options):
     """Data, and TensorFlow with its threads: data first, for they fail faster."""
-    loaded = _load(options.data)
+    from research import splits
+
+    data = splits.prepared(options)
     from batch.runtime import set_threads
 
-    threads = set_threads(options.threads)
-    if getattr(options, "validate", "test") == "val":
-        from research.experiment import hold_out
-
-        loaded = hold_out(loaded)
-    if options.train_images:
-        loaded = loaded.with_train_images(options.train_images)
-    return loaded, threads
-
-
-def _load(source):
-    from batch.data.data import NAMES, load_data
-
-    if source in NAMES and source != "digits":
-        importlib.import_module("batch")  # starts TensorFlow, which keras.datasets needs, quietly
-    return load_data(source)
+    return data, set_threads(options.threads)
 
 
 def _experiment(options, data, **changes):
@@ -290,16 +281,21 @@ def _settings(options, base, data, named, seeds):
     seeds : sequence of int
     """
     from batch.models.named import MODELS
+    from research import bases
 
     study = getattr(options, "study", None)
-    defaults = {} if study else MODELS[base.model].DEFAULTS
+    defaults = {} if study or base.base else MODELS[base.model].DEFAULTS
     plain = {field.name: getattr(base, field.name) for field in dataclasses.fields(base)}
     settings = plain | defaults | base.model_options
+    settings["freeze_first"] = base.freeze_first or options.depths
+    if base.base:
+        settings["base_sha256"] = bases.digest(base.base)
     unused = {"data", "method", "seed", "model_options", *_unread(base, named, study)}
+    unused |= {"model"} if base.base else set()
     settings = {
         name: value for name, value in settings.items() if name not in unused and value is not None
     }
-    choices = ("validate", "const_time", "equal_time", "study")
+    choices = ("validate", "const_time", "equal_time", "study", "image_size")
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
     longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
     if "freeze_iterations" not in unused and not longer:
@@ -321,6 +317,7 @@ def _settings(options, base, data, named, seeds):
 def _unread(base, named, study):
     """Names of the options that none of the experiments reads from what they have in common."""
     read = {name for run in named.values() for name in run.trained_by.options}
+    read |= {"cache"} if any(run.freeze_first for run in named.values()) else set()
     if not base.milestones:
         read -= STEPS.keys()
     if study:

@@ -1,5 +1,7 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
+import dataclasses
+
 from batch import flops
 from batch.schedules.stages import stages
 from research import experiment as experiments
@@ -12,10 +14,11 @@ SLACK = 1.4  # of the memory that activations take over what they hold, as measu
 
 def describe(experiment, data):
     """The text that `resbatch train --dry-run` prints."""
-    model = experiments.make_model(experiment, data)
+    model = experiments.make_model(dataclasses.replace(experiment, freeze_first=0), data)
     costs = flops.block_costs(model.network)
+    learns = experiment.learning(len(costs) - 1)
     with errors_named(experiment.trained_by):
-        run = stages(model.trainer.schedule, experiment.iterations, len(costs) - 1)
+        run = stages(model.trainer.schedule, experiment.iterations, len(costs) - 1, learns)
     lines = [
         *_network(experiment, model, costs),
         _run(experiment, data),
@@ -30,12 +33,13 @@ def describe(experiment, data):
 
 
 def _network(experiment, model, costs):
-    options = {**model.DEFAULTS, **experiment.model_options}
+    base = experiment.base
+    options = {} if base else {**model.DEFAULTS, **experiment.model_options}
     named = ", ".join(f"{key} {value}" for key, value in options.items())
     everything = (True,) * len(costs)
     forward = flops.step_cost(costs, (False,) * len(costs))
     return [
-        f"network: {experiment.model}{', ' if named else ''}{named}",
+        f"network: {base or experiment.model}{', ' if named else ''}{named}",
         f"parameters: {_parameters(costs):,} in {len(costs) - 1} blocks and a classifier",
         f"FLOPs of an image: {2 * forward / 1e6:,.1f} M forward, "
         f"{2 * flops.step_cost(costs, everything) / 1e6:,.1f} M in a training step "

@@ -5,14 +5,13 @@ import functools
 import math
 
 from batch import checks
-from research import methods, optimizers
+from research import bases, methods, optimizers
 from research.methods.loading import errors_named
 from research.methods.options import HOW_SCALE, SHARED
 from research.names import CACHES, MODELS
 from research.recipes import NOTEBOOK
 
 LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
-HELD_OUT = 5000  # training images that validation takes
 MOST_SEED = 2**32 - 1  # of NumPy's generators of old
 CROPS = {"pad": 4, "flip": True}  # what augment=True stands for
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
@@ -70,6 +69,7 @@ FIELDS = {  # of an experiment, but its method, and what each must be
     **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
     **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
     "views": _optional(checks.positive_whole),
+    **{"base": _optional(checks.path), "freeze_first": checks.whole},
     "precision": _one_of(("float32", "bfloat16")),
 }
 
@@ -88,6 +88,11 @@ class Experiment:
         Name of the network, as in `batch.models.named.MODELS`.
     model_options : dict
         The network's options, as `depth`.
+    base : str, optional
+        A pre-trained network to fine-tune in its place, by name or from a file, with a new
+        classifier; all of its blocks run in inference mode (`research.bases`).
+    freeze_first : int
+        Leading blocks of the base that are frozen for good.
     iterations : int
         Length of the run.
     batch_size : int
@@ -135,6 +140,8 @@ class Experiment:
     method: "str | methods.Method" = "classic"
     model: str = "resnet"
     model_options: dict = dataclasses.field(default_factory=dict)
+    base: str | None = None
+    freeze_first: int = 0
     iterations: int = NOTEBOOK["iterations"]
     batch_size: int = NOTEBOOK["batch_size"]
     seed: int = 0
@@ -164,6 +171,7 @@ class Experiment:
             object.__setattr__(self, name, check(name, getattr(self, name)))
         if self.views and not self.augment:
             raise ValueError(f"views needs augment=True. {checks.received(self.augment)}")
+        bases.check(self)
 
     @property
     def trained_by(self):
@@ -200,6 +208,7 @@ class Experiment:
         config = {
             **({"survival": defaults["survival"]} if "survival" in defaults else {}),
             **self.model_options,
+            **(bases.config(self) if self.base else {}),
             "optimizer": self._optimizer(),
             "weight_decay": self.weight_decay,
             "augment": {**CROPS, "views": self.views} if self.views else self.augment,
@@ -212,6 +221,10 @@ class Experiment:
 
             config["normalize"] = channel_statistics(data.train.images)
         return {**config, **self.method_config(count_blocks(self, data))}
+
+    def learning(self, blocks):
+        """A bool for each block and, last, the classifier: False if it is frozen for good."""
+        return [block >= self.freeze_first for block in range(blocks + 1)]
 
     def with_rates(self):
         """The experiment with the action's learning rate and momentum, where none were given."""
@@ -253,6 +266,11 @@ def _check_config(config, experiment, blocks):
         raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
     allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
     check_keys(config, allowed, f"method '{method.name}'")
+    if "freeze" in config and experiment.freeze_first:
+        raise ValueError(
+            f"{method.name} has a 'freeze' of its own, so freeze_first can't be "
+            f"{experiment.freeze_first}"
+        )
     if "optimizer" in config and experiment.optimizer is not None:
         raise ValueError(
             f"{method.name} has an optimizer of its own, so the run's can't be "
@@ -285,6 +303,8 @@ def check(experiment, data):
         )
     if experiment.optimizer is not None:
         _check_optimizer(experiment)
+    if experiment.base:
+        bases.check_data(experiment, data)
 
 
 def _check_optimizer(experiment):
@@ -296,30 +316,6 @@ def _check_optimizer(experiment):
     optimizers.check(experiment.optimizer)
 
 
-def hold_out(data):
-    """The data with the last 5,000 training images in place of the test split.
-
-    Raises
-    ------
-    ValueError
-        If that leaves fewer to train on, or none of a class that is held out.
-    """
-    from batch.data.data import Split
-    from batch.data.dataset import check_covered
-
-    images, labels = data.train.images, data.train.labels
-    if len(labels) < 2 * HELD_OUT:
-        raise ValueError(
-            f"Validation takes {HELD_OUT:,} training images, and must leave as many: {data.name} "
-            f"has {len(labels):,}. Validate on the test split."
-        )
-    train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
-    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
-    data = dataclasses.replace(data, train=parts[0], test=parts[1])
-    check_covered(data)
-    return data
-
-
 def make_model(experiment, data):
     """The untrained model of an experiment."""
     config = experiment.config(data)
@@ -329,6 +325,8 @@ def make_model(experiment, data):
 
 def count_blocks(experiment, data):
     """The number of blocks of an experiment's network, the classifier apart."""
+    if experiment.base:
+        return bases.count_blocks(experiment.base)
     options = tuple(sorted(experiment.model_options.items()))
     return _count_blocks(experiment.model, options, *_inputs(data))
 

@@ -3,6 +3,8 @@
 import json
 import pathlib
 
+from research import bases
+
 
 def read_metrics(path):
     """The objects in a file that `MetricsLog` writes; an incomplete last line is left out."""
@@ -28,5 +30,8 @@ def default_name(experiment, data_name, epochs=None):
     method = experiment.trained_by
     named = method.file_name(experiment) if method.file_name else method.name
     length = f"epochs{epochs}" if epochs else f"iterations{experiment.iterations}"
-    parts = (experiment.model, network, named, f"seed{experiment.seed}", length, data_name)
+    if experiment.base:
+        network = f"first{experiment.freeze_first}"
+    name = bases.title(experiment.base) if experiment.base else experiment.model
+    parts = (name, network, named, f"seed{experiment.seed}", length, data_name)
     return "_".join(part for part in parts if part)

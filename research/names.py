@@ -6,6 +6,7 @@ MODELS = (
     *("resnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *("wideresnet", "densenet", "vgg", "efficientnetlite0"),
 )
+BASES = ("efficientnet-lite0",)  # pre-trained networks that are no files
 NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing to drop in
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
 PARTIAL = ".partial"  # ends the name of what is not whole yet

@@ -4,7 +4,9 @@ import argparse
 
 from batch.spelling import did_you_mean
 from research.arguments import (
+    base,
     count,
+    depths,
     folder,
     image_shape,
     new_folder,
@@ -16,8 +18,8 @@ from research.arguments import (
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BLOCKS, METRICS, MODELS, top_k
-from research.recipes import MODEL_OPTIONS
+from research.names import BASES, BLOCKS, METRICS, MODELS, top_k
+from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
 def add_run_options(parser):
@@ -29,6 +31,21 @@ def add_run_options(parser):
         help="the small ResNet, or a published network (default: resnet)",
     )
     _add_network_options(network)
+    network.add_argument(
+        "--base",
+        type=base,
+        metavar="NAME|FILE",
+        help="fine-tune a pre-trained network, with a new classifier: "
+        f"{', '.join(BASES)}, or a file that train, import, TFModel.save or Keras wrote; its "
+        "blocks run in inference mode",
+    )
+    network.add_argument(
+        "--freeze-first",
+        type=depths,
+        metavar="K",
+        help="of --base: its first K blocks are frozen for good, and what they compute is read "
+        "from the cache (default: 0); for --study frontier several, as 0,3,5",
+    )
     network.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
     )
@@ -98,7 +115,10 @@ def _add_network_options(group):
 
 def _add_training_options(group):
     published = ", ".join(MODEL_OPTIONS)
-    group.description = f"Defaults are those of the notebook; for {published}, the paper's (…)."
+    group.description = (
+        f"Defaults are those of the notebook; for {published}, the paper's (…); with --base, "
+        "{epochs} epochs of batches of {batch_size}, rate {learning_rate}, momentum {momentum}."
+    ).format(**FINE_TUNING)
     length = group.add_mutually_exclusive_group()
     length.add_argument("--iterations", type=count, metavar="N", help="(default: 150)")
     length.add_argument("--epochs", type=count, metavar="N", help="(default: – (100))")
@@ -146,12 +166,21 @@ def _add_image_options(group):
         help="of --augment: each image has K fixed crops, seen in turn, so that what frozen blocks "
         "compute can be kept (default: a new crop in every step)",
     )
+    for split, what in (("train", "train on"), ("test", "test on")):
+        called = "training" if split == "train" else "test"
+        group.add_argument(
+            f"--{split}-images",
+            type=count,
+            metavar="N",
+            help=f"{what} N images of the {called} split, always the same, every class in "
+            "proportion (default: all)",
+        )
     group.add_argument(
-        "--train-images",
+        "--image-size",
         type=count,
         metavar="N",
-        help="train on N images of the training split, always the same, every class in proportion "
-        "(default: all)",
+        help="enlarge or reduce images to N×N pixels, by bilinear interpolation (default: as they "
+        "are)",
     )
 
 

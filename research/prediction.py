@@ -17,6 +17,8 @@ ONLY_TRAINING = ("schedule", "optimizer", "learning_rate")  # keys that change n
 def costs(experiments, data):
     """What the blocks of each experiment's network cost, by the experiment's label.
 
+    What an experiment freezes for good counts as if it learnt.
+
     Parameters
     ----------
     experiments : dict from str to Experiment
@@ -30,7 +32,8 @@ def costs(experiments, data):
     for label, experiment in experiments.items():
         network = _network(experiment, data)
         if network not in counted:
-            counted[network] = flops.block_costs(make_model(experiment, data).network)
+            whole = dataclasses.replace(experiment, freeze_first=0)
+            counted[network] = flops.block_costs(make_model(whole, data).network)
         labelled[label] = counted[network]
     return labelled
 
@@ -40,7 +43,7 @@ def _network(experiment, data):
     config = experiment.method_config(count_blocks(experiment, data))
     changes = {key: value for key, value in config.items() if key not in ONLY_TRAINING}
     options = tuple(sorted(experiment.model_options.items()))
-    return experiment.model, options, repr(sorted(changes.items()))
+    return experiment.model, experiment.base, options, repr(sorted(changes.items()))
 
 
 def own_length(experiment, costs):
@@ -101,7 +104,8 @@ def predicted_ratio(experiment, costs, iterations=None, examples=None):
     if method.adapts or observes(schedule):
         return None
     with errors_named(method):
-        ratio = flops.predicted_ratio(costs, schedule, experiment.iterations)
+        learns = experiment.learning(blocks)
+        ratio = flops.predicted_ratio(costs, schedule, experiment.iterations, learns)
         if examples:
             run = cache_saving.planned(schedule, costs, experiment)
             ratio -= cache_saving.share_spared(experiment, costs, run, examples)

@@ -29,6 +29,15 @@ PUBLISHED = {  # Brock et al., FreezeOut, 2017, section 3, and the program publi
     "normalize": True,
     **{name: option.default_for(published=True) for name, option in SHARED.items()},
 }
+FINE_TUNING = {  # of a pre-trained base
+    **NOTEBOOK,
+    "epochs": 6,
+    "batch_size": 50,
+    "learning_rate": 0.002,
+    "momentum": 0.9,
+    "finetune_rate": None,
+}
+del FINE_TUNING["iterations"]
 MODEL_OPTIONS = {  # of a network's config, on the command line
     "densenet": ("depth", "growth_rate", "bottleneck", "compression"),
     "wideresnet": ("depth", "widen_factor", "dropout", "block"),
@@ -75,6 +84,15 @@ STUDIES = {
         "normalize": True,
         "seeds": 5,
     },
+    # Leading blocks of a pre-trained base frozen for good, over five seeds: 50 runs.
+    "frontier": {
+        "data": "cifar10",
+        "base": "efficientnet-lite0",
+        "train_images": 2000,
+        "test_images": 2000,
+        "image_size": 96,
+        "seeds": 5,
+    },
     # Widths 1 to 4 and all types of blocks on a part of CIFAR-10: 27 runs in 40 minutes.
     "wide-resnet": {**WIDE, "depth": 16, "iterations": 300, "batch_size": 64, "seeds": 3},
     # Depths, length and seeds of the paper: months on two cores.
@@ -85,6 +103,7 @@ OF_STUDY = {  # the methods of a study, by its module
     "saving": ("annealed", "freezeout", "autofreeze"),
     "momentum": ("annealed", "freezeout"),
     "views": ("annealed", "freezeout"),
+    "frontier": ("annealed", "freezeout"),
     "wide_resnet": ("classic",),
 }
 FIXED = {  # options that its runs differ in
@@ -92,7 +111,8 @@ FIXED = {  # options that its runs differ in
     "saving": (*SPACING, "preset"),
     "momentum": ("how_scale", "preset", "optimizer"),
     "views": (*SPACING, "preset", "augment", "views"),
-    "wide_resnet": ("model", "block", "widen_factor"),
+    "frontier": (*SPACING, "preset", "model"),
+    "wide_resnet": ("model", "block", "widen_factor", "base"),
 }
 COMMON = {"data": "digits", "model": "resnet", "seeds": 3, "keep_checkpoints": 3}
 
@@ -127,6 +147,7 @@ def settle(options):
     if study:
         usage.check_study(options, FIXED[study_module(study)])
     given, notes = usage.given_options(options), _notes(options)
+    _settle_base(options, STUDIES.get(study, {}))
     _apply_preset(options)
     _fill_in(options, STUDIES.get(study, {}))
     _settle_network(options)
@@ -134,6 +155,17 @@ def settle(options):
     options.methods = _chosen(options) or _usual(options)
     usage.check_methods(options, given)
     return notes
+
+
+def _settle_base(options, study):
+    """Say of what base the network is, if of any, and how many blocks of it are frozen."""
+    options.base = options.base or study.get("base")
+    known = {name for names in MODEL_OPTIONS.values() for name in names}
+    several = "base" in study
+    usage.check_base(options, known, several)
+    given = options.freeze_first
+    options.depths = given if several else None
+    options.freeze_first = given[0] if given and not several else 0
 
 
 def _settle_network(options):
@@ -148,8 +180,11 @@ def _settle_network(options):
 
 def _fill_in(options, study):
     """Give what is None the value of the study or of the network's recipe."""
-    model = options.model or study.get("model", COMMON["model"])
+    model = options.model or (COMMON if options.base else {**COMMON, **study}).get("model")
     recipe = dict(PUBLISHED if model in MODEL_OPTIONS else NOTEBOOK)
+    if options.base:
+        recipe = dict(FINE_TUNING)
+        study = {name: value for name, value in study.items() if name != "model"}
     if model != study.get("model"):  # another network than the study's, with its own size
         known = {name for names in MODEL_OPTIONS.values() for name in names}
         study = {name: value for name, value in study.items() if name not in known}
@@ -211,7 +246,7 @@ def _usual(options):
     return [
         method
         for method in USUAL
-        if not (method.drops_branches and options.model in NOT_RESIDUAL)
+        if not (method.drops_branches and (options.base or options.model in NOT_RESIDUAL))
         and not (method.iterations and getattr(options, "equal_time", False))
     ]
 

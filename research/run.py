@@ -15,6 +15,7 @@ from batch.data.data import load_data
 from batch.data.history import History
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
+from research import bases
 from research.cache_memory import settled
 from research.experiment import Experiment, check
 from research.methods import loading
@@ -69,7 +70,7 @@ class Run:
     @functools.cached_property
     def identity(self):
         """What the run is, in plain values: experiment, training images, code of an own method."""
-        split = self.data.train
+        split, base = self.data.train, self.experiment.base
         digest = hashlib.sha256(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
         own = loading.digest(self.experiment.trained_by)
@@ -77,6 +78,8 @@ class Run:
             **_settings(self.experiment),
             "method": self.experiment.label,
             **({} if own is None else {"method_sha256": own}),
+            **({"base_sha256": bases.digest(base)} if base else {}),
+            "image_shape": split.images.shape[1:],
             "train_images": len(split.labels),
             "train_sha256": digest.hexdigest(),
         }
@@ -142,7 +145,8 @@ class Run:
         ours = json.loads(json.dumps(self.identity))
         # A setting that came after the checkpoint was written had its default then.
         defaults = json.loads(json.dumps(_settings(Experiment())))
-        defaults["cache"] = ours["cache"]  # of which older checkpoints say nothing
+        silent = ("cache", "image_shape")  # of which older checkpoints say nothing
+        defaults.update({name: ours[name] for name in silent})
         theirs = {**dict.fromkeys(ours), **defaults, **checkpoint.run}
         differing = [name for name in ours if ours[name] != theirs[name]]
         if differing:

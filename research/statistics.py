@@ -97,6 +97,14 @@ def interval_text(low, high, decimals=2):
     return f"{low:+.{decimals}f} to {high:+.{decimals}f}"
 
 
+def verdict(low, high):
+    """An interval in words, and whether the difference may be chance."""
+    if np.isnan(low):
+        return AGREED
+    chance = ", which may be chance" if low <= 0 <= high else ""
+    return f"from {low:+.2f} to {high:+.2f}{chance}"
+
+
 def worth(summary):
     """What the intervals of a summary are worth, as a list of one text; empty for 5 seeds or more.
 

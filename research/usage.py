@@ -4,7 +4,7 @@ import pathlib
 
 from research.methods import users
 from research.methods.options import SHARED
-from research.names import NOT_RESIDUAL, OWN_BATCH, PARTIAL
+from research.names import BASES, NOT_RESIDUAL, OWN_BATCH, PARTIAL
 
 
 def check_folders(options):
@@ -50,6 +50,39 @@ def check_views(options):
         raise ValueError("--views needs --augment: it says how many crops each image has")
 
 
+def check_base(options, known, several):
+    """Refuse what a base brings itself, and what is about a base where there is none.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    known : collection of str
+        Options that some network has.
+    several : bool
+        Whether several numbers of frozen blocks are compared.
+    """
+    depths = options.freeze_first
+    if depths and not options.base:
+        raise ValueError(
+            "--freeze-first needs --base: blocks with random weights would never learn"
+        )
+    if depths and len(depths) > 1 and not several:
+        raise ValueError(
+            f"--freeze-first must be one number, not {','.join(map(str, depths))}: several are for "
+            "--study frontier"
+        )
+    if not options.base:
+        return
+    for name in ("model", *sorted(known)):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--base {options.base} brings its network: no {flag(name)}")
+    if options.base in BASES and options.normalize is not None:
+        raise ValueError(
+            f"--base {options.base} has means and deviations of its own: no --normalize, no "
+            "--no-normalize"
+        )
+
+
 def check_network(options, known, allowed):
     """Refuse options of other networks.
 
@@ -90,6 +123,13 @@ def check_methods(options, given):
     dropping = [method.name for method in options.methods if method.drops_branches]
     if dropping and options.model in NOT_RESIDUAL:
         raise ValueError(f"--model {options.model} has no residual branches: nothing {dropping[0]}")
+    if dropping and options.base:
+        raise ValueError(
+            f"--base {options.base} runs its blocks in inference mode: nothing for {dropping[0]} "
+            "to drop"
+        )
+    if options.freeze_first:  # frozen for good, and cached by every method
+        given = [name for name in given if name != "cache"]
     for name in ("equal_time", "const_time"):
         if getattr(options, name, False):
             _check_equal_time(options.methods, flag(name))

@@ -6,6 +6,7 @@ import numpy as np
 
 from batch.checks import optional, positive_whole, text
 from batch.data.labels import class_numbers, count_classes, named
+from batch.data.resize import resized
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
 
 KINDS = ("train", "test")
@@ -83,24 +84,42 @@ class Data:
         DataError
             If there are fewer, or if a class would get none.
         """
-        labels, count = self.train.labels, positive_whole("train_images", count)
+        return dataclasses.replace(self, train=self._part("train", "training", count))
+
+    def with_test_images(self, count):
+        """The same, of the test split."""
+        return dataclasses.replace(self, test=self._part("test", "test", count))
+
+    def with_image_size(self, side):
+        """The data with square images of so many pixels a side, as from `resized`."""
+        splits = {
+            kind: dataclasses.replace(split, images=resized(split.images, side))
+            for kind in KINDS
+            for split in [getattr(self, kind)]
+        }
+        return dataclasses.replace(self, **splits)
+
+    def _part(self, kind, called, count):
+        """A part of a split, its classes in proportion."""
+        split, count = getattr(self, kind), positive_whole(f"{kind}_images", count)
+        labels = split.labels
         if count > len(labels):
             raise DataError(
-                f"train_images must be at most the {len(labels):,} of the training split of "
+                f"{kind}_images must be at most the {len(labels):,} of the {called} split of "
                 f"{self.name}. Received: {count}"
             )
         present, sizes = np.unique(labels, return_counts=True)
         shares = _in_proportion(sizes, count)
         if not shares.all():
             raise DataError(
-                "train_images must leave an example of each class, as "
+                f"{kind}_images must leave an example of each class, as "
                 f"{-(-len(labels) // sizes.min()):,} do. Received: {count}, which leave none of "
                 f"{named(present[shares == 0])}"
             )
         order = np.random.RandomState(0).permutation(len(labels))
-        chosen = [order[labels[order] == kind][:share] for kind, share in zip(present, shares)]
+        chosen = [order[labels[order] == label][:share] for label, share in zip(present, shares)]
         rows = np.sort(np.concatenate(chosen))
-        return dataclasses.replace(self, train=Split(self.train.images[rows], labels[rows]))
+        return Split(split.images[rows], labels[rows])
 
     def summary(self):
         """What was understood of the data, in a line: shape, range, classes, examples of each."""

@@ -197,6 +197,11 @@ def config_of(path):
     return {"network": network, "inputs": {**images, "labels": {"classes": classes}}}
 
 
+def is_model_file(path):
+    """Whether `TFModel.save` wrote a file, with a config beside the network."""
+    return "network.keras" in _names(path)
+
+
 def _names(path):
     """Names of the files in an archive; none if it is no archive."""
     if not zipfile.is_zipfile(path):
@@ -206,8 +211,8 @@ def _names(path):
 
 
 def _read_network(path, name):
-    if names := _names(path):
-        network = read_model(path)[0] if "network.keras" in names else read_keras_file(path)
+    if _names(path):
+        network = read_model(path)[0] if is_model_file(path) else read_keras_file(path)
         if isinstance(network, keras.Sequential):
             return network
     raise ValueError(

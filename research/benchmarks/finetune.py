@@ -17,10 +17,10 @@ import os
 import tempfile
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from batch.data.data import DataError, load_data
+from batch.data.resize import resized
 from batch.networks.efficientnet import IMAGENET, STAGES, efficientnet_lite0
 from batch.networks.from_torch import from_torch, imagenet_weights
 from batch.runtime import set_threads
@@ -75,7 +75,7 @@ def pretrained(count, side):
         )
         for name in ("train", "test"):
             split = getattr(data, name)
-            case.save(name, _enlarged(split.images[:count], side), split.labels[:count])
+            case.save(name, resized(split.images[:count], side), split.labels[:count])
         return case
 
     return prepare
@@ -166,8 +166,3 @@ def _note(ours, theirs, compare_losses):
         equal = f"all {len(pairs)} losses equal bit for bit"
         parts.append(f"{other} of {len(pairs)} losses differ in bits" if other else equal)
     return "; ".join(parts)
-
-
-def _enlarged(images, side):
-    """Images of so many pixels a side, by bilinear interpolation."""
-    return np.round(tf.image.resize(images, (side, side))).astype(np.uint8)

@@ -20,12 +20,14 @@ def config(experiment, blocks):
 
 def iterations(experiment, costs):
     """The iterations of a run times the share of its time that FreezeOut takes, uncached."""
-    from batch.flops import predicted_ratio
+    from batch.flops import predicted_ratio, step_cost
     from batch.schedules import make_schedule
 
     blocks = len(costs) - 1
     schedule = make_schedule(FREEZEOUT.config(experiment, blocks)["schedule"], blocks)
-    ratio = predicted_ratio(costs, schedule, experiment.iterations)
+    learns = experiment.learning(blocks)
+    whole = step_cost(costs, learns) / step_cost(costs, (True,) * len(costs))
+    ratio = predicted_ratio(costs, schedule, experiment.iterations, learns) / whole
     return max(1, round(experiment.iterations * ratio))
 
 

@@ -2,7 +2,8 @@
 
 A study's module has
 
-- `experiments(base)`: its runs by their labels, each of which begins with its method;
+- `experiments(base)`: its runs by their labels, each of which begins with its method; options of
+  the command line that it takes besides are named in `OPTIONS`;
 - `facts(named, costs)`: what is known of each run before it is made, for `experiment.json`;
 - `table(histories, facts)`: one row per run, as a DataFrame; `DECIMALS` of its columns, by
   default 1;
@@ -22,6 +23,11 @@ from research.recipes import study_module
 def load_study(name):
     """The module of a study."""
     return importlib.import_module(f"research.studies.{study_module(name)}")
+
+
+def share_read(run):
+    """Share of the features that steps of a run asked the cache for, and that were there."""
+    return run.cache["hits"] / run.cache["asked"] if run.cache else 0.0
 
 
 def texts(study, table):

@@ -12,7 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
-from research.statistics import AGREED, paired_interval
+from research.statistics import paired_interval, verdict
+from research.studies import share_read
 
 VIEWS = (1, 4, 8, 16)
 BASELINE = "freezeout without views"
@@ -63,7 +64,7 @@ def table(histories, facts):
         interval = paired_interval(difference)[1:]
         seconds, whole = (np.mean([sum(run.seconds) for run in some]) for some in (runs, usual))
         row = label, accuracies.mean(), deviation, difference.mean(), *interval, seconds
-        rows.append((*row, 100 * (1 - seconds / whole), 100 * np.mean([*map(_read, runs)])))
+        rows.append((*row, 100 * (1 - seconds / whole), 100 * np.mean([*map(share_read, runs)])))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -75,7 +76,7 @@ def statements(table, seeds):
         time = f"{abs(saved):.1f} % {'less' if saved >= 0 else 'more'} time"
         text = f"{row['run']}: {time} than {BASELINE}, {difference:+.2f} points"
         if seeds > 1:
-            text += f" ({_interval(row['from'], row['to'])})"
+            text += f" ({verdict(row['from'], row['to'])})"
         said.append(f"{text}.")
     return said
 
@@ -100,15 +101,3 @@ def figure(table):
 
 def _named(views):
     return f"{views} view{'s' * (views > 1)}"
-
-
-def _read(run):
-    """Share of the features that steps asked for, and that were there."""
-    return run.cache["hits"] / run.cache["asked"] if run.cache else 0.0
-
-
-def _interval(low, high):
-    if np.isnan(low):
-        return AGREED
-    chance = ", which may be chance" if low <= 0 <= high else ""
-    return f"from {low:+.2f} to {high:+.2f}{chance}"

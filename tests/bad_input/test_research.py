@@ -43,6 +43,8 @@ ACCEPTED = {
     "weight_decay": {**RATE, "zero": "no decay, the default"},
     "t_0": NUMBER,
     "gamma": RATE,
+    "base": {**DEFAULT, **TEXT},
+    "freeze_first": {"zero": "nothing is frozen, the default"},
     **dict.fromkeys(("freeze_iterations", "freeze_every", "views"), DEFAULT),
     "milestones": {"empty list": "no milestones, the default", "empty array": "the same"},
     "survival": {**NUMBER, "zero": "a probability"},

@@ -86,7 +86,7 @@ ACCEPTED = {
     "step_cost.dropping": {"True": "true or false"},
     **dict.fromkeys(("values", "first", "second", "freeze_loss", "res_loss"), NUMBERS),
     **dict.fromkeys(("first_label", "second_label", "type_data"), TEXT),
-    **dict.fromkeys(("axis", "bound"), DEFAULT),
+    **dict.fromkeys(("axis", "bound", "learns"), DEFAULT),
 }
 
 

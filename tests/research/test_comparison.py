@@ -6,7 +6,7 @@ from scipy import stats
 
 from batch.data.data import Split
 from batch.flops import block_costs
-from research import Method, compare, comparison, labels, prediction
+from research import Method, compare, comparison, labels, prediction, splits
 from research import experiment as experiments
 from research.experiment import Experiment
 from research.prediction import predicted_ratio
@@ -270,7 +270,7 @@ def test_validation_takes_the_last_5000_training_images():
     images[-5000:] = 7
     labels = np.arange(10_001) % 3
     data = Data("many", 3, Split(images, labels), Split(images[:5], labels[:5]))
-    held = experiments.hold_out(data)
+    held = splits.hold_out(data)
     assert len(held.train.labels) == 5001
     assert held.test.images.shape == (5000, 2, 2, 1)
     assert (held.test.images == 7).all()
@@ -278,6 +278,6 @@ def test_validation_takes_the_last_5000_training_images():
     np.testing.assert_array_equal(held.test.labels, labels[-5000:])
     data = Data("sorted", 3, Split(images, np.sort(labels)), Split(images[:5], labels[:5]))
     with pytest.raises(ValueError, match="train split: no example of class 2, of which the test"):
-        experiments.hold_out(data)
+        splits.hold_out(data)
     with pytest.raises(ValueError, match=r"digits has 1,347\. Validate on the test split"):
-        experiments.hold_out(load_data("digits"))
+        splits.hold_out(load_data("digits"))

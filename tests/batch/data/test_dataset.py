@@ -230,6 +230,19 @@ def test_a_part_is_always_the_same_and_lies_in_larger_ones():
     assert len(parted((60, 60, 60), 180)[0]) == 180
 
 
+def test_a_part_of_the_test_split():
+    labels = sorted_labels((40, 20))
+    images = np.arange(60, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    data = Data("some", 2, Split(images[:2], labels[:2]), Split(images, labels))
+    part = data.with_test_images(9)
+    assert part.train is data.train
+    rows = part.test.images.ravel()
+    np.testing.assert_array_equal(part.test.labels, labels[rows])
+    assert np.bincount(part.test.labels).tolist() == [6, 3]
+    with pytest.raises(ValueError, match="test_images must be at most the 60 of the test split of"):
+        data.with_test_images(61)
+
+
 @pytest.mark.parametrize(
     ("sizes", "count", "message"),
     [

@@ -20,7 +20,8 @@ ALWAYS = {  # they act whatever the others are
     *("help", "data", "threads", "out", "model", "precision", "iterations", "epochs", "batch_size"),
     *("learning_rate", "optimizer", "weight_decay", "augment", "normalize", "dry_run", "seed"),
     *("seeds", "method", "methods", "study", "validate", "save_weights", "eval_every", "metrics"),
-    *("eval_batches", "tensorboard", "const_time", "equal_time", "train_images"),
+    *("eval_batches", "tensorboard", "const_time", "equal_time", "train_images", "test_images"),
+    *("image_size", "base"),
 }
 NEEDING = {
     "overwrite",
@@ -30,6 +31,7 @@ NEEDING = {
     "preset",
     "checkpoint_every",
     "views",
+    "freeze_first",
 }
 
 
@@ -71,7 +73,9 @@ def test_an_option_that_one_of_the_methods_reads_is_none_too_many(fails):
     assert line.endswith("--survival is for stochastic, not classic, annealed, freezeout, shorter")
 
 
-@pytest.mark.parametrize("study", ["freezeout", "momentum", "saving", "views", "wide-resnet"])
+@pytest.mark.parametrize(
+    "study", ["freezeout", "frontier", "momentum", "saving", "views", "wide-resnet"]
+)
 @pytest.mark.parametrize("option", [*VALUES, "preset"])
 def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
     module = recipes.study_module(study)
@@ -85,9 +89,11 @@ def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
 
 
 @pytest.mark.parametrize("study", recipes.OF_STUDY)
-def test_the_methods_of_a_study_are_those_of_its_runs(study):
-    options = {"depth": 16} if study == "wide_resnet" else {}
-    runs = load_study(study).experiments(Experiment(model_options=options)).values()
+def test_the_methods_of_a_study_are_those_of_its_runs(study, monkeypatch):
+    monkeypatch.setattr("research.bases.count_blocks", lambda base: 3)
+    options = {"model_options": {"depth": 16}} if study == "wide_resnet" else {}
+    options |= {"base": "efficientnet-lite0"} if study == "frontier" else {}
+    runs = load_study(study).experiments(Experiment(**options)).values()
     assert {run.label for run in runs} == set(recipes.OF_STUDY[study])
     assert importlib.import_module(f"research.studies.{study}")
 
@@ -100,6 +106,31 @@ def test_the_methods_of_a_study_are_those_of_its_runs(study):
         (["train", "--optimizer", "Adam", "--momentum", "0.9"], "with --optimizer, give it there"),
         (["train", "--views", "4"], "--views needs --augment"),
         (["compare", "--model", "vgg", "--no-augment", "--views", "4"], "--views needs --augment"),
+        (
+            ["train", "--freeze-first", "3"],
+            "--freeze-first needs --base: blocks with random weights",
+        ),
+        (["train", "--base", "efficientnet-lite0", "--model", "vgg"], "its network: no --model"),
+        (["train", "--base", "efficientnet-lite0", "--depth", "9"], "its network: no --depth"),
+        (["compare", "--study", "frontier", "--depth", "9"], "brings its network: no --depth"),
+        (
+            ["train", "--base", "efficientnet-lite0", "--normalize"],
+            "deviations of its own: no --nor",
+        ),
+        (["train", "--base", "efficientnet-lite0", "--no-normalize"], "of its own: no --normalize"),
+        (
+            ["compare", "--base", "efficientnet-lite0", "--freeze-first", "0,3"],
+            "--freeze-first must be one number, not 0,3: several are for --study frontier",
+        ),
+        (
+            ["train", "--base", "efficientnet-lite0", "--method", "stochastic"],
+            "runs its blocks in inference mode: nothing for stochastic to drop",
+        ),
+        (["compare", "--study", "frontier", "--model", "vgg"], "has runs of its own: no --model"),
+        (
+            ["compare", "--study", "wide-resnet", "--base", "efficientnet-lite0"],
+            "has runs of its own: no --base",
+        ),
         (["train", "--overwrite"], "--overwrite needs --out"),
         (["compare", "--overwrite"], "--overwrite needs --out"),
         (["report", "x", "--overwrite"], "--overwrite needs --out"),

@@ -99,7 +99,7 @@ def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, f
     message = "train_images must be at most the 60 of the training split of colours. Received: 61"
     assert message in fails(1, *arguments, "61")
     assert "as 3 do. Received: 2, which leave none of class 2" in fails(1, *arguments, "2")
-    monkeypatch.setattr("research.experiment.HELD_OUT", 20)  # they are taken first
+    monkeypatch.setattr("research.splits.HELD_OUT", 20)  # they are taken first
     assert "must be at most the 40 of" in fails(1, *arguments, "41", "--validate", "val")
     assert not out.exists()
     assert main([*arguments, "30"]) == 0
