@@ -47,35 +47,31 @@ def _rest(shape, size):
     return size * int(np.prod(shape[1:])) % LANES
 
 
-def same_everywhere(block, features, sizes):
-    """Whether a block gives the same bits for one example in every place of batches of some sizes.
+def same_everywhere(compute, graphs, features, sizes):
+    """Whether some blocks give the same bits for one example in every place of a batch.
 
     It is tried once in a process for the same operations.
 
     Parameters
     ----------
-    block : callable
-        A concrete function from features to outputs and more.
+    compute : callable
+        Computes the outputs, shape (n, …), of a batch that has the example in every place.
+    graphs : sequence of FuncGraph
+        Of the blocks.
     features : tensor, shape (1, …)
-        Of the example.
-    sizes : sequence of int
-
-    Returns
-    -------
-    bool
-    outputs : tensor, shape (1, …)
-        Of the example.
+        The example.
+    sizes : tuple of int
+        Of the batch, and of the parts in which it is computed.
     """
-    graph = block.graph.as_graph_def().SerializeToString(deterministic=True)
-    key = hashlib.sha256(graph).digest(), features.dtype, tuple(features.shape), *sizes
-    if key in _tried:
-        return _tried[key], block(features)[0]
-    outputs = [block(tf.repeat(features, size, axis=0))[0] for size in sizes]
-    first = outputs[0][:1]
-    _tried[key] = all(_all_like(first, each) for each in outputs)
-    return _tried[key], first
+    digests = [hashlib.sha256(_serialized(graph)).digest() for graph in graphs]
+    key = *digests, features.dtype, tuple(features.shape), sizes
+    if key not in _tried:
+        outputs = compute()
+        first = outputs[:1]
+        same = (outputs == first) | ((outputs != outputs) & (first != first))  # NaN, too
+        _tried[key] = bool(tf.reduce_all(same))
+    return _tried[key]
 
 
-def _all_like(first, outputs):
-    same = (outputs == first) | (tf.math.is_nan(outputs) & tf.math.is_nan(first))
-    return bool(tf.reduce_all(same))
+def _serialized(graph):
+    return graph.as_graph_def().SerializeToString(deterministic=True)

@@ -30,7 +30,9 @@ class Prefix:
         self._preprocessing = preprocessing
         self._part = part
         self._forward = []  # Forward of each block, as far as they were needed
-        self._placeless = {}  # by sizes: how many blocks whose bits depend on no place, and outputs
+        # By sizes of batches: how many blocks whose bits depend on no place, what they give for an
+        # example, and whether the next one's do.
+        self._placeless = {}
         self._compiled = {}
         self._compiling = threading.Lock()
 
@@ -77,25 +79,41 @@ class Prefix:
 
         It is tried with an image as it is: a crop of it, too, is the same in any place.
         """
-        part = min(self._part or size, size)
-        sizes = part, size % part or part
-        if sizes not in self._placeless:
-            example = np.random.default_rng(0).random((1, *images.shape[1:]), np.float32)
-            self._placeless[sizes] = 0, self._preprocessing.inference(tf.constant(example))
-        count, features = self._placeless[sizes]
-        while count < depth and features is not None:  # None: the next block depends on the place
-            features = self._anywhere(self._blocks[count], features, sizes)
-            count += features is not None
-            self._placeless[sizes] = count, features
+        count, features, blocked = self._placeless.get(size, (0, _example(images), False))
+        if count < depth and not blocked:
+            count, features = self._placeless_from(count, depth, features, size)
+            self._placeless[size] = count, features, count < depth
         return min(count, depth)
 
-    def _anywhere(self, block, features, sizes):
-        """What a block gives for an example, or None if its bits depend on the place."""
-        if any(leaves_rest(block.frozen.graph, size) for size in sizes):
-            return None
-        features = tf.cast(features, block.layer.input.dtype)
-        same, outputs = same_everywhere(block.frozen, features, sizes)
-        return outputs if same else None
+    def _placeless_from(self, count, depth, features, size):
+        """Blocks that were found to be so, beyond `count`, and the features that they give.
+
+        All are tried at once and, if they fail, one by one.
+        """
+        for end in (depth, *range(count + 1, depth)):
+            if self._are_placeless(count, end, features, size):
+                features = self._repeated(count, end, features, 1)
+                count = end
+                if count == depth:
+                    break
+            elif end < depth:
+                break
+        return count, features
+
+    def _are_placeless(self, start, end, features, size):
+        part = min(self._part or size, size)
+        sizes = size, part, size % part or part
+        graphs = [block.frozen.graph for block in self._blocks[start:end]]
+        if any(leaves_rest(graph, some) for graph in graphs for some in sizes[1:]):
+            return False
+        return same_everywhere(
+            lambda: self._repeated(start, end, features, size), graphs, features, sizes
+        )
+
+    def _repeated(self, start, end, features, count):
+        """What blocks give for so many times the first of some features."""
+        crops = np.zeros((count, 3), np.int32) if self._preprocessing.views else None
+        return self.compute(start, end, features, np.zeros(count, np.int64), crops)
 
     def cost(self, first, last):
         """Multiply-adds of some blocks, forward, for one example."""
@@ -153,6 +171,13 @@ class Prefix:
                     stored, tf.TensorSpec((None,), tf.int64), *crops
                 )
         return self._compiled[key]
+
+
+def _example(images):
+    """One random image, or some first words, of the type of these images."""
+    most = 255 if images.dtype == tf.uint8 else 1
+    values = np.random.default_rng(0).random((1, *images.shape[1:])) * most
+    return tf.cast(values, images.dtype)
 
 
 @functools.cache

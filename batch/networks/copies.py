@@ -57,7 +57,7 @@ def with_new_classifier(layers, classes, seed=0):
 
 
 @names_not_kept()
-def copied(layers, shape, *, precision="float32", trainable=False, name=None, seed=0):
+def copied(layers, shape, *, precision="float32", trainable=False, name=None, seed=0, compare=True):
     """A network of new layers like those given, with their state where they have some.
 
     So several models can use one list, and none of them changes the user's layers. State is all
@@ -81,6 +81,8 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
     seed : int
         Of the weights of layers that are not built, and of what dropout and other random layers
         draw, where they have no seeds of their own.
+    compare : bool
+        Compare outputs. Copies that `kept` made need it only in another precision.
 
     Returns
     -------
@@ -106,7 +108,8 @@ def copied(layers, shape, *, precision="float32", trainable=False, name=None, se
         copy_state(layer, twin, shape, trainable)
         if isinstance(twin, StochasticDepth) and not twin.warm_up:
             twin.steps.assign(0)
-    refuse_unequal(layers, twins, shape, BFLOAT16 if precision == "bfloat16" else 0.0)
+    if compare or precision == "bfloat16":
+        refuse_unequal(layers, twins, shape, BFLOAT16 if precision == "bfloat16" else 0.0)
     return network
 
 

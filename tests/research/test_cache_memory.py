@@ -80,7 +80,7 @@ def check_predicted(experiment, history, model):
     without, cached = (predicted_ratio(one, costs, examples=count) for count in (None, 60))
     every_step = iterations * one.batch_size * step_cost(costs, (True,) * len(costs))
     spared = model.trainer.cache._avoided / every_step
-    assert spared > 0.05
+    assert spared > 0.03
     assert without - cached == pytest.approx(spared, abs=0.03)
     assert ratio_of_runs([history], costs, iterations, one, 60) == pytest.approx(cached, abs=0.03)
     for changes in ({"cache": "off"}, {"augment": True, "views": None}):

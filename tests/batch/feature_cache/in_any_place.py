@@ -43,9 +43,19 @@ def kernels():
                 not np.array_equal(outputs[order], frozen(tf.constant(inputs[order]))[0])
                 for order in orders
             )
-            same, _ = same_everywhere(frozen, tf.constant(inputs[:1]), (size,))
-            found[f"{name} {size}"] = differs, leaves_rest(frozen.graph, size) or not same
+            found[f"{name} {size}"] = differs, may_differ(frozen, tf.constant(inputs[:1]), size)
     return found
+
+
+def may_differ(frozen, example, size):
+    """Whether we say that bits depend on the place in a batch of some size."""
+
+    def compute():
+        return frozen(tf.repeat(example, size, axis=0))[0]
+
+    graph = frozen.graph
+    same = same_everywhere(compute, [graph], example, (size,))
+    return leaves_rest(graph, size) or not same
 
 
 def model(cache, narrow, **config):

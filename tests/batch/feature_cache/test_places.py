@@ -85,9 +85,12 @@ def test_functions_that_leave_a_rest(function, shape, rest):
 )
 def test_one_example_in_every_place(function, same, monkeypatch):
     monkeypatch.setattr(places, "_tried", {})
-    block, example = concrete(function, 3), tf.constant([[1.0, 2.0, 3.0]])
+    block, example, runs = concrete(function, 3), tf.constant([[1.0, 2.0, 3.0]]), []
+
+    def compute():
+        runs.append(True)
+        return tf.concat([block(tf.repeat(example, size, axis=0))[0] for size in (5, 3)], 0)
+
     for _ in range(2):  # tried, and known
-        found, outputs = places.same_everywhere(block, example, (5, 3))
-        assert found == same
-        assert outputs.shape == (1, 3)
-    assert len(places._tried) == 1
+        assert places.same_everywhere(compute, [block.graph], example, (8, 5, 3)) == same
+    assert len(runs) == 1

@@ -1,4 +1,5 @@
 import copy
+import functools
 import gc
 import logging
 import weakref
@@ -102,14 +103,13 @@ def test_every_block_is_traced_once_and_nothing_in_vain(model, examples, monkeyp
     monkeypatch.setattr("batch.machine.FORWARD_SPEED", 1e5)  # so that it pays
     traced, layers = [], (ConvolutionBlock, ResidualBlock)
     for layer in layers:
-        call = layer.call
-        monkeypatch.setattr(
-            layer,
-            "call",
-            lambda self, *args, call=call, **kwargs: (
-                traced.append(self.name) or call(self, *args, **kwargs)
-            ),
-        )
+
+        @functools.wraps(layer.call)
+        def call(self, *args, call=layer.call, **kwargs):
+            traced.append(self.name)
+            return call(self, *args, **kwargs)
+
+        monkeypatch.setattr(layer, "call", call)
     made = model("auto", frozen=1)
     traced.clear()
     for frozen in (1, 2):
