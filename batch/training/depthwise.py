@@ -26,9 +26,9 @@ def differentiate_by_shape(graph):
     - In bfloat16, the gradient of the input is computed in float32 where the stride is above 1. It
       takes 0.02 to 0.23 of the time there.
 
-    Others are as they were, and so is what a layer puts into a loop or a `tf.function` of its own,
-    has an unknown shape, other channels than a multiple of 8 from 24 on, images (C, H, W), or
-    several outputs for each channel.
+    Others are as they were, and so is what a layer puts into a loop, a `tf.switch_case` or a
+    `tf.function` of its own, has an unknown shape, other channels than a multiple of 8 from 24 on,
+    or several outputs for each channel.
 
     Parameters
     ----------

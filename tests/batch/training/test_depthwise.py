@@ -15,6 +15,16 @@ from research.benchmarks.graphs import executed_operations
 
 DepthwiseConv2D = keras.layers.DepthwiseConv2D
 FILTER = "DepthwiseConv2dNativeBackpropFilter"
+
+
+class InAFunction(DepthwiseConv2D):
+    """A layer with a graph of its own."""
+
+    @tf.function(autograph=False)
+    def call(self, inputs):
+        return super().call(inputs)
+
+
 KINDS = {  # a layer, the shape of an image, and gradients of kernels by TensorFlow's own routine
     "5×5": (DepthwiseConv2D(5, padding="same"), (6, 6, 24), 1),
     "valid": (DepthwiseConv2D(5), (7, 6, 24), 1),
@@ -36,6 +46,7 @@ KINDS = {  # a layer, the shape of an image, and gradients of kernels by TensorF
     "float64": (DepthwiseConv2D(5, dtype="float64"), (6, 6, 24), 0),
     "channels first": (DepthwiseConv2D(5, data_format="channels_first"), (24, 6, 6), 1),
     "separable": (keras.layers.SeparableConv2D(3, 5, padding="same"), (6, 6, 24), 1),
+    "in a function": (InAFunction(5, padding="same"), (6, 6, 24), 0),
     "1D": (keras.layers.DepthwiseConv1D(5, padding="same"), (9, 24), 1),
 }
 
