@@ -35,6 +35,7 @@ KEYS = {  # of a model's config, as `read_config` takes them
     **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
     **dict.fromkeys(("optimizer", "learning_rate", "schedule", "decay", "weight_decay", "loss")),
     **dict.fromkeys(("frozen_batch_norm", "seed", "precision", "microbatch_size", *STOCHASTIC)),
+    "depthwise_gradient": None,
     **dict.fromkeys(TORCH_KEYS),
 }
 NETWORK = ("precision", *STOCHASTIC)  # keys that decide how a network is made

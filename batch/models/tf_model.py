@@ -58,6 +58,9 @@ class TFModel(StoredModel):
           (`batch.schedules.decay.Decays`).
         - `microbatch_size`: examples that go through the passes at a time, to save memory
           (`batch.training.microbatches.Microbatches`).
+        - `depthwise_gradient`: 'tensorflow' (the default), or 'by_shape': the gradients of
+          depthwise convolutions that are faster for their shapes, which changes last bits
+          (`batch.training.depthwise.differentiate_by_shape`).
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
@@ -157,6 +160,7 @@ class TFModel(StoredModel):
             inference_mode=self.inference_mode,
             cache=cache,
             microbatch_size=part_size("microbatch_size", self.config.get("microbatch_size")),
+            depthwise_gradient=self.config.get("depthwise_gradient", "tensorflow"),
         )
         self.inference = Inference(self.network, self.preprocessing)
         self._white = None  # in the images that it was trained on, as far as that is known

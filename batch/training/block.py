@@ -5,6 +5,7 @@ import tensorflow as tf
 from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
 from batch.networks.batch_statistics import batch_statistics, normalizations
 from batch.networks.layers import run
+from batch.training.depthwise import differentiate_by_shape
 from batch.training.updates import Updates
 
 
@@ -22,6 +23,8 @@ class Block:
         As for `Trainer`.
     inference_mode : bool
         The block runs in inference mode even while it learns.
+    depthwise_gradient : {'tensorflow', 'by_shape'}
+        As for `Trainer`.
 
     Attributes
     ----------
@@ -40,6 +43,7 @@ class Block:
         weight_decay=0.0,
         frozen_batch_norm="inference",
         inference_mode=False,
+        depthwise_gradient="tensorflow",
     ):
         trainable = layer.trainable_variables
         self.layer = layer
@@ -48,7 +52,8 @@ class Block:
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]
         self.varies = bool(norms)
-        self._train = _traced(layer, not inference_mode, frozen)
+        by_shape = depthwise_gradient == "by_shape"
+        self._train = _traced(layer, not inference_mode, frozen, by_shape)
         self._infer = _traced(layer, False, norms)
         self._penalty = list  # nothing
         if regularized(layer):
@@ -115,15 +120,18 @@ class Block:
             self.update(rate, gradients)
 
 
-def _traced(layer, training, by_batch):
+def _traced(layer, training, by_batch, by_shape=False):
     """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics.
 
-    It returns the outputs, and what the layer adds to the loss as from `total`.
+    It returns the outputs, and what the layer adds to the loss as from `total`. With `by_shape`,
+    depthwise convolutions have gradients as from `differentiate_by_shape`.
     """
 
     def forward(features):
         with batch_statistics(by_batch), added_losses(layer) as losses:
             outputs = run(layer, features, training)
+        if by_shape:
+            differentiate_by_shape(tf.compat.v1.get_default_graph())
         return outputs, total(losses)
 
     entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)

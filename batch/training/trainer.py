@@ -25,6 +25,7 @@ from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
 from batch.training.block import Block
 from batch.training.compile_ahead import CompileAhead
+from batch.training.depthwise import FORMS
 from batch.training.losses import compiled_loss
 from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
@@ -67,6 +68,9 @@ class Trainer:
     microbatch_size : int, optional
         Examples that go through the passes forward and backward at a time, to save memory; all by
         default. See `batch.training.microbatches.Microbatches`.
+    depthwise_gradient : {'tensorflow', 'by_shape'}
+        Whose gradients depthwise convolutions of active blocks have: TensorFlow's, or those that
+        are faster for their shapes (`batch.training.depthwise.differentiate_by_shape`).
 
     Attributes
     ----------
@@ -103,8 +107,10 @@ class Trainer:
         inference_mode=(),
         cache="auto",
         microbatch_size=None,
+        depthwise_gradient="tensorflow",
     ):
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
+        one_of("depthwise_gradient", depthwise_gradient, FORMS)
         self.network = network
         self.preprocessing = preprocessing or Preprocessing()
         check_weight_decay(optimizer, weight_decay)
@@ -122,6 +128,7 @@ class Trainer:
                 weight_decay=weight_decay,
                 frozen_batch_norm=frozen_batch_norm,
                 inference_mode=layer.name in inference_mode,
+                depthwise_gradient=depthwise_gradient,
             )
             for layer, block_optimizer in zip(network.layers, self._optimizers)
         ]

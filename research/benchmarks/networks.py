@@ -1,7 +1,8 @@
 """A training step of FreezeOut's networks on 32×32×3, with 0, ¼, ½ and ¾ of their blocks frozen.
 
 Against the unfrozen step, beside the ratio counted from the blocks' FLOPs, without a cache; and the
-unfrozen step against that of the same network in PyTorch.
+unfrozen step against that of the same network in PyTorch. The step of a network with depthwise
+convolutions, nothing frozen, with gradients chosen by shape against TensorFlow's.
 """
 
 import functools
@@ -9,8 +10,9 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from batch import VGG, DenseNet, WideResNet, flops
+from batch import VGG, DenseNet, EfficientNetLite0, WideResNet, flops
 from batch.data.examples import Examples
+from batch.training.depthwise import FORMS
 from research.benchmarks.freezeout import StageByHand
 from research.benchmarks.harness import Part, compared, in_turns_of
 from research.benchmarks.step import random_examples
@@ -22,6 +24,7 @@ NETWORKS = {  # model, options, the name of the network's peer, and seconds of `
     "VGG-D": (VGG, {"depth": "D"}, "vgg", 25, 1.8),
 }
 QUICK = ("WRN-16-4",)
+DEPTHWISE = {"EfficientNet-Lite0": (EfficientNetLite0, {}, (96, 96, 3))}
 SHARE = 6  # the paper's batch is 50, of the 300 that benchmarks have by default
 STEPS = 3  # in a turn, so that the threads of one library meet the other's steps seldom
 SGD = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}
@@ -34,9 +37,14 @@ COUNT, SHAPE = 2000, (32, 32, 3)
 def parts(quick=False):
     """A network each; quick, the one that is made soonest."""
     chosen = QUICK if quick else NETWORKS
-    return [
+    frozen = [
         Part(name, functools.partial(_rows, name), *NETWORKS[name][3:], STEPS) for name in chosen
     ]
+    depthwise = [
+        Part(name, functools.partial(_depthwise_rows, name), 40, 0.7, STEPS)
+        for name in ([] if quick else DEPTHWISE)
+    ]
+    return frozen + depthwise
 
 
 def _rows(name, repetitions, batch_size):
@@ -56,9 +64,25 @@ def _rows(name, repetitions, batch_size):
     yield compared(name, seconds[0], TORCH, seconds.get(TORCH))
 
 
-def trainer_by_hand(model, options):
-    """The trainer of a model for these images, whose frozen blocks are set by hand."""
-    inputs = {"images": {"shape": SHAPE, "classes": 10}}
+def _depthwise_rows(name, repetitions, batch_size):
+    model, options, shape = DEPTHWISE[name]
+    batch_size = max(batch_size // SHARE, 1)
+    examples = random_examples(2 * batch_size, shape)
+    versions = {
+        form: step_by_hand(
+            trainer_by_hand(model, {**options, "depthwise_gradient": form}, shape),
+            *(0, examples, batch_size),
+        )
+        for form in FORMS
+    }
+    seconds = in_turns_of(STEPS, versions, repetitions)
+    what = f"{name}, batch {batch_size}, depthwise gradients by shape"
+    return [compared(what, seconds["by_shape"], "TensorFlow's", seconds["tensorflow"])]
+
+
+def trainer_by_hand(model, options, shape=SHAPE):
+    """The trainer of a model for such images, whose frozen blocks are set by hand."""
+    inputs = {"images": {"shape": shape, "classes": 10}}
     optimizer = ("SGD", {"momentum": 0.9, "nesterov": True})
     config = {"inputs": inputs, "optimizer": optimizer, "cache": "off", **options}
     trainer = model(config).trainer

@@ -39,6 +39,7 @@ def test_only_names_that_are_near_are_offered():
         ({"output": {"ops": ["acuracy"]}}, "accuracy"),
         ({"freeze": ["blok0"]}, "block0"),
         ({"frozen_batch_norm": "inferense"}, "inference"),
+        ({"depthwise_gradient": "by_shapes"}, "by_shape"),
     ],
 )
 def test_a_config_says_which_key_or_name_was_meant(config, meant):

@@ -83,11 +83,22 @@ def in_a_pipeline(examples, blocks):
     assert pipeline.m("freeznet").frozen
 
 
+def depthwise():
+    """Layers of a network whose depthwise kernel has a gradient of its own."""
+    return [
+        keras.layers.Conv2D(24, 1),
+        keras.layers.DepthwiseConv2D(5),
+        keras.layers.Flatten(),
+        keras.layers.Dense(3),
+    ]
+
+
 KINDS = {
     "made": lambda trained, **_: trained(steps=0),
     "FreezeOut, cached": lambda trained, **_: trained(**FREEZEOUT, cache="memory"),
     "FreezeOut, compressed": lambda trained, **_: trained(**FREEZEOUT, cache="compressed"),
     "stochastic depth": lambda trained, **_: trained(steps=1, survival=0.5),
+    "depthwise": lambda trained, **_: trained(network=depthwise(), depthwise_gradient="by_shape"),
     "predicts": lambda trained, examples, **_: trained(steps=0).predict(*examples),
     "reset": lambda trained, **_: trained(steps=1).reset(),
     "saved": lambda trained, tmp_path, **_: saved(trained(steps=1), tmp_path),

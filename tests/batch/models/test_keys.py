@@ -33,7 +33,16 @@ def largest(logits):
     return np.max(logits, axis=-1)
 
 
+def depthwise():
+    """A depthwise convolution whose kernel is wider than 3, and a classifier."""
+    wide = keras.layers.Conv2D(24, 3, padding="same", activation="relu", name="wide")
+    block = keras.layers.DepthwiseConv2D(5, padding="same", name="block")
+    out = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)], name="out")
+    return [wide, block, out]
+
+
 HALF = (("survival", 0.5),)
+COARSE = (("precision", "bfloat16"), ("learning_rate", 0.5))
 FROZEN = (("freeze", ("block",)),)
 CONSTANT = ("Constant", {"learning_rate": 0.5})
 ACTS = {  # key: a value, other keys that it needs, the network
@@ -48,6 +57,7 @@ ACTS = {  # key: a value, other keys that it needs, the network
     "schedule": (CONSTANT, (), dense),
     "decay": ({"name": "exp", "gamma": 0.5, "frequency": 1}, (), dense),
     "microbatch_size": (5, (), dense),  # each part is normalized by itself
+    "depthwise_gradient": ("by_shape", COARSE, depthwise),
     "weight_decay": (0.1, (), dense),
     "loss": ("mse", (), dense),
     "normalize": ({"mean": [0.5], "std": [0.25]}, (), dense),

@@ -4,6 +4,7 @@ import itertools
 import time
 import types
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,15 +181,19 @@ def test_rows_of_the_stochastic_suite(monkeypatch):
 
 
 def test_rows_of_the_networks_suite(monkeypatch):
-    from batch import DenseNet
+    from batch import DenseNet, TFModel
 
     small = {"small": (DenseNet, {"depth": 10, "growth_rate": 4}, "densenet", 0, 0)}
     monkeypatch.setattr(networks, "NETWORKS", small)
+    layers = [keras.layers.DepthwiseConv2D(5), keras.layers.Flatten(), keras.layers.Dense(10)]
+    depthwise = {"tiny": (TFModel, {"network": layers}, (6, 6, 24))}
+    monkeypatch.setattr(networks, "DEPTHWISE", depthwise)
     monkeypatch.setattr(networks, "STEPS", 1)
     rows = measured(networks, 1, 6)
     assert rows["what"].tolist() == [
         *(f"small, batch 1, {frozen} of 6 frozen" for frozen in (2, 3, 4)),
         "small, batch 1",
+        "tiny, batch 1, depthwise gradients by shape",
     ]
     expected = rows["expected"][:3].astype(float)
     assert (expected.diff().dropna() < 0).all()
