@@ -2,13 +2,14 @@
 
 Turns of 60 steps, which spreads what a call of `fit` costs, and what the threads of one library
 leave behind for the other. Keras' `fit` is measured here, with oneDNN as we set it, and in
-processes of their own: with TensorFlow as it comes, and on JAX. The last row has the share of the
+processes of their own: with TensorFlow as it comes, and on JAX. One row has the share of the
 processor's peak in multiply-adds that the step reaches: the inverse of its ratio to one large
-matrix product.
+matrix product. The last rows have what kinds of operations take of all that the step computes.
 """
 
 import contextlib
 import importlib.util
+import re
 import time
 
 import numpy as np
@@ -18,6 +19,7 @@ from batchflow import Dataset, DatasetIndex
 from batch import ResBatch
 from batch.flops import block_costs, step_cost
 from batch.runtime import set_threads
+from research.benchmarks.graphs import seconds_by_operation
 from research.benchmarks.harness import Part, compared, in_turn, in_turns_of, whole_turn
 from research.benchmarks.processes import Process, environment
 from research.benchmarks.stock import SGD, compiled_network, random_examples, small_resnet_fit
@@ -27,6 +29,12 @@ STEPS = 60  # in a turn
 SIDE = 2048  # of the matrices whose product tells the peak
 FIT, AS_IT_COMES = "stock Keras, fit", "stock Keras, fit, as it comes"
 TORCH, JAX = "PyTorch, eager, channels_last", "stock Keras on JAX, fit"
+KINDS = {  # of operations, by what is in their names
+    "convolutions, forward": re.compile("Conv2D$"),
+    "convolutions, gradients": re.compile("Conv2DBackprop"),
+    "batch normalization": re.compile("BatchNorm"),
+    "ReLU and sums": re.compile("Relu|Add"),
+}
 
 
 def parts(quick=False):
@@ -36,7 +44,11 @@ def parts(quick=False):
     def peers(repetitions, batch_size):
         return _peers_rows(repetitions, batch_size, steps)
 
-    return [Part("peers", peers, 40, 1.2, steps), Part("function", _function_rows, 8, 0.2)]
+    return [
+        Part("peers", peers, 40, 1.2, steps),
+        Part("function", _function_rows, 8, 0.2),
+        Part("operations", _operation_rows, 8, 0.3),
+    ]
 
 
 def _peers_rows(repetitions, batch_size, steps):
@@ -71,6 +83,22 @@ def _function_rows(repetitions, batch_size):
             note=f"{100 * share:.0f} % of the peak",
         ),
     ]
+
+
+def _operation_rows(repetitions, batch_size):
+    step, _ = _ours(*random_examples(STEPS * batch_size, (28, 28, 1)), batch_size)
+    for _ in range(3):
+        step()
+    profiles = [seconds_by_operation(step) for _ in range(repetitions)]
+    taken = {
+        kind: np.array(
+            [sum(made[name] for name in made if named.search(name)) for made in profiles]
+        )
+        for kind, named in KINDS.items()
+    }
+    whole = np.array([sum(made.values()) for made in profiles])
+    taken["everything else"] = whole - sum(taken.values())
+    return [compared(kind, some, "all operations", whole) for kind, some in taken.items()]
 
 
 def _ours(images, labels, batch_size):

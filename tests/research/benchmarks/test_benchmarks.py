@@ -165,8 +165,13 @@ def test_rows_of_the_step_suite(monkeypatch):
     make = "research.benchmarks.stock:small_resnet_fit"
     assert begun["tensorflow"] == (make, {"batch_size": 8, "steps": 2}, None)
     assert ("jax" in begun) == bool(importlib.util.find_spec("jax"))
-    share = rows["note"].iloc[-1].removesuffix(" % of the peak")
-    assert float(share) == pytest.approx(100 / float(rows["ratio"].iloc[-1]), abs=0.6)
+    kinds = rows[rows["peer"] == "all operations"]
+    assert kinds["what"].tolist() == [*step.KINDS, "everything else"]
+    assert (kinds["ratio"].astype(float) > 0).all()
+    assert kinds["ratio"].astype(float).sum() == pytest.approx(1, abs=0.01)
+    peak = rows[rows["note"] != ""].iloc[0]
+    share = peak["note"].removesuffix(" % of the peak")
+    assert float(share) == pytest.approx(100 / float(peak["ratio"]), abs=0.6)
 
 
 def test_rows_of_the_stochastic_suite(monkeypatch):
