@@ -35,14 +35,13 @@ def largest(logits):
 
 def depthwise():
     """A depthwise convolution whose kernel is wider than 3, and a classifier."""
-    wide = keras.layers.Conv2D(24, 3, padding="same", activation="relu", name="wide")
+    wide = keras.layers.Conv2D(24, 1, name="wide")
     block = keras.layers.DepthwiseConv2D(5, padding="same", name="block")
     out = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)], name="out")
     return [wide, block, out]
 
 
 HALF = (("survival", 0.5),)
-COARSE = (("precision", "bfloat16"), ("learning_rate", 0.5))
 FROZEN = (("freeze", ("block",)),)
 CONSTANT = ("Constant", {"learning_rate": 0.5})
 ACTS = {  # key: a value, other keys that it needs, the network
@@ -57,7 +56,7 @@ ACTS = {  # key: a value, other keys that it needs, the network
     "schedule": (CONSTANT, (), dense),
     "decay": ({"name": "exp", "gamma": 0.5, "frequency": 1}, (), dense),
     "microbatch_size": (5, (), dense),  # each part is normalized by itself
-    "depthwise_gradient": ("by_shape", COARSE, depthwise),
+    "depthwise_gradient": ("by_shape", (), depthwise),  # in the compiled step
     "weight_decay": (0.1, (), dense),
     "loss": ("mse", (), dense),
     "normalize": ({"mean": [0.5], "std": [0.25]}, (), dense),
@@ -75,7 +74,7 @@ ACTS = {  # key: a value, other keys that it needs, the network
 
 @functools.cache
 def seen(network, more, key=None):
-    """Losses of a few steps, predictions, fetches and what the cache holds."""
+    """Losses of a few steps, predictions, fetches, what the cache holds, and paddings in a step."""
     value = ACTS[key][0] if key else None
     config = {
         "inputs": INPUTS,
@@ -89,7 +88,9 @@ def seen(network, more, key=None):
     model = TFModel(config)
     losses = [model.train(IMAGES, LABELS, rows=np.arange(10)) for _ in range(5)]
     keeps = model.trainer.cache.stats() is not None
-    return losses, model.predict(IMAGES).tolist(), sorted(model.fetches), keeps
+    steps = model.trainer.steps._compiled.values()
+    explicit = [b"EXPLICIT" in step.graph.as_graph_def().SerializeToString() for step in steps]
+    return losses, model.predict(IMAGES).tolist(), sorted(model.fetches), keeps, explicit
 
 
 @pytest.mark.parametrize("key", ACTS)
