@@ -17,7 +17,7 @@ class PrefixStage:
     depth : int
         Leading frozen blocks.
     left : float
-        What `PrefixCache.features` is told at the start.
+        The `left` that `PrefixCache.features` takes at the start.
     """
 
     start: int

@@ -30,6 +30,7 @@ class Prefix:
         self._preprocessing = preprocessing
         self._part = part
         self._forward = []  # Forward of each block, as far as they were needed
+        self._ends = False  # whether the last of these is the first that is not the same every time
         # By sizes of batches: how many blocks whose bits depend on no place, what they give for an
         # example, and whether the next one's do.
         self._placeless = {}
@@ -59,27 +60,28 @@ class Prefix:
         return placeless
 
     def _repeatable(self, depth, images):
-        outputs = tf.TensorSpec((1, *images.shape[1:]), tf.float32)
-        for number, block in enumerate(self._blocks[:depth]):
-            if number == len(self._forward):
-                known = forward_of(block.frozen.graph)
-                self._forward.append(known or forward(block.layer, outputs))
-            block_forward = self._forward[number]
-            outputs = block_forward.outputs
-            if block.frozen.structured_outputs[1]:
+        """The same by default; every step asks, so each block is looked at only once."""
+        inputs = tf.TensorSpec((1, *images.shape[1:]), tf.float32)
+        while len(self._forward) < depth and not self._ends:
+            block = self._blocks[len(self._forward)]
+            inputs = self._forward[-1].outputs if self._forward else inputs
+            known = forward_of(block.frozen.graph) or forward(block.layer, inputs)
+            self._forward.append(known)
+            added = block.frozen.structured_outputs[1]
+            if added:
                 warn(f"{block.layer.name} adds to the loss what depends on its input")
-                return number
-            known_shape = outputs.shape.is_fully_defined()
-            if block.varies or block_forward.random or not known_shape:
-                return number
-        return depth
+            known_shape = known.outputs.shape.is_fully_defined()
+            self._ends = bool(added or block.varies or known.random or not known_shape)
+        return min(depth, len(self._forward) - self._ends)
 
     def _count_placeless(self, depth, images, size):
         """How many of these leading blocks give the same bits in any place of a batch.
 
         It is tried with an image as it is: a crop of it, too, is the same in any place.
         """
-        count, features, blocked = self._placeless.get(size, (0, _example(images), False))
+        if size not in self._placeless:
+            self._placeless[size] = 0, _example(images), False
+        count, features, blocked = self._placeless[size]
         if count < depth and not blocked:
             count, features = self._placeless_from(count, depth, features, size)
             self._placeless[size] = count, features, count < depth
