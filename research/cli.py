@@ -80,8 +80,9 @@ def _add_compare(commands):
         "--study",
         choices=STUDIES,
         help="every schedule of the FreezeOut paper against its baseline, the search for the one "
-        "that saves most, both forms of momentum, fixed crops to be kept, or widths and types "
-        "of blocks of Wide ResNets; at a size for two cores, or (…-full) at the paper's",
+        "that saves most, both forms of momentum, fixed crops to be kept, how many blocks of a "
+        "pre-trained base to freeze, or widths and types of blocks of Wide ResNets; at a size for "
+        "two cores, or (…-full) at the paper's",
     )
     compare.add_argument(
         "--equal-time",

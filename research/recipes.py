@@ -44,6 +44,7 @@ MODEL_OPTIONS = {  # of a network's config, on the command line
     "vgg": ("depth",),
     "efficientnetlite0": ("dropout",),
 }
+NETWORK_OPTIONS = {name for names in MODEL_OPTIONS.values() for name in names}
 WIDE = {  # Zagoruyko and Komodakis, Wide Residual Networks, 2016, section 3
     "data": "cifar10",
     "model": "wideresnet",
@@ -160,9 +161,8 @@ def settle(options):
 def _settle_base(options, study):
     """Say of what base the network is, if of any, and how many blocks of it are frozen."""
     options.base = options.base or study.get("base")
-    known = {name for names in MODEL_OPTIONS.values() for name in names}
     several = "base" in study
-    usage.check_base(options, known, several)
+    usage.check_base(options, NETWORK_OPTIONS, several)
     given = options.freeze_first
     options.depths = given if several else None
     options.freeze_first = given[0] if given and not several else 0
@@ -170,9 +170,8 @@ def _settle_base(options, study):
 
 def _settle_network(options):
     """Put the options of the network together; those of others are refused."""
-    known = {name for names in MODEL_OPTIONS.values() for name in names}
     allowed = MODEL_OPTIONS.get(options.model, ())
-    usage.check_network(options, known, allowed)
+    usage.check_network(options, NETWORK_OPTIONS, allowed)
     options.model_options = {
         name: getattr(options, name) for name in allowed if getattr(options, name) is not None
     }
@@ -186,8 +185,7 @@ def _fill_in(options, study):
         recipe = dict(FINE_TUNING)
         study = {name: value for name, value in study.items() if name != "model"}
     if model != study.get("model"):  # another network than the study's, with its own size
-        known = {name for names in MODEL_OPTIONS.values() for name in names}
-        study = {name: value for name, value in study.items() if name not in known}
+        study = {name: value for name, value in study.items() if name not in NETWORK_OPTIONS}
     if "iterations" in study:
         recipe.pop("epochs", None)
     if options.optimizer:

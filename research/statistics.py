@@ -97,6 +97,11 @@ def interval_text(low, high, decimals=2):
     return f"{low:+.{decimals}f} to {high:+.{decimals}f}"
 
 
+def less_time(saved):
+    """The percentage of time saved, in words; below 0, more was taken."""
+    return f"{abs(saved):.1f} % {'less' if saved >= 0 else 'more'} time"
+
+
 def verdict(low, high):
     """An interval in words, and whether the difference may be chance."""
     if np.isnan(low):

@@ -74,7 +74,7 @@ class TFModel(StoredModel):
         - `normalize`: `{'mean': […], 'std': […]}` of each channel, for images scaled to 0 … 1, as
           from `batch.training.preprocessing.channel_statistics`.
         - `augment`: True, or `{'pad': 4, 'flip': True}`: random crops and mirroring in training.
-          With `'views': K` beside these, each example, told apart by rows or indices, has K fixed
+          With `'views': K` beside these, each example, known by rows or indices, has K fixed
           crops and is seen in these in turn; so the cache can keep what frozen blocks compute.
         - `output/ops`: callables from logits to arrays; their fetches are `output_` and their name.
           The names accuracy, labels, prob and proba may stand there too; their fetches always

@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from batch.data.history import by_method
 from research import bases
-from research.statistics import deviation, paired_interval, verdict
+from research.statistics import deviation, less_time, paired_interval, verdict
 from research.studies import share_read
 
 OPTIONS = ("depths",)  # of the command line, for `experiments`
@@ -177,8 +177,8 @@ def _against(row, seeds):
     """What a run saves, and what it has over nothing frozen and over the shorter run."""
     saved, shorter = row["time saved, %"], row["shorter run of its time"]
     text = (
-        f"{row['run']}: {abs(saved):.1f} % {'less' if saved >= 0 else 'more'} time than "
-        f"{BASELINE}, {_points(row, 'over K=0, points', 'from', 'to', seeds)}"
+        f"{row['run']}: {less_time(saved)} than {BASELINE}, "
+        f"{_points(row, 'over K=0, points', 'from', 'to', seeds)}"
     )
     if shorter:
         over = _points(row, "over that, points", "that from", "that to", seeds)

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
-from research.statistics import paired_interval, verdict
+from research.statistics import deviation, less_time, paired_interval, verdict
 from research.studies import share_read
 
 VIEWS = (1, 4, 8, 16)
@@ -60,10 +60,9 @@ def table(histories, facts):
             100 * np.array([run.accuracy for run in some]) for some in (runs, usual)
         )
         difference = accuracies - others
-        deviation = accuracies.std(ddof=1) if len(runs) > 1 else np.nan
         interval = paired_interval(difference)[1:]
         seconds, whole = (np.mean([sum(run.seconds) for run in some]) for some in (runs, usual))
-        row = label, accuracies.mean(), deviation, difference.mean(), *interval, seconds
+        row = label, accuracies.mean(), deviation(accuracies), difference.mean(), *interval, seconds
         rows.append((*row, 100 * (1 - seconds / whole), 100 * np.mean([*map(share_read, runs)])))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -73,8 +72,7 @@ def statements(table, seeds):
     said = ["With one seed, differences may be chance."] if seeds == 1 else []
     for row in table[table["run"] != BASELINE].to_dict("records"):
         saved, difference = row["time saved, %"], row["difference, points"]
-        time = f"{abs(saved):.1f} % {'less' if saved >= 0 else 'more'} time"
-        text = f"{row['run']}: {time} than {BASELINE}, {difference:+.2f} points"
+        text = f"{row['run']}: {less_time(saved)} than {BASELINE}, {difference:+.2f} points"
         if seeds > 1:
             text += f" ({verdict(row['from'], row['to'])})"
         said.append(f"{text}.")
