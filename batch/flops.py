@@ -58,11 +58,15 @@ class BlockCost:
         Bytes that its backward pass needs of its forward pass, its output included.
     features : int
         Bytes of its output.
+    inference : float, optional
+        For the forward pass of the frozen block, if it is another than `forward`.
     dropped : BlockCost, optional
         With stochastic depth, the cost where the branch is dropped.
     survival : float
         With stochastic depth, the share of training steps in which the branch is computed, after
         the warm-up.
+    seconds : BlockCost, optional
+        The same in seconds, if they were measured (`batch.training.block_times`).
     """
 
     forward: float
@@ -73,8 +77,14 @@ class BlockCost:
     parameters: int = 0
     held: int = 0
     features: int = 0
+    inference: float | None = None
     dropped: "BlockCost | None" = None
     survival: float = 1.0
+    seconds: "BlockCost | None" = None
+
+    def frozen(self):
+        """For the forward pass of the frozen block."""
+        return self.forward if self.inference is None else self.inference
 
     def expected(self):
         """The mean cost where the branch is dropped at random."""
@@ -169,7 +179,7 @@ def step_cost(costs, active, dropping=True):
     total = 0
     for block, (cost, is_active) in enumerate(zip(costs, active)):
         mean = cost.expected() if is_active and dropping else cost
-        total += mean.forward + mean.weight_gradient * is_active
+        total += mean.forward + mean.weight_gradient if is_active else mean.frozen()
         if block >= first:
             total += mean.inner_gradient
         if block > first:
@@ -178,8 +188,12 @@ def step_cost(costs, active, dropping=True):
 
 
 def frozen_ratios(costs):
-    """Cost of a step with 0, 1, … all leading blocks frozen, over that with none frozen."""
-    blocks = len(_checked(costs))
+    """Cost of a step with 0, 1, … all leading blocks frozen, over that with none frozen.
+
+    Costs that were measured count in seconds.
+    """
+    costs = measured(_checked(costs))
+    blocks = len(costs)
     stages = [[block >= frozen for block in range(blocks)] for frozen in range(blocks - 1)]
     stages.append([False] * blocks)  # the classifier follows the last block
     steps = [step_cost(costs, active) for active in stages]
@@ -189,7 +203,8 @@ def frozen_ratios(costs):
 def predicted_ratio(costs, schedule, iterations, learns=None):
     """Cost of a run under a schedule, over that of one in which nothing is frozen or dropped.
 
-    A warm-up of stochastic depth is left out: branches count as dropped at their final rate.
+    A warm-up of stochastic depth is left out: branches count as dropped at their final rate. Costs
+    that were measured count in seconds.
 
     Parameters
     ----------
@@ -201,7 +216,7 @@ def predicted_ratio(costs, schedule, iterations, learns=None):
     learns : sequence of bool, optional
         One for each block and, last, the classifier: False if it is frozen for good.
     """
-    _checked(costs)
+    costs = measured(_checked(costs))
     function("schedule", schedule, "a schedule")
     iterations = positive_whole("iterations", iterations)
     learns = optional(_flags, "learns", learns, costs)
@@ -211,6 +226,12 @@ def predicted_ratio(costs, schedule, iterations, learns=None):
     )
     whole = step_cost(costs, (True,) * len(costs), dropping=False)
     return total / (iterations * whole)
+
+
+def measured(costs):
+    """Costs of blocks in seconds where all were measured, else as they are."""
+    seconds = [cost.seconds for cost in costs]
+    return costs if None in seconds else seconds
 
 
 def _flags(name, values, costs):

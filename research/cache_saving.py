@@ -1,4 +1,4 @@
-"""What the cache of frozen blocks should spare a run, by its FLOPs."""
+"""What the cache of frozen blocks should spare a run, by the costs of its blocks."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from batch.feature_cache.expected import PrefixStage, spared
 from batch.feature_cache.stores import STORES
-from batch.flops import step_cost
+from batch.flops import measured, step_cost
 from batch.schedules.stages import iterations_left, leading_frozen, stages, with_classifier
 from batch.training.stage_plan import plan_steps, planned_stages
 
@@ -37,7 +37,7 @@ def share_spared(experiment, costs, run, examples):
         memory=memory,
         views=experiment.views or 1,
     )
-    whole = step_cost(costs, (True,) * len(costs), dropping=False)
+    whole = step_cost(measured(costs), (True,) * len(costs), dropping=False)
     return without / (experiment.iterations * whole)
 
 

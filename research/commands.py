@@ -54,7 +54,15 @@ def _chosen(options, base, data):
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
     named = settled(named)
+    costs = _predicting(options, named, costs, data)
     return named, costs, record | _recorded(named, costs, base.iterations, data)
+
+
+def _predicting(options, named, costs, data):
+    """The costs of blocks that predictions are made from."""
+    from research import prediction
+
+    return prediction.measured(named, costs, data) if options.costs == "measured" else costs
 
 
 def _recorded(named, costs, iterations, data):
@@ -90,6 +98,7 @@ def train(options):
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         if run.experiment.freeze_first:  # what learns in a classic run counts
             costs = prediction.costs(named, data)
+        costs = _predicting(options, named, costs, data)
         settings = _settings(options, base, data, named, [base.seed])
         record = _recorded(named, costs, base.iterations, data)
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
@@ -151,7 +160,7 @@ def _dry_run(options):
 
     _, experiment = _single(options, data)
     experiment = settled({"it": experiment})["it"]
-    say(describe(experiment, data))
+    say(describe(experiment, data, measured=options.costs == "measured"))
 
 
 def _single(options, data):
@@ -295,7 +304,7 @@ def _settings(options, base, data, named, seeds):
     settings = {
         name: value for name, value in settings.items() if name not in unused and value is not None
     }
-    choices = ("validate", "const_time", "equal_time", "study", "image_size")
+    choices = ("validate", "const_time", "equal_time", "study", "image_size", "costs")
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
     longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
     if "freeze_iterations" not in unused and not longer:

@@ -4,6 +4,7 @@ import dataclasses
 
 from batch import flops
 from batch.schedules.stages import stages
+from batch.training.block_times import timed
 from research import experiment as experiments
 from research.methods.loading import errors_named
 from research.prediction import predicted_ratio
@@ -12,10 +13,12 @@ RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
 SLACK = 1.4  # of the memory that activations take over what they hold, as measured
 
 
-def describe(experiment, data):
-    """The text that `resbatch train --dry-run` prints."""
+def describe(experiment, data, *, measured=False):
+    """The text that `resbatch train --dry-run` prints; blocks may be measured for it."""
     model = experiments.make_model(dataclasses.replace(experiment, freeze_first=0), data)
     costs = flops.block_costs(model.network)
+    if measured:
+        costs = timed(costs, model.trainer, experiment.batch_size)
     learns = experiment.learning(len(costs) - 1)
     with errors_named(experiment.trained_by):
         run = stages(model.trainer.schedule, experiment.iterations, len(costs) - 1, learns)
@@ -58,7 +61,8 @@ def _run(experiment, data):
 
 def _blocks(network, costs, run, epoch):
     """One line per block: its size and cost, when it stops, and what a step costs from then on."""
-    whole = flops.step_cost(costs, (True,) * len(costs), dropping=False)
+    steps = flops.measured(costs)
+    whole = flops.step_cost(steps, (True,) * len(costs), dropping=False)
     lines = [
         f"{'block':<14}{'parameters':>11}{'MFLOPs':>9}{'frozen from':>13}{'epoch':>8}{'step':>8}"
     ]
@@ -68,7 +72,7 @@ def _blocks(network, costs, run, epoch):
         if stop is None:
             lines.append(f"{line}{'–':>13}")
             continue
-        ratio = flops.step_cost(costs, stop.active) / whole
+        ratio = flops.step_cost(steps, stop.active) / whole
         lines.append(f"{line}{stop.start:>13,}{stop.start / epoch:>8.2f}{ratio:>8.3f}")
     return lines
 
@@ -76,6 +80,8 @@ def _blocks(network, costs, run, epoch):
 def _savings(experiment, costs, examples):
     ratio = predicted_ratio(experiment, costs, examples=examples)
     saving = "what freezes depends on the run" if ratio is None else f"{100 * (1 - ratio):.1f} %"
+    if costs[0].seconds:
+        saving += ", from blocks as measured"
     lines = [f"predicted saving: {saving}"]
     if experiment.trained_by.estimate:
         lines.append(f"published estimate: {experiment.trained_by.estimate(experiment)}")

@@ -11,13 +11,14 @@ NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
 PARTIAL = ".partial"  # ends the name of what is not whole yet
 CACHES = ("auto", "memory", "mapped", "compressed", "off")  # of what frozen blocks compute
+COSTS = ("flops", "measured")  # of blocks, for predictions
 METRICS = ("cross_entropy", "accuracy")  # of an evaluation; and top5, or another number
 SUITES = (
     *("step", "precision", "cache", "freezeout", "freezing", "stochastic", "networks", "wide"),
-    *("growth", "saving", "finetune"),
+    *("growth", "memory", "saving", "finetune"),
 )
 BENCH_RECORD = "bench.json"  # what a benchmark has measured so far
-OWN_BATCH = ("saving", "finetune")  # suites with batch sizes of their own
+OWN_BATCH = ("memory", "saving", "finetune")  # suites with batch sizes of their own
 
 
 def top_k(metric):

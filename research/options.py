@@ -18,7 +18,7 @@ from research.arguments import (
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BASES, BLOCKS, METRICS, MODELS, top_k
+from research.names import BASES, BLOCKS, COSTS, METRICS, MODELS, top_k
 from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
@@ -51,6 +51,12 @@ def add_run_options(parser):
     )
     _add_training_options(parser.add_argument_group("training"))
     _add_method_options(parser.add_argument_group("methods"))
+    parser.add_argument(
+        "--costs",
+        choices=COSTS,
+        help="what predictions of time are made from: FLOPs, or the seconds that each block is "
+        f"measured to take, before the run (default: {COSTS[0]})",
+    )
     parser.add_argument(
         "--data",
         metavar="NAME|PATH",

@@ -1,4 +1,4 @@
-"""What runs should take, before they are run: counted from the FLOPs of their networks."""
+"""What runs should take, before they are run: by the costs of their networks' blocks."""
 
 import dataclasses
 
@@ -7,6 +7,7 @@ import numpy as np
 from batch import flops
 from batch.checks import positive_whole
 from batch.schedules import make_schedule, observes
+from batch.training.block_times import timed
 from research import cache_saving
 from research.experiment import count_blocks, make_model
 from research.methods.loading import errors_named
@@ -35,6 +36,29 @@ def costs(experiments, data):
             whole = dataclasses.replace(experiment, freeze_first=0)
             counted[network] = flops.block_costs(make_model(whole, data).network)
         labelled[label] = counted[network]
+    return labelled
+
+
+def measured(experiments, counted, data):
+    """The same costs, with the `seconds` that blocks are measured to take here, now.
+
+    What decides how long a run is, or its bits, is not to be measured: that stays with `costs`.
+
+    Parameters
+    ----------
+    experiments : dict from str to Experiment
+    counted : dict from str to list of BlockCost
+        As from `costs`.
+    data : utils.Data
+    """
+    made, labelled = {}, {}
+    for label, experiment in experiments.items():
+        trained = (*_network(experiment, data), repr(experiment.config(data)["optimizer"]))
+        if trained not in made:
+            whole = dataclasses.replace(experiment, freeze_first=0)
+            trainer = make_model(whole, data).trainer
+            made[trained] = timed(counted[label], trainer, experiment.batch_size)
+        labelled[label] = made[trained]
     return labelled
 
 
@@ -84,7 +108,7 @@ def own_lengths(experiments, data):
 
 
 def predicted_ratio(experiment, costs, iterations=None, examples=None):
-    """Time of a run over that of a classic one, as the FLOPs of its stages predict it.
+    """Time of a run over that of a classic one, as the costs of its stages predict it.
 
     None for a schedule that looks at training: only the run can show it.
 
@@ -92,7 +116,7 @@ def predicted_ratio(experiment, costs, iterations=None, examples=None):
     ----------
     experiment : Experiment
     costs : list of BlockCost
-        As from `batch.flops.block_costs`.
+        As from `costs` or `measured`.
     iterations : int, optional
         Of the classic run; as many as the experiment's by default.
     examples : int, optional
@@ -113,7 +137,7 @@ def predicted_ratio(experiment, costs, iterations=None, examples=None):
 
 
 def ratio_of_runs(histories, costs, iterations, experiment=None, examples=None):
-    """The same ratio for runs that are over, from the FLOPs of what was frozen in them.
+    """The same ratio for runs that are over, from the costs of what was frozen in them.
 
     Parameters
     ----------

@@ -232,7 +232,7 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     environment : dict
         As from `research.environment.describe`.
     predicted_ratio : dict
-        Time of each method over that of a classic run, as the FLOPs predict it.
+        Time of each method over that of a classic run, as the costs of its blocks predict it.
     **more
         For the record: its `methods`, as from `research.labels.describe`, and its `data`, as from
         `Data.summary`.

@@ -32,7 +32,7 @@ def summarize(histories, predicted, methods=None):
     ----------
     histories : list of History
     predicted : dict from str to float
-        Time of each method over that of a classic run, as its FLOPs predict it.
+        Time of each method over that of a classic run, as the costs of its blocks predict it.
     methods : dict, optional
         What the labels of the histories stand for, as from `research.labels.describe`; not needed
         for labels that begin with the name of one of our methods.
@@ -170,7 +170,7 @@ def _statement(row, baseline):
     return (
         f"{row.method} against {row.baseline}: {_verdict(row)} "
         f"It took {row.time_ratio:.2f} of the time of {row.baseline}; "
-        f"their FLOPs predict {row.predicted_ratio / baseline.predicted_ratio:.2f}."
+        f"predicted were {row.predicted_ratio / baseline.predicted_ratio:.2f}."
     )
 
 

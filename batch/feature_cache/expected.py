@@ -5,6 +5,7 @@ import itertools
 import math
 
 from batch.feature_cache.placement import Budget, CacheState, choose, count_visits
+from batch.flops import measured
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,9 @@ class Held:
 
 
 def spared(costs, stages, *, batch_size, examples, kind, memory, views=1):
-    """Multiply-adds for one image that steps do not compute, over all iterations.
+    """What steps do not compute, over all iterations, in multiply-adds for one image.
+
+    Costs that were measured count in seconds. What is kept is decided by multiply-adds.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def spared(costs, stages, *, batch_size, examples, kind, memory, views=1):
     views : int
         Of each example, seen in turn; each is kept.
     """
-    ahead = list(itertools.accumulate((cost.forward for cost in costs), initial=0))
+    ahead = list(itertools.accumulate((cost.frozen() for cost in measured(costs)), initial=0))
     slots = examples * views
     budget = Budget(kind, memory, slots)
     total, asked, held = 0, 0, Held()

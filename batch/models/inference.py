@@ -4,7 +4,8 @@ import tensorflow as tf
 
 from batch.networks.added_losses import added_losses, total, weight_penalty
 
-CHUNK = 500  # images at a time, to bound the memory that is taken
+CHUNK = 500  # images at a time, to bound the memory that is taken; fewer of large ones
+LARGE = 64 * 64  # pixels
 
 
 class Inference:
@@ -34,7 +35,8 @@ class Inference:
         if images.dtype not in self._compiled:
             self._compiled[images.dtype] = self._compile(images)
         infer = self._compiled[images.dtype]
-        chunks = [rows[at : at + CHUNK] for at in range(0, len(rows), CHUNK)]
+        size = _chunk(images.shape[1:])
+        chunks = [rows[at : at + size] for at in range(0, len(rows), size)]
         logits, added = zip(*(infer(images, tf.constant(chunk)) for chunk in chunks))
         sizes = [len(chunk) / len(rows) for chunk in chunks]
         return tf.concat(logits, 0), sum(
@@ -51,3 +53,9 @@ class Inference:
         whole = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         rows = tf.TensorSpec((None,), tf.int64)
         return tf.function(infer, autograph=False).get_concrete_function(whole, rows)
+
+
+def _chunk(shape):
+    """How many images of a shape (H, W, C), or inputs of another, are computed at a time."""
+    pixels = shape[0] * shape[1] if len(shape) == 3 else 0
+    return max(1, CHUNK * LARGE // max(pixels, LARGE))

@@ -29,6 +29,10 @@ class Steps:
         Whether steps also return the norms of the blocks' gradients.
     microbatch_size : int, optional
         Examples that go through the passes at a time; all by default.
+
+    Attributes
+    ----------
+    blocks : list of Block
     """
 
     def __init__(
@@ -42,7 +46,7 @@ class Steps:
         norms=False,
         microbatch_size=None,
     ):
-        self._blocks = blocks
+        self.blocks = blocks
         self._losses = losses
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
@@ -120,7 +124,7 @@ class Steps:
         labels, rates, weights
             As for the step that `compiled` returns; the labels are already gathered.
         """
-        blocks = list(zip(self._blocks, tf.unstack(rates), active))
+        blocks = list(zip(self.blocks, tf.unstack(rates), active))
         learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
 
         def passes(*examples):
@@ -173,12 +177,12 @@ class Steps:
             for (block, _, _), of_block in zip(learning, gradients)
             if any(gradient is not None for gradient in of_block)
         }
-        return tf.stack([norms.get(id(block), 0.0) for block in self._blocks])
+        return tf.stack([norms.get(id(block), 0.0) for block in self.blocks])
 
     @names_not_kept()
     def make_slots(self):
         """Make the slots of the blocks' optimizers, unless they are there."""
-        for block in self._blocks:
+        for block in self.blocks:
             block.updates.make_slots()
 
     def finish(self, active, ending):
@@ -192,7 +196,7 @@ class Steps:
             Those that will be frozen in the next one.
         """
         updates = [
-            [block.updates for block, is_there in zip(self._blocks, some) if is_there]
+            [block.updates for block, is_there in zip(self.blocks, some) if is_there]
             for some in (active, ending)
         ]
         finish(*updates, self._global_clipnorm)

@@ -18,7 +18,7 @@ from batch.feature_cache.stores import STORES
 from research.benchmarks.folding import folded_prefix
 from research.benchmarks.freezeout import StageByHand, fresh_trainer, steps_by_hand
 from research.benchmarks.harness import Part, compared, in_turn, timed
-from research.benchmarks.step import random_examples
+from research.benchmarks.small import random_examples
 
 EXAMPLES = 3000
 STAGES = (1, 2, 3, 4)
@@ -37,7 +37,7 @@ def parts(quick=False):
 
 
 def _rows(frozen, repetitions, batch_size):
-    examples = tuple(map(tf.constant, random_examples(EXAMPLES, (28, 28, 1))))
+    examples = tuple(map(tf.constant, random_examples(EXAMPLES)))
     rng = np.random.default_rng(0)
     trainers = {kind: fresh_trainer(kind) for kind in ("off", *STORES)}
     versions = {
@@ -76,7 +76,7 @@ def _alone(trainer, frozen, examples, batch_size, rng):
 def _visits_rows(_, batch_size):
     """The first visits of each image with most blocks frozen, beside no cache."""
     frozen = max(STAGES)
-    examples = tuple(map(tf.constant, random_examples(VISITED, (28, 28, 1))))
+    examples = tuple(map(tf.constant, random_examples(VISITED)))
     trainers = {kind: fresh_trainer(kind) for kind in ("off", "memory")}
     for trainer in trainers.values():
         trainer.schedule.frozen = frozen
@@ -105,7 +105,7 @@ def _visit(trainer, examples, order, batch_size):
 
 
 def _folding_rows(repetitions, batch_size):
-    images = tf.constant(random_examples(batch_size, (28, 28, 1))[0])
+    images = tf.constant(random_examples(batch_size)[0])
     trainer = fresh_trainer()
     blocks = trainer.network.layers[: max(STAGES)]
 

@@ -26,9 +26,9 @@ from batch.networks.from_torch import from_torch, imagenet_weights
 from batch.runtime import set_threads
 from research.benchmarks.finetune_case import CLASSES, Case
 from research.benchmarks.finetune_ours import convolutions
-from research.benchmarks.harness import Part, compared
+from research.benchmarks.harness import Part, compared, not_measured
 from research.benchmarks.processes import Process, environment
-from research.benchmarks.stock import random_examples
+from research.benchmarks.small import random_examples
 
 RUNS = 3  # whole runs of each version, at most
 OURS, NO_CACHE = "ours", "ours, no cache"
@@ -115,7 +115,7 @@ def rows(name, prepare, repetitions, begin=Process):
         try:
             case = prepare(folder)
         except (DataError, ImportError) as error:
-            return [(name, "", f"not measured: {error}", *[""] * 5)]
+            return [not_measured(name, error)]
         runs = _in_turn(case, repetitions, begin)
     return [
         _row(f"{name}, {PHASES[phase]}, {epochs} epochs", phase, peer, runs)

@@ -18,7 +18,7 @@ from batch.data.examples import Examples
 from batch.machine import COMPILE_LEAD
 from batch.models.named import ResNet
 from research.benchmarks.harness import Part, compared, in_turn, in_turns_of, timed
-from research.benchmarks.step import SGD, random_examples
+from research.benchmarks.small import SGD, random_examples
 from research.benchmarks.torch_peer import torch_versions
 
 FRESH = 3
@@ -51,7 +51,7 @@ def parts(quick=False):
 
 
 def _examples():
-    return random_examples(6000, (28, 28, 1))
+    return random_examples(6000)
 
 
 def _stages_rows(repetitions, batch_size):

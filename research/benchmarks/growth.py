@@ -11,10 +11,9 @@ from batch import TFModel, flops
 from batch.data.examples import Examples
 from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
 from research.benchmarks.harness import Part, compared, in_turn
-from research.benchmarks.step import SGD, random_examples
+from research.benchmarks.small import CLASSES, SGD, SHAPE, block_filters, random_examples
 
 EXAMPLES = 6000
-SHAPE, CLASSES = (28, 28, 1), 10
 
 
 def parts(quick=False):
@@ -26,7 +25,7 @@ def parts(quick=False):
 
 def _batches(repetitions, batch_size):
     sizes = [max(round(batch_size * share), 2) for share in (1 / 4, 1 / 2, 1, 2)]
-    trainer = _trainer(4)
+    trainer = make_model(4).trainer
     examples = _placed(EXAMPLES)
     seconds = in_turn({size: _step(trainer, examples, size) for size in sizes}, repetitions)
     usual = sizes[2]
@@ -38,14 +37,14 @@ def _batches(repetitions, batch_size):
 
 def _examples(repetitions, batch_size):
     counts = EXAMPLES, 10 * EXAMPLES
-    trainer = _trainer(4)
+    trainer = make_model(4).trainer
     steps = {count: _step(trainer, _placed(count), batch_size) for count in counts}
     few, many = in_turn(steps, repetitions).values()
     yield compared(f"{counts[1]:,} examples", many, f"{counts[0]:,} examples", few, 1)
 
 
 def _blocks(repetitions, batch_size):
-    trainers = {blocks: _trainer(blocks) for blocks in (4, 2, 8, 16)}
+    trainers = {blocks: make_model(blocks).trainer for blocks in (4, 2, 8, 16)}
     examples = _placed(EXAMPLES)
     steps = {key: _step(trainer, examples, batch_size) for key, trainer in trainers.items()}
     seconds = in_turn(steps, repetitions)
@@ -58,24 +57,23 @@ def _blocks(repetitions, batch_size):
 
 def _iterations(repetitions, batch_size):
     """The later iterations of one run beside its first."""
-    step = _step(_trainer(4), _placed(EXAMPLES), batch_size)
+    step = _step(make_model(4).trainer, _placed(EXAMPLES), batch_size)
     seconds = in_turn({"step": step}, 4 * repetitions)["step"]
     first, *_, last = np.split(seconds, 4)
     peer = f"the first {repetitions}"
     yield compared(f"the last {repetitions} of {4 * repetitions} iterations", last, peer, first, 1)
 
 
-def _trainer(blocks):
-    """The trainer of a small ResNet with so many bottleneck blocks."""
-    filters = [[32, 32, 128]] * (blocks // 2) + [[64, 64, 256]] * (blocks // 2)
+def make_model(blocks):
+    """A small ResNet with so many bottleneck blocks, as a `TFModel`."""
     layers = [
         ConvolutionBlock(32, 7, strides=2, pool_size=2),
-        *map(ResidualBlock, filters),
+        *map(ResidualBlock, block_filters(blocks)),
         Classifier(CLASSES),
     ]
     inputs = {"images": {"shape": SHAPE}, "labels": {"classes": CLASSES}}
     keras.utils.set_random_seed(0)
-    return TFModel({"inputs": inputs, "network": layers, "optimizer": ("SGD", SGD)}).trainer
+    return TFModel({"inputs": inputs, "network": layers, "optimizer": ("SGD", SGD)})
 
 
 def _placed(count):

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 TURNS = 5  # whose quartiles say something
-COLUMNS = ("what", "ours, s", "peer", "peer, s", "ratio", "spread", "expected", "note")
+COLUMNS = ("what", "ours", "peer", "theirs", "unit", "ratio", "spread", "expected", "note")
 USUAL_BATCH = 300
 
 
@@ -50,17 +50,19 @@ class Part:
         return self.once + self.each * steps * batch_size / USUAL_BATCH
 
 
-def compared(what, ours, peer, theirs, expected=None, note=""):
+def compared(what, ours, peer, theirs, expected=None, note="", unit="s"):
     """A row of the table: a version of ours beside a peer.
 
     Parameters
     ----------
     what, peer : str
     ours, theirs : ndarray, shape (repetitions,)
-        Seconds, measured in turn; `theirs` is None where the peer is not installed.
+        Measured in turn; `theirs` is None where the peer is not installed.
     expected : float, optional
         The ratio to expect, where something tells.
     note : str
+    unit : str
+        Of what was measured.
 
     Returns
     -------
@@ -69,13 +71,19 @@ def compared(what, ours, peer, theirs, expected=None, note=""):
     """
     hoped = "" if expected is None else f"{expected:.3f}"
     if theirs is None:
-        return what, f"{np.median(ours):.4g}", f"{peer}: not installed", "", "", "", hoped, note
+        missing = f"{peer}: not installed", ""
+        return what, f"{np.median(ours):.4g}", *missing, unit, "", "", hoped, note
     low, ratio, high = np.percentile(np.asarray(ours) / np.asarray(theirs), [25, 50, 75])
     spread = f"{low:.3f}–{high:.3f}" if len(ours) > 1 else ""
     return (
-        *(what, f"{np.median(ours):.4g}", peer, f"{np.median(theirs):.4g}", f"{ratio:.3f}"),
-        *(spread, hoped, note),
+        *(what, f"{np.median(ours):.4g}", peer, f"{np.median(theirs):.4g}", unit),
+        *(f"{ratio:.3f}", spread, hoped, note),
     )
+
+
+def not_measured(what, why):
+    """The row of what can't be measured here."""
+    return (what, "", f"not measured: {why}", *[""] * (len(COLUMNS) - 3))
 
 
 def in_turn(versions, repetitions, warm_up=3):

@@ -15,7 +15,7 @@ from batch.data.examples import Examples
 from batch.training.depthwise import FORMS
 from research.benchmarks.freezeout import StageByHand
 from research.benchmarks.harness import Part, compared, in_turns_of
-from research.benchmarks.step import random_examples
+from research.benchmarks.small import random_examples
 from research.benchmarks.torch_peer import torch_versions
 
 NETWORKS = {  # model, options, the name of the network's peer, and seconds of `Part`

@@ -7,7 +7,7 @@ import numpy as np
 
 from batch.models.named import ResNet
 from research.benchmarks.harness import Part, compared, in_turns_of
-from research.benchmarks.step import SGD, random_examples
+from research.benchmarks.small import SGD, random_examples
 from research.benchmarks.torch_peer import torch_versions
 from research.environment import bfloat16_units
 
@@ -26,7 +26,7 @@ def parts(quick=False):
 
 
 def _rows(repetitions, batch_size, steps):
-    images, labels = random_examples(20 * batch_size, (28, 28, 1))
+    images, labels = random_examples(20 * batch_size)
     versions = {name: _step(name, images, labels, batch_size) for name in ("bfloat16", "float32")}
     versions |= torch_versions(images, labels, batch_size, SGD, TORCH, bfloat16=True)
     seconds = in_turns_of(steps, versions, repetitions)

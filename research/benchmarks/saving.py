@@ -15,7 +15,7 @@ from batch.data.data import DataError, load_data
 from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
 from research import prediction
-from research.benchmarks.harness import Part, compared
+from research.benchmarks.harness import Part, compared, not_measured
 from research.cache_memory import settled
 from research.callbacks import Callback
 from research.comparison import compare
@@ -86,7 +86,7 @@ def _rows(run, name, repetitions, _):
     try:
         data = load_data(base.data)
     except DataError as error:
-        return [(name, "", f"not measured: {error}", *[""] * 5)]
+        return [not_measured(name, error)]
     length = iterations_of(epochs, len(data.train.labels), base.batch_size)
     named = {
         label: dataclasses.replace(base, iterations=length, **changes)

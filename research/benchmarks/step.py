@@ -22,7 +22,8 @@ from batch.runtime import set_threads
 from research.benchmarks.graphs import seconds_by_operation
 from research.benchmarks.harness import Part, compared, in_turn, in_turns_of, whole_turn
 from research.benchmarks.processes import Process, environment
-from research.benchmarks.stock import SGD, compiled_network, random_examples, small_resnet_fit
+from research.benchmarks.small import SGD, random_examples
+from research.benchmarks.stock import compiled_network, small_resnet_fit
 from research.benchmarks.torch_peer import torch_versions
 
 STEPS = 60  # in a turn
@@ -52,7 +53,7 @@ def parts(quick=False):
 
 
 def _peers_rows(repetitions, batch_size, steps):
-    images, labels = random_examples(steps * batch_size, (28, 28, 1))
+    images, labels = random_examples(steps * batch_size)
     pipeline, _ = _ours(images, labels, batch_size)
     versions = {"ours": pipeline, **_stock(images, labels, batch_size, steps)}
     versions |= torch_versions(images, labels, batch_size, SGD, TORCH)
@@ -64,7 +65,7 @@ def _peers_rows(repetitions, batch_size, steps):
 
 
 def _function_rows(repetitions, batch_size):
-    images, labels = random_examples(STEPS * batch_size, (28, 28, 1))
+    images, labels = random_examples(STEPS * batch_size)
     pipeline, trainer = _ours(images, labels, batch_size)
     compiled = _noted(trainer.steps)
     alone = in_turn({"ours": pipeline, "product": matrix_product()}, repetitions)
@@ -86,7 +87,7 @@ def _function_rows(repetitions, batch_size):
 
 
 def _operation_rows(repetitions, batch_size):
-    step, _ = _ours(*random_examples(STEPS * batch_size, (28, 28, 1)), batch_size)
+    step, _ = _ours(*random_examples(STEPS * batch_size), batch_size)
     for _ in range(3):
         step()
     profiles = [seconds_by_operation(step) for _ in range(repetitions)]

@@ -6,9 +6,8 @@ It imports nothing of `batch`, so that it runs on any backend of Keras.
 import time
 
 import keras
-import numpy as np
 
-SGD = {"learning_rate": 0.03, "momentum": 0.8, "nesterov": True}
+from research.benchmarks.small import CLASSES, SGD, SHAPE, block_filters, random_examples
 
 
 class Waits(keras.callbacks.Callback):
@@ -47,15 +46,15 @@ def fit(model, images, labels, **options):
 
 def small_resnet_fit(batch_size, steps):
     """A function that makes so many training steps of the small ResNet, by one call of `fit`."""
-    images, labels = random_examples(steps * batch_size, (28, 28, 1))
+    images, labels = random_examples(steps * batch_size)
     network = compiled_network()
     return lambda: fit(network, images, labels, batch_size=batch_size)
 
 
-def compiled_network():
+def compiled_network(blocks=4):
     """The small ResNet, compiled."""
     keras.utils.set_random_seed(0)  # op determinism asks for it
-    network = stock_network()
+    network = stock_network(blocks)
     network.compile(
         optimizer=keras.optimizers.SGD(**SGD),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -63,30 +62,21 @@ def compiled_network():
     return network
 
 
-def random_examples(count, shape):
-    """Random images, uint8, and their classes, of which there are ten if there are as many."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
-    labels = rng.integers(0, 10, count)
-    labels[:10] = np.arange(10)[:count]
-    return images, labels
-
-
-def stock_network():
+def stock_network(blocks=4):
     """The small ResNet."""
-    inputs = keras.Input((28, 28, 1))
+    inputs = keras.Input(SHAPE)
     features = keras.layers.Rescaling(1 / 255)(inputs)
     features = _normalized(features, 32, 7, strides=2, relu=True)
     features = keras.layers.MaxPooling2D(2)(features)
-    for filters in [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2:
-        branch = _normalized(features, filters[0], 1, relu=True)
-        branch = _normalized(branch, filters[1], 3, relu=True)
-        branch = _normalized(branch, filters[2], 1)
-        if features.shape[-1] != filters[2]:
-            features = _normalized(features, filters[2], 1)
+    for widths in block_filters(blocks):
+        branch = _normalized(features, widths[0], 1, relu=True)
+        branch = _normalized(branch, widths[1], 3, relu=True)
+        branch = _normalized(branch, widths[2], 1)
+        if features.shape[-1] != widths[2]:
+            features = _normalized(features, widths[2], 1)
         features = keras.layers.ReLU()(branch + features)
     features = keras.layers.GlobalAveragePooling2D()(features)
-    return keras.Model(inputs, keras.layers.Dense(10)(features))
+    return keras.Model(inputs, keras.layers.Dense(CLASSES)(features))
 
 
 def _normalized(features, filters, size, strides=1, relu=False):

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from batch.runtime import set_threads
+from research.benchmarks.small import CLASSES, block_filters
 
 STEM = 4  # modules of the stem in the small ResNet
 
@@ -44,20 +45,20 @@ def torch_step(images, labels, batch_size, sgd, network=None, frozen=0, bfloat16
     return step
 
 
-def network_like_ours():
-    """Stem, four bottleneck blocks, classifier."""
-    blocks, channels = [], 32
-    for filters in [[32, 32, 128]] * 2 + [[64, 64, 256]] * 2:
-        blocks.append(Bottleneck(channels, filters))
-        channels = filters[2]
+def network_like_ours(blocks=4):
+    """Stem, so many bottleneck blocks, classifier."""
+    bottlenecks, channels = [], 32
+    for widths in block_filters(blocks):
+        bottlenecks.append(Bottleneck(channels, widths))
+        channels = widths[2]
     return nn.Sequential(
         *convolved(1, 32, 7, stride=2),
         nn.ReLU(inplace=True),
         nn.MaxPool2d(2),
-        *blocks,
+        *bottlenecks,
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(channels, 10),
+        nn.Linear(channels, CLASSES),
     )
 
 

@@ -18,7 +18,7 @@ from research.benchmarks.networks import (
     step_by_hand,
     trainer_by_hand,
 )
-from research.benchmarks.step import random_examples
+from research.benchmarks.small import random_examples
 from research.benchmarks.torch_peer import torch_versions
 
 DEPTH = 22  # three blocks in a group, as in the demonstration that the notebook follows

@@ -1,10 +1,21 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from batch import Constant, FreezeOut
-from batch.flops import block_costs, forward, forward_of, frozen_ratios, predicted_ratio, step_cost
+from batch.flops import (
+    BlockCost,
+    block_costs,
+    forward,
+    forward_of,
+    frozen_ratios,
+    measured,
+    predicted_ratio,
+    step_cost,
+)
 from batch.networks.resnet import small_resnet
 from batch.networks.stochastic_depth import with_stochastic_depth
 
@@ -61,6 +72,21 @@ def test_predicted_ratio_is_the_mean_over_the_stages(costs):
     expected = (180 * ratios[0] + 30 * ratios[1:5].sum()) / 300
     assert predicted_ratio(costs, schedule, 300) == pytest.approx(expected)
     assert predicted_ratio(costs, Constant(5, 0.1), 10) == 1
+
+
+def test_costs_that_were_measured_count_in_seconds(costs):
+    seconds = [BlockCost(3.0, 2.0, 1.0, 1.5, inference=2.0)] * 6
+    both = [dataclasses.replace(cost, seconds=one) for cost, one in zip(costs, seconds)]
+    assert measured(both) == seconds
+    assert measured([*both[:5], costs[5]]) == [*both[:5], costs[5]]  # not all of them were
+    assert step_cost(seconds, [True] * 6) == 6 * (3 + 2 + 1) + 5 * 1.5
+    assert step_cost(seconds, [False] * 4 + [True] * 2) == 4 * 2 + 2 * 6 + 1.5
+    assert step_cost(both, [True] * 6) == step_cost(costs, [True] * 6)
+    ratios = frozen_ratios(both)
+    assert ratios[[0, 4]].tolist() == [1, (8 + 12 + 1.5) / (36 + 7.5)]
+    schedule = FreezeOut(5, 300, 0.06, t_0=0.6, degree=1, scaled=False)
+    expected = (180 * ratios[0] + 30 * ratios[1:5].sum()) / 300
+    assert predicted_ratio(both, schedule, 300) == pytest.approx(expected)
 
 
 def test_layers_without_products_cost_nothing():

@@ -35,7 +35,7 @@ def test_a_clear_difference_is_told_with_its_interval():
     text, _ = texts([0.030, 0.031, 0.032])
     assert text.startswith("annealed against classic: 3.10 points more accuracy")
     assert "+2.85 to +3.35, over 3 seeds. Seeds alone would hardly give that." in text
-    assert text.endswith("It took 0.50 of the time of classic; their FLOPs predict 1.00.")
+    assert text.endswith("It took 0.50 of the time of classic; predicted were 1.00.")
 
 
 def test_what_chance_can_give_is_called_so():

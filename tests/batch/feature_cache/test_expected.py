@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import pytest
@@ -38,6 +39,18 @@ def test_the_first_visit_of_each_example_computes(stages, expected):
     run = [PrefixStage(*stage, left=stage[1] - stage[0]) for stage in stages]
     given = {"batch_size": 25, "examples": 100, "kind": None, "memory": 1e9}
     assert spared(COSTS, run, **given) == expected
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_what_is_spared_counts_in_seconds_where_they_were_measured(unit):
+    timed = [
+        dataclasses.replace(cost, seconds=BlockCost(9 * unit, 0, 0, 0, inference=unit))
+        for cost in COSTS
+    ]
+    run = [PrefixStage(0, 8, 1, 8), PrefixStage(8, 20, 3, 12)]
+    given = {"batch_size": 25, "examples": 100, "kind": None, "memory": 1e9}
+    found = spared(timed, run, **given)  # what is kept does not depend on them
+    assert found == pytest.approx((4 * 1 + 4 * 1 + 8 * 3) * unit)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from batch import ResNet
+from batch.models import inference
 
 
 def test_training_lowers_the_loss_and_raises_the_accuracy(make, examples):
@@ -34,6 +35,14 @@ def test_prediction_in_chunks_is_whole(make, examples, monkeypatch):
     monkeypatch.setattr("batch.models.inference.CHUNK", 16)
     # Batches of another size, whose last bits may be others.
     np.testing.assert_allclose(make().predict(examples[0]), whole, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "chunk"),
+    [((8, 8, 1), 500), ((64, 64, 3), 500), ((128, 128, 3), 125), ((9000, 9000, 3), 1), ((7,), 500)],
+)
+def test_chunks_of_large_images_are_small(shape, chunk):
+    assert inference._chunk(shape) == chunk
 
 
 def test_reset_starts_anew(make, examples):

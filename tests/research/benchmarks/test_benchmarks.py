@@ -26,6 +26,7 @@ from research.benchmarks import (
     wide,
 )
 from research.benchmarks.harness import compared, in_turn, in_turns_of, whole_turn
+from research.benchmarks.small import random_examples
 from research.benchmarks.stock import stock_network
 
 
@@ -63,7 +64,7 @@ def test_waits_do_not_count(monkeypatch):
     seconds = in_turns_of(2, {"waits": whole_turn(2, turn)}, 2)["waits"]
     assert (seconds < 0.05).all()
 
-    network, (images, labels) = stock.compiled_network(), stock.random_examples(4, (28, 28, 1))
+    network, (images, labels) = stock.compiled_network(), random_examples(4)
     clock = itertools.count()
     monkeypatch.setattr(stock, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     assert stock.fit(network, images, labels, batch_size=2, epochs=3) == 6  # one after each batch
@@ -71,9 +72,9 @@ def test_waits_do_not_count(monkeypatch):
 
 def test_a_row_has_medians_their_ratio_and_its_quartiles():
     row = compared("a", np.array([1, 2, 3.0]), "b", np.array([2, 2, 2.0]), 0.9, "said")
-    assert row == ("a", "2", "b", "2", "1.000", "0.750–1.250", "0.900", "said")
-    row = compared("a", np.array([1, 2, 3.0]), "b", None)
-    assert row == ("a", "2", "b: not installed", "", "", "", "", "")
+    assert row == ("a", "2", "b", "2", "s", "1.000", "0.750–1.250", "0.900", "said")
+    row = compared("a", np.array([1, 2, 3.0]), "b", None, unit="MB")
+    assert row == ("a", "2", "b: not installed", "", "MB", "", "", "", "")
 
 
 def test_rows_of_the_freezeout_suite(monkeypatch):

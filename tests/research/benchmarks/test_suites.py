@@ -43,8 +43,8 @@ def test_one_table_of_all_suites(toys, tmp_path, capsys):
     assert {"processor", "tensorflow", "torch", "jax"} <= set(written.columns)
     told, _, head, rule, *lines = (tmp_path / "bench.md").read_text().splitlines()
     assert told.startswith("Measured in turn on processor ")
-    assert head.count("|") == rule.count("|") == lines[0].count("|") == 10
-    assert lines[4].startswith("| wide | three | 1 | a | 1 | 1.000 |")
+    assert head.count("|") == rule.count("|") == lines[0].count("|") == 11
+    assert lines[4].startswith("| wide | three | 1 | a | 1 | s | 1.000 |")
     assert "Against the same network in PyTorch" in capsys.readouterr().out
 
 

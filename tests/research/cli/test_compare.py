@@ -76,6 +76,27 @@ def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_costs_that_are_measured_change_predictions_alone(tmp_path, capsys):
+    options = ["--iterations", "8", "--batch-size", "20", "--seeds", "1"]
+    options += ["--methods", "classic,annealed,freezeout,shorter"]
+    for costs in ("flops", "measured"):
+        out = str(tmp_path / costs)
+        assert main(["compare", *options, "--costs", costs, "--out", out]) == 0
+    by_flops, timed = (tmp_path / costs for costs in ("flops", "measured"))
+    columns = ["method", "iteration", "loss", "frozen"]
+    ours, theirs = (pd.read_csv(out / "results.csv")[columns] for out in (timed, by_flops))
+    pd.testing.assert_frame_equal(ours, theirs)
+    records = [json.loads((out / "experiment.json").read_text()) for out in (timed, by_flops)]
+    ratios, counted = (record["predicted_ratio"] for record in records)
+    assert ratios["freezeout"] != counted["freezeout"]
+    assert 0 < ratios["freezeout"] < ratios["annealed"] == 1
+    assert records[0]["settings"]["costs"] == "measured"
+    pages = [(out / "report.html").read_text() for out in (timed, by_flops)]
+    assert "Predicted: from what each block was measured to take" in pages[0]
+    assert "Predicted: from the FLOPs of each stage" in pages[1]
+    capsys.readouterr()
+
+
 @pytest.mark.usefixtures("settled_first_block")
 def test_rules_of_freezing_are_compared(tmp_path, capsys):
     out = tmp_path / "out"

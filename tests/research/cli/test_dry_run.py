@@ -19,6 +19,15 @@ def test_a_dry_run_tells_what_a_run_will_take(tmp_path, capsys, monkeypatch):
     assert not any(tmp_path.iterdir())
 
 
+def test_a_dry_run_with_costs_that_are_measured(colours, capsys):
+    options = ["--model", "vgg", "--depth", "a", "--iterations", "10", "--method", "freezeout"]
+    assert main(["train", "--data", colours, *options, "--costs", "measured", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (saving,) = (line for line in lines if line.startswith("predicted saving: "))
+    assert saving.endswith("%, from blocks as measured")
+    assert 0 < float(saving.split()[2]) < 60
+
+
 def test_a_dry_run_of_other_methods_and_networks(colours, capsys):
     arguments = ["train", "--data", colours, "--model", "vgg", "--depth", "a", "--iterations", "10"]
     assert main([*arguments, "--method", "freezeout", "--dry-run", "--const-time"]) == 0
