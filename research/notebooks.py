@@ -7,7 +7,11 @@ import sys
 from research.console import say
 
 NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
-LAST_OF_BARS = "--CoalesceStreamsPreprocessor.enabled=True"  # progress bars as they end
+EXECUTE = (
+    *("--execute", "--ExecutePreprocessor.timeout=-1", "--ExecutePreprocessor.startup_timeout=600"),
+    # After that: progress bars as they end.
+    "--NotebookExporter.preprocessors=nbconvert.preprocessors.CoalesceStreamsPreprocessor",
+)
 
 
 class NotebookError(RuntimeError):
@@ -37,9 +41,8 @@ def run_notebooks(folder, notebooks=None):
     written = []
     for notebook in notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
         say(f"Running {notebook.name}")
-        _convert(notebook, folder, "notebook", "--execute", "--ExecutePreprocessor.timeout=-1")
+        _convert(notebook, folder, "notebook", *EXECUTE)
         executed = pathlib.Path(folder) / notebook.name
-        _convert(executed, folder, "notebook", LAST_OF_BARS)
         _convert(executed, folder, "html")
         written += [executed.name, executed.with_suffix(".html").name]
     return written

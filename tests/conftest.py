@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import logging
 import os
@@ -14,7 +15,11 @@ from batch import AutoFreeze
 from batch.runtime import import_tensorflow
 from research import environment
 
-import_tensorflow()  # quietly, and with oneDNN, before a test imports it
+
+def pytest_sessionstart(session):
+    """Import TensorFlow quietly, and with oneDNN, before a test does; not where none will run."""
+    if getattr(session.config.option, "dist", "no") == "no":  # with xdist, in its workers alone
+        import_tensorflow()
 
 
 @pytest.fixture
@@ -33,14 +38,20 @@ def nothing_compiles_on():
         compile_ahead.CompileAhead._worker.submit(int).result()
 
 
+def pytest_collection_finish():
+    """The garbage collector leaves alone what is imported by now: TensorFlow's million objects."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items):
     """The notebooks first: they take longest, and no process is to wait for one at the end."""
     items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
 
 
-@pytest.fixture
-def examples():
-    """60 images of 8×8, whose class shows in their brightness."""
+@pytest.fixture(scope="session")
+def drawn():
+    """The examples, for fixtures that tests share."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 60)
     labels[:3] = [0, 1, 2]
@@ -49,6 +60,12 @@ def examples():
 
 
 @pytest.fixture
+def examples(drawn):
+    """60 images of 8×8, whose class shows in their brightness."""
+    return tuple(array.copy() for array in drawn)
+
+
+@pytest.fixture(scope="session")
 def blocks():
     """A function that makes the layers of a network of three blocks and a classifier."""
     from batch.networks.blocks import Classifier, ConvolutionBlock, ResidualBlock
@@ -56,8 +73,8 @@ def blocks():
     def make(seed=0):
         return [
             ConvolutionBlock(4, kernel_size=3, strides=1, pool_size=2, seed=seed),
-            ResidualBlock([4, 4, 8], seed=seed + 10),
-            ResidualBlock([4, 4, 8], seed=seed + 20),
+            ResidualBlock([4, 8], seed=seed + 10),
+            ResidualBlock([4, 8], seed=seed + 20),
             Classifier(3, seed=seed + 30),
         ]
 

@@ -14,6 +14,7 @@ from research.benchmarks.harness import Part, compared, in_turn
 from research.benchmarks.small import CLASSES, SGD, SHAPE, block_filters, random_examples
 
 EXAMPLES = 6000
+BLOCKS = (4, 2, 8, 16)
 
 
 def parts(quick=False):
@@ -44,13 +45,13 @@ def _examples(repetitions, batch_size):
 
 
 def _blocks(repetitions, batch_size):
-    trainers = {blocks: make_model(blocks).trainer for blocks in (4, 2, 8, 16)}
+    trainers = {blocks: make_model(blocks).trainer for blocks in BLOCKS}
     examples = _placed(EXAMPLES)
     steps = {key: _step(trainer, examples, batch_size) for key, trainer in trainers.items()}
     seconds = in_turn(steps, repetitions)
     costs = {key: flops.block_costs(trainer.network) for key, trainer in trainers.items()}
     work = {key: flops.step_cost(cost, (True,) * len(cost)) for key, cost in costs.items()}
-    for key in (2, 8, 16):
+    for key in BLOCKS[1:]:
         expected = work[key] / work[4]
         yield compared(f"{key} residual blocks", seconds[key], "4", seconds[4], expected)
 

@@ -29,7 +29,11 @@ class Residual(keras.layers.Layer):
 
 
 def network():
-    return [keras.layers.Dense(3, name="first"), Residual(), keras.layers.Dense(3, name="last")]
+    return [keras.layers.Dense(3, name="first"), keras.layers.Dense(3, name="last")]
+
+
+def residual():
+    return [network()[0], Residual(), network()[1]]
 
 
 def with_keys(keys, kind=TFModel):
@@ -51,10 +55,15 @@ def train_in_words(inputs, targets, outputs="loss"):
 
 MODEL = TFModel({"inputs": INPUTS, "network": network(), "learning_rate": 0.1})
 KEYS = {*TFModel.keys(), "load"} - {"base"}
+DROPPING = {"survival", "rule", "mode", "scale", "warm_up"}
 CALLS = {
     "TFModel": (
-        with_keys(sorted(KEYS)),
-        lambda: {"inputs": INPUTS, "network": network(), "survival": 0.5},
+        with_keys(sorted(KEYS - DROPPING)),
+        lambda: {"inputs": INPUTS, "network": network()},
+    ),
+    "TFModel with stochastic depth": (
+        with_keys(["inputs", "network", *sorted(DROPPING)]),
+        lambda: {"inputs": INPUTS, "network": residual(), "survival": 0.5},
     ),
     "TFModel on a base": (with_keys(["base"]), lambda: {"inputs": INPUTS, "base": network()}),
     "ResNet18": (
@@ -130,10 +139,16 @@ def state():
     return MODEL.iteration, [value.tobytes() for value in MODEL.network.get_weights()]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models")
+    MODEL.save(path / "a.zip")
+    return path
+
+
 @pytest.fixture(autouse=True)
-def _in_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    MODEL.save("a.zip")
+def _in_a_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
 
 
 def test_bad_values_are_refused_by_name(case, faults_of):

@@ -1,7 +1,21 @@
+import importlib.util
+import pathlib
+
 import numpy as np
 import pytest
 
 from research.cli import main
+
+path = pathlib.Path(__file__).with_name("small_networks.py")
+spec = importlib.util.spec_from_file_location("small_networks", path)
+small = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(small)
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+    """What trains the small ResNet trains a smaller network."""
+    small.use(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -9,7 +23,9 @@ def compared(tmp_path_factory):
     """A folder that `resbatch compare` wrote, with the usual methods."""
     out = tmp_path_factory.mktemp("cli") / "compared"
     arguments = ["--iterations", "4", "--batch-size", "40", "--seeds", "2", "--out", str(out)]
-    assert main(["compare", *arguments]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        small.use(patch)
+        assert main(["compare", *arguments]) == 0
     return out
 
 

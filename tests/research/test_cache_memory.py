@@ -48,23 +48,23 @@ def whole(small, free):
 
 
 @pytest.mark.usefixtures("bits_in_any_place")
-@pytest.mark.parametrize("at", [5, 12])
-def test_a_run_resumed_with_other_memory_is_the_whole_run(whole, small, free, tmp_path, at):
+def test_a_run_resumed_with_other_memory_is_the_whole_run(whole, small, free, tmp_path):
     free(2 * 10**8)
-    checkpoints = Checkpoints(tmp_path)
-    killed = Run(ONE, small, [CheckpointEvery(checkpoints, at)])
-    killed.advance(at + 1)
-    free(100)  # room for no feature
-    resumed = Run(ONE, small)
-    resumed.resume(checkpoints)
-    assert resumed.experiment.cache == killed.model.trainer.cache.storage == 10**8
-    resumed.advance(ONE.iterations)
     history, model = whole
-    assert resumed.history.loss == history.loss
-    for ours, theirs in zip(resumed.model.network.get_weights(), model.network.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
-    for used in (history.cache, resumed.history.cache):
-        assert 0 < used["computed"] < used["asked"]
+    checkpoints = {at: Checkpoints(tmp_path / str(at)) for at in (5, 12)}
+    killed = Run(ONE, small, [CheckpointEvery(checkpoints[at], at) for at in checkpoints])
+    free(100)  # room for no feature
+    for at in checkpoints:
+        killed.advance(at + 1)
+        resumed = Run(ONE, small)
+        resumed.resume(checkpoints[at])
+        assert resumed.experiment.cache == killed.model.trainer.cache.storage == 10**8
+        resumed.advance(ONE.iterations)
+        assert resumed.history.loss == history.loss
+        for ours, theirs in zip(resumed.model.network.get_weights(), model.network.get_weights()):
+            np.testing.assert_array_equal(ours, theirs)
+        for used in (history.cache, resumed.history.cache):
+            assert 0 < used["computed"] < used["asked"]
 
 
 @pytest.mark.usefixtures("bits_in_any_place")

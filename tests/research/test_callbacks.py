@@ -89,6 +89,7 @@ def test_what_goes_before_the_first_iteration_is_not_in_the_time_left(monkeypatc
     assert "1/10 [00:01<00:09," in sys.stderr.getvalue()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_comparison_shows_its_length_before_it_begins(capsys):
     named = {"a": Experiment(iterations=1, batch_size=10)}
     compare(named, [0], load_data("digits"))

@@ -90,6 +90,7 @@ def test_equal_differences_give_no_interval():
     assert np.isnan([low, high]).all()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_methods_share_start_and_order():
     data = load_data("digits")
     first = [
@@ -99,6 +100,7 @@ def test_methods_share_start_and_order():
     assert first[0] == first[1] == first[2]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_stochastic_depth_starts_like_classic_too():
     data = load_data("digits")
     losses = [
@@ -108,6 +110,7 @@ def test_stochastic_depth_starts_like_classic_too():
     assert losses[0] == losses[1]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_same_experiment_gives_the_same_bits():
     data = load_data("digits")
     one = Experiment(method="freezeout", iterations=6, batch_size=50)
@@ -141,6 +144,7 @@ def test_equal_time_spends_the_predicted_saving_on_more_iterations(method):
     assert dataclasses.replace(longer, iterations=1000) == one
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_method_of_ones_own_is_compared_from_python():
     def config(experiment, blocks):
         return {"schedule": lambda iteration: [experiment.learning_rate] * blocks}
@@ -156,6 +160,7 @@ def test_a_method_of_ones_own_is_compared_from_python():
     assert table.pairs["mine"] == 1
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     data = load_data("digits")
     base = Experiment(iterations=5, batch_size=50)

@@ -92,6 +92,7 @@ def test_a_method_with_an_optimizer_of_its_own_is_refused_before_any_trains(monk
         compare(named, [0], load_data("digits"), quiet=True)
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_it_is_on_the_record(tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["train", *SMALL, "--optimizer", "adam:beta_1=0.5", "--out", str(out)]) == 0

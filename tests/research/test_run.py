@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ class Seen(Callback):
         self.found.append(logs)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def small():
     """60 colour images of 8×8 in 3 classes."""
     rng = np.random.default_rng(0)
@@ -35,6 +36,7 @@ def small():
     return Data("small", 3, Split(images, labels), Split(images[:30], labels[:30]))
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_evaluation_after_every_epoch_and_at_the_end():
     data, seen = load_data("digits"), Seen()
     one = Experiment(method="freezeout", iterations=5, batch_size=600)
@@ -93,35 +95,44 @@ KINDS = {
 }
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize("method", KINDS)
-@pytest.mark.parametrize("at", [4, 9])
-def test_a_resumed_run_is_as_if_never_interrupted(small, tmp_path, method, at):
+def test_a_resumed_run_is_as_if_never_interrupted(small, tmp_path, method):
     one = Experiment(method=method, iterations=12, batch_size=16, seed=3, **KINDS[method])
     whole, network = run(one, small)
-    checkpoints = Checkpoints(tmp_path / "checkpoints")
-    interrupted = Run(one, small, [CheckpointEvery(checkpoints, at)])
-    interrupted.advance(at + 2)
-    resumed = Run(one, small)
-    resumed.resume(checkpoints)
-    assert len(resumed.history) == at
-    assert resumed.model.frozen == whole.frozen[at - 1]
-    resumed.advance(one.iterations)
-    assert resumed.history.loss == whole.loss
-    assert resumed.history.frozen == whole.frozen
-    assert resumed.history.seconds[:at] == interrupted.history.seconds[:at]
-    assert resumed.history.accuracy == whole.accuracy
-    for ours, theirs in zip(resumed.model.network.get_weights(), network.network.get_weights()):
-        np.testing.assert_array_equal(ours, theirs)
+    checkpoints = {at: Checkpoints(tmp_path / str(at)) for at in (4, 9)}
+    interrupted = Run(one, small, [CheckpointEvery(checkpoints[at], at) for at in checkpoints])
+    for at in checkpoints:
+        interrupted.advance(at + 2)
+        resumed = Run(one, small)
+        resumed.resume(checkpoints[at])
+        assert len(resumed.history) == at
+        assert resumed.model.frozen == whole.frozen[at - 1]
+        resumed.advance(one.iterations)
+        assert resumed.history.loss == whole.loss
+        assert resumed.history.frozen == whole.frozen
+        assert resumed.history.seconds[:at] == interrupted.history.seconds[:at]
+        assert resumed.history.accuracy == whole.accuracy
+        for ours, theirs in zip(resumed.model.network.get_weights(), network.network.get_weights()):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture(scope="module")
+def made(small, tmp_path_factory):
+    """The folder with checkpoints after 2, 4, 6 and 8 iterations, the newest 3 kept; their run."""
+    one = Experiment(**WIDE, iterations=9, batch_size=10)
+    folder = tmp_path_factory.mktemp("made") / "checkpoints"
+    run = Run(one, small, [CheckpointEvery(Checkpoints(folder, keep=3), 2)])
+    run.advance(9)
+    return folder, run
 
 
 @pytest.fixture
-def saved(small, tmp_path):
-    """Checkpoints after 2, 4, 6 and 8 iterations, the newest 3 kept; and their run."""
-    one = Experiment(**WIDE, iterations=9, batch_size=10)
-    checkpoints = Checkpoints(tmp_path / "checkpoints", keep=3)
-    made = Run(one, small, [CheckpointEvery(checkpoints, 2)])
-    made.advance(9)
-    return checkpoints, made
+def saved(made, tmp_path):
+    """These checkpoints, and their run."""
+    folder, run = made
+    shutil.copytree(folder, tmp_path / "checkpoints")
+    return Checkpoints(tmp_path / "checkpoints", keep=3), run
 
 
 def test_the_newest_are_kept_and_hold_what_was_there(saved):

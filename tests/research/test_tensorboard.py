@@ -30,6 +30,7 @@ def curves(folder):
     return {tag: {e.step: e.value for e in events.Scalars(tag)} for tag in tags}, events
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_every_series_can_be_read_back(data, tmp_path):
     with TensorBoardLog(tmp_path) as log:
         run = Run(ONE, data, [log], EVALUATION)
@@ -63,6 +64,7 @@ def test_every_series_can_be_read_back(data, tmp_path):
     assert any(np.array_equal(np.round(255 * shown), one[..., 0]) for one in data.train.images)
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_run_resumed_has_each_step_once(data, tmp_path):
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     events = tmp_path / "events"

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from batch import TFModel
 from batch.feature_cache import prefix
+from batch.networks.blocks import Classifier, ConvolutionBlock
 
 FREEZING = {"iterations": 12, "learning_rate": 0.05, "t_0": 0.2, "degree": 1, "scaled": False}
 
@@ -31,15 +32,20 @@ def warned_of_nothing():
     theirs.setLevel(level)
 
 
+def network():
+    stem = ConvolutionBlock(4, 3, pool_size=2, seed=0)
+    return [stem, *(ConvolutionBlock(8, 3, seed=seed) for seed in (1, 2)), Classifier(3, seed=3)]
+
+
 @pytest.fixture
-def model(blocks):
+def model():
     """A function that makes a model with a cache, and with some blocks frozen if `frozen` says."""
 
     def make(cache, frozen=None, **config):
         schedule = ("FreezeOut", {**FREEZING, "finetune_rate": 0.01})
         given = {
             "inputs": {"images": {"shape": (8, 8, 1), "classes": 3}},
-            "network": blocks(),
+            "network": network(),
             "optimizer": ("SGD", {"momentum": 0.9}),
             "schedule": schedule if frozen is None else ByHand(frozen),
             "cache": cache,

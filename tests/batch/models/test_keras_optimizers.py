@@ -16,7 +16,7 @@ EXPORTED = {
 }
 REFUSED = ("Optimizer", "LossScaleOptimizer", "MultiOptimizer")
 TRAINED = sorted(set(EXPORTED) - set(REFUSED))
-STEPS = 20
+STEPS = 12
 
 
 @pytest.fixture

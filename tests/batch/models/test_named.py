@@ -64,7 +64,7 @@ def test_with_the_weights_of_keras_applications_it_computes_the_same(application
 
 def test_networks_that_do_not_fit_are_refused(applications):
     with pytest.raises(ValueError, match=r"must be made with .* stem has \{'use_bias': True, 'eps"):
-        take_weights(resnet(50, (32, 32, 3), 7, use_bias=True), applications)
+        take_weights(resnet(18, (32, 32, 3), 7, use_bias=True), applications)
     with pytest.raises(ValueError, match="resnet50 has 16 blocks, the network 8"):
         take_weights(resnet(18, (32, 32, 3), 7, **CHOICES), applications)
     network = resnet(50, (32, 32, 3), 10, **CHOICES)

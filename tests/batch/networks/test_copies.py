@@ -12,14 +12,14 @@ INPUTS = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 3}}
 OTHER = {"images": {"shape": (8, 8, 1)}, "labels": {"classes": 5}}
 
 
-@pytest.fixture
-def base(blocks, examples):
+@pytest.fixture(scope="module")
+def base(blocks, drawn):
     layers = blocks()
     for layer, name in zip(layers, ("stem", "block0", "block1", "classifier")):
         layer.name = name
     model = TFModel({"inputs": INPUTS, "network": layers, "learning_rate": 0.05})
     for _ in range(5):
-        model.train(*examples)
+        model.train(*drawn)
     return model
 
 

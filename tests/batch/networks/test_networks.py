@@ -5,10 +5,10 @@ from batch import VGG, DenseNet, TFModel, WideResNet
 from batch.networks.blocks import Classifier, ConvolutionBlock
 from batch.networks.densenet import densenet
 from batch.networks.efficientnet import InvertedResidual, LinearBottleneck
-from batch.networks.layers import sequence
+from batch.networks.layers import convolution, sequence
 from batch.networks.stochastic_depth import with_stochastic_depth
 from batch.networks.vgg import vgg
-from batch.networks.wide_resnet import BLOCKS, wide_resnet
+from batch.networks.wide_resnet import BLOCKS, PreActivationBlock, wide_resnet
 
 SHAPE = (32, 32, 3)
 
@@ -21,6 +21,18 @@ class Bottlenecks(TFModel):
         blocks = [LinearBottleneck(4, name="narrow"), InvertedResidual(4, name="added")]
         classifier = Classifier(classes, dropout=0.2, hidden=(3,), seed=seed)
         return sequence("bottlenecks", shape, [stem, *blocks, classifier])
+
+
+class PreActivations(TFModel):
+    """A network of all types of a Wide ResNet's blocks."""
+
+    def make_network(self, shape, classes, seed):
+        blocks = [
+            PreActivationBlock(4, 1 + (number == 1), kernel_sizes=sizes, name=f"block{number}")
+            for number, sizes in enumerate(BLOCKS.values())
+        ]
+        classifier = Classifier(classes, normalize=True, seed=seed)
+        return sequence("pre_activations", shape, [convolution(4, 3), *blocks, classifier])
 
 
 @pytest.mark.parametrize(
@@ -46,8 +58,8 @@ def test_what_cannot_be_built_is_refused(make, message):
     ("model", "options"),
     [
         (DenseNet, {"depth": 10, "growth_rate": 4}),
-        (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3}),
-        *((WideResNet, {"depth": 10, "block": block}) for block in list(BLOCKS)[1:]),
+        (WideResNet, {"depth": 10, "widen_factor": 1, "dropout": 0.3, "block": "B(3,1)"}),
+        (PreActivations, {}),
         (VGG, {"depth": "A"}),
         (Bottlenecks, {}),
     ],

@@ -36,7 +36,7 @@ def functional():
 
 def wrapped(blocks):
     stem, plain, dropping, classifier = blocks()
-    new = ResidualBlock([4, 4, 8], name="new")
+    new = ResidualBlock([4, 8], name="new")
     return [stem, plain, StochasticDepth(dropping, survival=0.5), FadeIn(new, 5), classifier]
 
 

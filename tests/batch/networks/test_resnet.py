@@ -84,23 +84,30 @@ def test_filters_must_be_two_or_three():
         ResidualBlock([4])
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_saved_networks_load_in_a_plain_keras_session(tmp_path, policy):
-    keras.config.set_dtype_policy(policy)
-    try:
-        network = small_resnet((28, 28, 1), 10)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    inputs = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)
-    network(inputs, training=True)  # so that the statistics are not the initial ones
-    network.save(tmp_path / "x.keras")
-    np.savez(tmp_path / "x.npz", inputs=inputs, outputs=network(inputs))
+def test_saved_networks_load_in_a_plain_keras_session_which_knows_all_of_our_layers(tmp_path):
+    policies = ("float32", "mixed_bfloat16")
+    for policy in policies:
+        keras.config.set_dtype_policy(policy)
+        try:
+            network = small_resnet((28, 28, 1), 10)
+        finally:
+            keras.config.set_dtype_policy("float32")
+        inputs = np.random.default_rng(0).random((3, 28, 28, 1)).astype(np.float32)
+        network(inputs, training=True)  # so that the statistics are not the initial ones
+        network.save(tmp_path / f"{policy}.keras")
+        np.savez(tmp_path / f"{policy}.npz", inputs=inputs, outputs=network(inputs))
     script = f"""
 import keras, numpy as np
 from batch import TFModel
-network = keras.saving.load_model({str(tmp_path / "x.keras")!r})
-saved = np.load({str(tmp_path / "x.npz")!r})
-np.testing.assert_array_equal(network(saved["inputs"]), saved["outputs"])
+for policy in {policies}:
+    network = keras.saving.load_model(f"{tmp_path}/{{policy}}.keras")
+    saved = np.load(f"{tmp_path}/{{policy}}.npz")
+    np.testing.assert_array_equal(network(saved["inputs"]), saved["outputs"])
+names = ["PreActivationBlock", "DenseLayer", "Transition", "InvertedResidual", "LinearBottleneck"]
+names += ["Stem", "ResidualBlock", "Classifier", "StochasticDepth", "FadeIn", "SqueezeExcitation"]
+registered = keras.saving.get_registered_object
+missing = [name for name in names if registered(f"resbatch>{{name}}") is None]
+assert not missing, missing
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -1,3 +1,4 @@
+import keras
 import pytest
 from batchflow import Dataset, DatasetIndex
 
@@ -10,8 +11,16 @@ def dataset(examples):
 
 
 @pytest.fixture
-def config(blocks):
-    """The pipelines' config with a small network, so that the tests are quick."""
+def config():
+    """The pipelines' config with a tiny network, so that the tests are quick."""
+    head = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3)], name="head")
+    layers = [keras.layers.Conv2D(2, 3, 2, name="stem"), head]
+    return {kind: {"network": layers} for kind in ("resnet", "freeznet")}
+
+
+@pytest.fixture
+def residual(blocks):
+    """The pipelines' config with a network of residual blocks."""
     return {kind: {"network": blocks()} for kind in ("resnet", "freeznet", "stochastic")}
 
 

@@ -41,8 +41,8 @@ def test_defaults_of_stochastic_depth_are_the_tables(dataset, examples, steps):
     assert {(block.mode, block.scale) for block in blocks} == {("batch", "inference")}
 
 
-def test_freezing_and_dropping_combine_in_the_config(dataset, config, examples, steps):
-    settings = {"freeznet": {**config["freeznet"], "survival": 0.5, "iteration": 4, "t_0": 0.5}}
+def test_freezing_and_dropping_combine_in_the_config(dataset, residual, examples, steps):
+    settings = {"freeznet": {**residual["freeznet"], "survival": 0.5, "iteration": 4, "t_0": 0.5}}
     losses = []
     pipeline = dataset.pipeline(config=settings).train_freez(losses, *examples)
     steps(pipeline)

@@ -127,9 +127,9 @@ def test_arrays_of_a_part_only_are_refused_at_once(train, taken):
 
 
 @pytest.mark.parametrize("action", ["train_res", "train_freez", "train_stochastic", "test"])
-def test_a_batch_made_of_others_is_refused_with_arrays(action, examples, config, taken):
+def test_a_batch_made_of_others_is_refused_with_arrays(action, examples, residual, taken):
     given = ("resnet", []) if action == "test" else ([],)
-    start = of(60, preloaded=examples).pipeline(config=config)
+    start = of(60, preloaded=examples).pipeline(config=residual)
     merged = getattr(start.rebatch(20), action)(*given, *examples)
     with pytest.raises(ValueError, match=f"no dataset, as after rebatch or merge.*{REST}"):
         next(merged.gen_batch(10, n_epochs=1))

@@ -148,10 +148,10 @@ def test_the_action_test_gives_the_accuracy_on_the_batch(dataset, config, exampl
     assert len(losses) == 6
 
 
-def test_three_actions_train_three_models_from_one_batch(dataset, config, examples, steps):
+def test_three_actions_train_three_models_from_one_batch(dataset, residual, examples, steps):
     losses = [], [], []
     pipeline = (
-        dataset.pipeline(config=config)
+        dataset.pipeline(config=residual)
         .train_res(losses[0], *examples)
         .train_freez(losses[1], *examples)
         .train_stochastic(losses[2], *examples)

@@ -247,7 +247,7 @@ def test_gradient_norms_are_counted_for_a_rule_alone(blocks, examples):
         executed_operations(lambda model=model: model.train(*examples)) for model in models
     ]
     assert operations[0]["L2Loss"] == 0
-    assert operations[1]["L2Loss"] == 3 + 12 + 9 + 2
+    assert operations[1]["L2Loss"] == 3 + 9 + 6 + 2
 
 
 def test_a_static_graph_refuses_a_rule(blocks):

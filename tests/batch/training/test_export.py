@@ -17,7 +17,7 @@ from batch.training.trainer import Trainer
 ITERATIONS = 8
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make(blocks):
     def make_trainer(schedule=None, leading=(), **settings):
         schedule = schedule or FreezeOut(3, ITERATIONS, 0.05, t_0=0.3, degree=1)
@@ -36,21 +36,32 @@ def make(blocks):
     return make_trainer
 
 
-@pytest.mark.parametrize("conditionals", ["blocks", "stages"])
-def test_the_graph_trains_like_a_step_a_stage(make, examples, conditionals, tmp_path):
+CONDITIONALS = ("blocks", "stages")
+
+
+@pytest.fixture(scope="module")
+def saved(make, tmp_path_factory):
+    """The folder with the graphs of a model, by their conditionals."""
+    folder = tmp_path_factory.mktemp("graphs")
+    for conditionals in CONDITIONALS:
+        StaticGraph(make(), ITERATIONS, conditionals).save(folder / conditionals)
+    return folder
+
+
+def test_the_graph_trains_like_a_step_a_stage(make, examples, saved):
     images, labels = examples[0], examples[1].astype(np.int64)
-    trainer, ours = make(), make()
-    StaticGraph(ours, ITERATIONS, conditionals).save(tmp_path / "graph")
-    graph = tf.saved_model.load(tmp_path / "graph")
+    trainer = make()
+    graphs = [tf.saved_model.load(saved / conditionals) for conditionals in CONDITIONALS]
     placed = tf.constant(images), tf.constant(labels)
     for iteration in range(ITERATIONS + 1):  # the last is beyond the schedule: all is frozen
         rows = np.random.default_rng(iteration).integers(0, len(images), 20)
         expected, _ = trainer.step(Examples(*placed, rows))
-        loss = graph.train(tf.constant(images[rows]), tf.constant(labels[rows]), iteration)
-        assert float(loss) == pytest.approx(expected, rel=1e-4)
-    logits = graph.predict(tf.constant(images))
+        for graph in graphs:
+            loss = graph.train(tf.constant(images[rows]), tf.constant(labels[rows]), iteration)
+            assert float(loss) == pytest.approx(expected, rel=1e-4)
     expected = trainer.network(trainer.preprocessing.inference(placed[0]), training=False)
-    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-3)
+    for graph in graphs:
+        np.testing.assert_allclose(graph.predict(placed[0]), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_views_are_refused(make):
@@ -84,11 +95,10 @@ def test_frozen_blocks_do_not_move(make, examples, conditionals):
     assert same == [True, False, False, False]
 
 
-def test_an_exported_graph_needs_none_of_our_code(make, examples, tmp_path):
-    StaticGraph(make(), ITERATIONS).save(tmp_path / "graph")
+def test_an_exported_graph_needs_none_of_our_code(saved, tmp_path):
     script = f"""
 import sys, numpy as np, tensorflow as tf
-graph = tf.saved_model.load({str(tmp_path / "graph")!r})
+graph = tf.saved_model.load({str(saved / "blocks")!r})
 images = tf.zeros((4, 8, 8, 1), tf.uint8)
 losses = [float(graph.train(images, tf.constant([0, 1, 2, 0], tf.int64), i)) for i in range(3)]
 assert np.isfinite(losses).all() and losses[2] != losses[0], losses

@@ -77,14 +77,14 @@ def train(layers, steps=3, rows=ROWS, weights=None, **config):
     ],
     ids=["momentum", "freezing, weights, decay", "clipped", "penalties", "counters", "embedding"],
 )
-@pytest.mark.parametrize("size", [4, 16])
-def test_parts_give_what_the_whole_gives(layers, options, size):
+def test_parts_give_what_the_whole_gives(layers, options):
     layers = layers()
     whole, expected = train(layers, **options)
-    parts, found = train(layers, microbatch_size=size, **options)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
-    for value, of_whole in zip(parts.network.variables, whole.network.variables):
-        np.testing.assert_allclose(value, of_whole, rtol=1e-4, atol=1e-6)
+    for size in (4, 16):
+        parts, found = train(layers, microbatch_size=size, **options)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        for value, of_whole in zip(parts.network.variables, whole.network.variables):
+            np.testing.assert_allclose(value, of_whole, rtol=1e-4, atol=1e-6)
 
 
 def test_normalization_is_by_part():

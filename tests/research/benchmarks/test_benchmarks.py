@@ -77,6 +77,7 @@ def test_a_row_has_medians_their_ratio_and_its_quartiles():
     assert row == ("a", "2", "b: not installed", "", "MB", "", "", "", "")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_freezeout_suite(monkeypatch):
     monkeypatch.setattr(freezeout, "FRESH", 1)
     monkeypatch.setattr(freezeout, "RUN", 20)
@@ -86,6 +87,7 @@ def test_rows_of_the_freezeout_suite(monkeypatch):
     assert rows["what"].iloc[-1] == "changes of stages in 20 iterations, linear, t_0 0.6"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_cache_suite(monkeypatch):
     monkeypatch.setattr(cache, "EXAMPLES", 24)
     monkeypatch.setattr(cache, "STAGES", (2,))
@@ -103,6 +105,7 @@ def test_rows_of_the_cache_suite(monkeypatch):
     assert rows["what"].iloc[-2] == "2 frozen, 3 visits of 16 images, cached"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_precision_suite(monkeypatch):
     monkeypatch.setattr(precision, "STEPS", 1)
     rows = measured(precision, 1, 4)
@@ -112,6 +115,7 @@ def test_rows_of_the_precision_suite(monkeypatch):
 
 def test_rows_of_the_growth_suite(monkeypatch):
     monkeypatch.setattr(growth, "EXAMPLES", 20)
+    monkeypatch.setattr(growth, "BLOCKS", (4, 2, 8))
     rows = measured(growth, 1, 8)
     expected = rows.set_index("what")["expected"]
     assert expected["batch 4"] == "0.500"
@@ -120,6 +124,7 @@ def test_rows_of_the_growth_suite(monkeypatch):
     assert expected["the last 1 of 4 iterations"] == "1.000"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_saving_suite(monkeypatch):
     digits = saving.dataclasses.replace(saving.RUNS["MNIST, small ResNet"][0], data="digits")
     monkeypatch.setattr(saving, "RUNS", {"digits": (digits, 1, True, 0, 0)})
@@ -148,6 +153,7 @@ def test_the_stock_network_is_the_same_network():
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_step_suite(monkeypatch):
     begun = {}
 
@@ -155,7 +161,10 @@ def test_rows_of_the_step_suite(monkeypatch):
         begun[around["KERAS_BACKEND"]] = make, arguments, around["TF_ENABLE_ONEDNN_OPTS"]
         return contextlib.nullcontext(lambda: None)
 
+    layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    monkeypatch.setattr(stock, "stock_network", lambda: keras.Sequential(layers))
     monkeypatch.setattr(step, "STEPS", 2)
+    monkeypatch.setattr(step, "SIDE", 256)
     monkeypatch.setattr(step, "Process", begin)
     rows = measured(step, 1, 8)
     assert rows["peer"].tolist()[:3] == [step.FIT, "stock Keras, train_on_batch", step.AS_IT_COMES]
@@ -175,6 +184,7 @@ def test_rows_of_the_step_suite(monkeypatch):
     assert float(share) == pytest.approx(100 / float(peak["ratio"]), abs=0.6)
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_stochastic_suite(monkeypatch):
     monkeypatch.setattr(stochastic, "STEPS", 1)
     monkeypatch.delitem(stochastic.NETWORKS, "ResNet50")

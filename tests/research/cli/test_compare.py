@@ -62,6 +62,7 @@ def test_what_was_understood_of_the_data_is_in_the_record_and_the_report(compare
     assert f"<p>{record['data']}.</p>" in (compared / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--how-scale", "cubic"]
@@ -76,6 +77,7 @@ def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_costs_that_are_measured_change_predictions_alone(tmp_path, capsys):
     options = ["--iterations", "8", "--batch-size", "20", "--seeds", "1"]
     options += ["--methods", "classic,annealed,freezeout,shorter"]
@@ -97,7 +99,7 @@ def test_costs_that_are_measured_change_predictions_alone(tmp_path, capsys):
     capsys.readouterr()
 
 
-@pytest.mark.usefixtures("settled_first_block")
+@pytest.mark.usefixtures("settled_first_block", "small_networks")
 def test_rules_of_freezing_are_compared(tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--freeze-every", "2"]

@@ -2,6 +2,7 @@ import json
 
 import keras
 import pandas as pd
+import pytest
 
 from research.cli import main
 
@@ -30,6 +31,7 @@ def test_report_draws_again_without_training(compared, capsys):
     assert "freezeout" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_train_and_a_report_of_several_runs(tmp_path, capsys):
     folders = []
     for method, options in {"classic": [], "annealed": [], "stochastic": SURVIVAL}.items():

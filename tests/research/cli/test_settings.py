@@ -199,6 +199,7 @@ def in_a_shell(folder, command, **variables):
 
 def test_a_run_in_an_odd_environment_is_like_another(tmp_path, colours):
     train = ["train", "--iterations", "2", "--batch-size", "20", "--data", colours]
+    train += ["--model", "wideresnet", "--depth", "10", "--widen-factor", "1"]
     done = in_a_shell(tmp_path, f"{' '.join(train)} --eval-every 1 --out 'ü 1' 2>&-", **ODD)
     assert done.returncode == 0
     assert done.stdout.decode("ascii").endswith("Results: ?? 1\n")

@@ -10,10 +10,12 @@ from research.metrics import read_metrics
 from research.run import Run
 
 SMALL = ["--iterations", "4", "--batch-size", "40"]
+WIDE = ["--model", "wideresnet", "--depth", "10", "--widen-factor", "1"]
 DENSE = ["--model", "densenet", "--depth", "10", "--growth-rate", "4", "--batch-size", "15"]
 WATCHED = ["--eval-every", "3", "--eval-batches", "2", "--metrics", "cross_entropy,top2"]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_what_a_cache_kept_is_in_the_record_and_the_report(tmp_path):
     out = tmp_path / "out"
     options = ["--method", "freezeout", "--preset", "thrifty", "--cache", "memory"]
@@ -29,12 +31,12 @@ def test_what_a_cache_kept_is_in_the_record_and_the_report(tmp_path):
     assert f"<td>{run['cache']['asked']}</td>" in page
 
 
-def test_train_another_model_with_stochastic_depth(tmp_path):
+def test_train_another_model_with_stochastic_depth(colours, tmp_path):
     out = tmp_path / "out"
-    options = ["--method", "stochastic", "--survival", "0.3", "--model", "resnet18"]
+    options = ["--method", "stochastic", "--survival", "0.3", "--data", colours, *WIDE]
     assert main(["train", *SMALL, "--iterations", "2", *options, "--out", str(out)]) == 0
     record = json.loads((out / "experiment.json").read_text())
-    assert (record["settings"]["survival"], record["settings"]["model"]) == (0.3, "resnet18")
+    assert (record["settings"]["survival"], record["settings"]["model"]) == (0.3, "wideresnet")
     assert record["predicted_ratio"]["stochastic"] < 0.8
     network = keras.saving.load_model(out / "model.keras")
     assert network.layers[-2].survival == pytest.approx(0.3)
@@ -82,6 +84,7 @@ def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, fails):
     out = tmp_path / "out"
     arguments = [
@@ -109,6 +112,7 @@ def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, f
     assert {name: settings[name] for name in expected} == expected
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_an_epoch_has_the_iterations_it_takes(tmp_path, capsys):
     out = tmp_path / "epochs"
     assert main(["train", "--epochs", "2", "--batch-size", "1000", "--out", str(out)]) == 0

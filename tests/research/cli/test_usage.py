@@ -127,6 +127,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, fails):
     assert "Can't write" in line
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_overwrite_replaces_results_and_nothing_else(fails, tmp_path):
     (tmp_path / "precious.txt").write_text("")
     line = fails(1, "train", *SMALL, "--out", str(tmp_path), "--overwrite")
