@@ -71,6 +71,7 @@ def _recorded(named, costs, iterations, data):
 
     return {
         "data": data.summary(),
+        **({"classes": data.names} if data.names else {}),
         "methods": labels.describe(named),
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
@@ -304,7 +305,8 @@ def _settings(options, base, data, named, seeds):
     settings = {
         name: value for name, value in settings.items() if name not in unused and value is not None
     }
-    choices = ("validate", "const_time", "equal_time", "study", "image_size", "costs")
+    data_choices = "validate", "image_size", "skip_broken"
+    choices = (*data_choices, "const_time", "equal_time", "study", "costs")
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
     longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
     if "freeze_iterations" not in unused and not longer:

@@ -60,8 +60,13 @@ def add_run_options(parser):
     parser.add_argument(
         "--data",
         metavar="NAME|PATH",
-        help="digits, mnist, fashion_mnist, cifar10, cifar100, an .npz, or a folder with .blk "
-        "files (default: digits)",
+        help="digits, mnist, fashion_mnist, cifar10, cifar100, an .npz, a folder with .blk files, "
+        "or one with a folder of images for each class (default: digits)",
+    )
+    parser.add_argument(
+        "--skip-broken",
+        action="store_true",
+        help="leave out images of a folder that can't be used, and say how many",
     )
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
     add_out(parser, "a new one under runs/")
@@ -186,7 +191,7 @@ def _add_image_options(group):
         type=count,
         metavar="N",
         help="enlarge or reduce images to N×N pixels, by bilinear interpolation (default: as they "
-        "are)",
+        "are; of a folder of images of several sizes, the median of their shorter sides)",
     )
 
 

@@ -9,16 +9,16 @@ from batch.data.dataset import Split, check_covered
 HELD_OUT = 5000  # training images that validation takes
 
 
-def load(source):
+def load(source, **options):
     """What `load_data` gives."""
     if source in NAMES and source != "digits":
         importlib.import_module("batch")  # starts TensorFlow, which keras.datasets needs, quietly
-    return load_data(source)
+    return load_data(source, **options)
 
 
 def prepared(options):
     """The data that the options of a command name."""
-    data = load(options.data)
+    data = load(options.data, image_size=options.image_size, skip_broken=options.skip_broken)
     if getattr(options, "validate", "test") == "val":
         data = hold_out(data)
     if options.train_images:

@@ -13,6 +13,7 @@ import numpy as np
 from batch import checks
 from batch.data.blk import BlkError, read_blk, write_blk
 from batch.data.dataset import Data, DataError, Split
+from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
 from batch.spelling import did_you_mean
 
@@ -24,7 +25,7 @@ class UnknownDataError(DataError):
     """No data set has this name."""
 
 
-def load_data(source="digits"):
+def load_data(source="digits", *, image_size=None, skip_broken=False):
     """Load a data set.
 
     Parameters
@@ -37,6 +38,10 @@ def load_data(source="digits"):
         - the path of an `.npz` with x_train, y_train, x_test, y_test, as `Data.of` takes them
         - the path of a folder with `*_pics.blk` and `*_labels.blk`, train rows first; the last
           seventh is the test split
+        - the path of a folder with a folder of images for each class, as `load_image_folder` takes
+          it
+    image_size, skip_broken : int, bool
+        Of a folder of images.
 
     Returns
     -------
@@ -55,14 +60,17 @@ def load_data(source="digits"):
         return _from_npz(local, name) if local else _from_keras(name)
     path = pathlib.Path(os.path.expanduser(name))
     if path.is_dir():
+        if not any(path.glob("*_pics.blk")) and is_image_folder(path):
+            return load_image_folder(path, image_size, skip_broken=skip_broken)
         return _from_folder(path)
     if path.suffix == ".npz" or path.is_file():
         return _from_npz(path, path.stem)
     if path.is_symlink():
         raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
-        f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz or of a folder "
-        f"with *_pics.blk and *_labels.blk{did_you_mean(name, NAMES)}"
+        f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz, of a folder "
+        "with *_pics.blk and *_labels.blk, or of one with a folder of images for each class"
+        f"{did_you_mean(name, NAMES)}"
     )
 
 
@@ -182,7 +190,10 @@ def _from_npz(path, name):
 def _from_folder(folder):
     pictures = sorted(folder.glob("*_pics.blk"))
     if len(pictures) != 1:
-        raise DataError(f"{folder} must hold one *_pics.blk. Found: {len(pictures)}")
+        raise DataError(
+            f"{folder} must hold one *_pics.blk, or a folder of images for each class. "
+            f"Received: {len(pictures)} *_pics.blk, no folder"
+        )
     name = pictures[0].name.removesuffix("_pics.blk")
     images = _read(pictures[0])
     labels = _read(folder / f"{name}_labels.blk")

@@ -29,6 +29,7 @@ class Data:
     """A data set: its name, its number of classes, and the splits `train` and `test`.
 
     `given` says what the pixels were before they became `uint8`, if they were anything else.
+    `names` are those of the classes, where they have some.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Data:
     train: Split
     test: Split
     given: str = ""
+    names: tuple = ()
 
     @classmethod
     def of(cls, train_images, train_labels, test_images, test_labels, *, name="own", classes=None):

@@ -1,0 +1,36 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from research.cli import main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of 40 images of 9×8 in two classes, and a file that is no image."""
+    monkeypatch.setenv("RESBATCH_CACHE", str(tmp_path / "cache"))
+    draw = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "shades" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = draw.integers(0, 128, (8, 9, 3), np.uint8) + 127 * (name == "light")
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                tmp_path / "shades" / name / f"{number}.png"
+            )
+    (tmp_path / "shades" / "dark" / "notes.txt").write_text("no image")
+    return tmp_path / "shades"
+
+
+def test_training_on_a_folder_of_images(folder, tmp_path, fails, capsys):
+    train = ["train", "--data", str(folder), "--model", "wideresnet", "--depth", "10"]
+    train += ["--widen-factor", "1", "--iterations", "3", "--batch-size", "10", "--image-size", "8"]
+    line = fails(1, *train, "--out", str(tmp_path / "out"))
+    assert "1 file can't be used: dark/notes.txt ends in none of .jpg, " in line
+    assert main([*train, "--skip-broken", "--out", str(tmp_path / "out")]) == 0
+    assert "shades: 34 + 6 images of 8×8×3" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert record["classes"] == ["dark", "light"]
+    assert record["settings"]["skip_broken"] is True
+    assert record["settings"]["data"] == str(folder)
