@@ -1,5 +1,6 @@
 import utils.plots
 
+from .keras_model import BlockModel, with_ids
 from .models.named import (
     VGG,
     DenseNet,
@@ -37,6 +38,7 @@ __all__ = [
     "VGG",
     "Annealed",
     "AutoFreeze",
+    "BlockModel",
     "Constant",
     "DenseNet",
     "Discriminative",
@@ -63,4 +65,5 @@ __all__ = [
     "faded_in",
     "from_torch",
     "openset",
+    "with_ids",
 ]

@@ -37,7 +37,7 @@ def write_model(path, trainer, *, config, optimizer):
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
         state, whole = (os.path.join(folder, name) for name in ("state.npz", "whole"))
         write_network(trainer.network, folder)
-        np.savez(state, **_state(trainer))
+        np.savez(state, **state_of(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
             for name in (*FILES, "state.npz"):
                 archive.write(os.path.join(folder, name), name)
@@ -124,8 +124,8 @@ def restore(trainer, state, changed=()):
         trainer.schedule.set_state(run["state"])
 
 
-def _state(trainer):
-    """The state for `restore`: arrays, and the rest as JSON."""
+def state_of(trainer):
+    """The state of a trainer for `restore`: arrays, and the rest as JSON."""
     run = {"iteration": trainer.iteration, "frozen": trainer.frozen, "rule": None}
     if observes(trainer.schedule):
         run["rule"], run["state"] = type(trainer.schedule).__name__, trainer.schedule.get_state()

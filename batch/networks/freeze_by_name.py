@@ -26,13 +26,18 @@ def freeze_layers(network, patterns):
     ValueError
         If a pattern is no regular expression, or matches nothing.
     """
+    matched = named_layers(network, patterns)
+    unfreeze(network)
+    for layer in matched:
+        layer.trainable = False
+
+
+def named_layers(network, patterns):
+    """The blocks and layers that patterns name, as for `freeze_layers`."""
     named = {}
     for block in network.layers:
         named |= {**({block.name: block} if block.weights else {}), **layer_names(block)}
-    matched = matching(patterns, named)
-    unfreeze(network)
-    for name in matched:
-        named[name].trainable = False
+    return [named[name] for name in matching(patterns, named)]
 
 
 def inference_names(network, patterns):

@@ -61,6 +61,50 @@ def weighted_mean(values, weights=None):
     return tf.math.divide_no_nan(tf.reduce_sum(weights * values), tf.reduce_sum(weights))
 
 
+class Objective:
+    """The loss of a batch: the (weighted) mean over its examples.
+
+    Parameters
+    ----------
+    loss : callable
+        From labels `(n,)` and logits `(n, classes)` to losses `(n,)`.
+    logits : KerasTensor
+        Of the network.
+
+    Attributes
+    ----------
+    labels : TensorSpec
+        Of the labels that it takes.
+    """
+
+    labels = tf.TensorSpec((None,), tf.int64)
+
+    def __init__(self, loss, logits):
+        self._losses = compiled_loss(loss, logits)
+
+    def __call__(self, labels, logits, weights):
+        """The loss; the weights of the examples may be None."""
+        return weighted_mean(self._losses(labels, logits), weights)
+
+
+class KerasObjective(Objective):
+    """The loss of a compiled Keras model.
+
+    Parameters
+    ----------
+    loss : callable
+        From labels, logits and weights to the loss of a batch.
+    labels : TensorSpec
+    """
+
+    def __init__(self, loss, labels):
+        self._loss, self.labels = loss, labels
+
+    def __call__(self, labels, logits, weights):
+        """The loss; the weights of the examples may be None."""
+        return tf.cast(self._loss(labels, logits, weights), tf.float32)
+
+
 def compiled_loss(loss, logits):
     """The loss as a function that TensorFlow traces only once.
 

@@ -107,6 +107,15 @@ class Preprocessing:
         return tf.ensure_shape(cropped, images.shape)
 
 
+@dataclasses.dataclass(frozen=True)
+class AsGiven(Preprocessing):
+    """Images as Keras takes them: cast, not divided."""
+
+    def inference(self, images):
+        """The images, float32."""
+        return tf.cast(images, tf.float32)
+
+
 def make_preprocessing(config, shape):
     """Preprocessing from the entries of a model's config.
 

@@ -6,7 +6,6 @@ import tensorflow as tf
 
 from batch.feature_cache.stores import as_features
 from batch.runtime import names_not_kept
-from batch.training.losses import weighted_mean
 from batch.training.microbatches import Microbatches
 from batch.training.updates import check_gradients, clipped, finish, unscaled
 
@@ -18,8 +17,7 @@ class Steps:
     ----------
     blocks : list of Block
         Of a network, the classifier included.
-    losses : callable
-        From labels and logits to losses, compiled.
+    objective : Objective
     preprocessing : Preprocessing
     global_clipnorm : float or None
         Largest norm of the gradients of all active blocks together; larger ones are scaled down.
@@ -38,7 +36,7 @@ class Steps:
     def __init__(
         self,
         blocks,
-        losses,
+        objective,
         preprocessing,
         *,
         global_clipnorm=None,
@@ -47,7 +45,7 @@ class Steps:
         microbatch_size=None,
     ):
         self.blocks = blocks
-        self._losses = losses
+        self._objective = objective
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
         self._loss_scale = loss_scale
@@ -103,12 +101,12 @@ class Steps:
         if key not in self._compiled:
             self.make_slots()
             stored = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
-            whole = tf.TensorSpec((None,), tf.int64)
+            rows = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
             drawn_from = self._preprocessing.drawn_from
             weights = [tf.TensorSpec((None,), tf.float32)] * weighted
             self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
-                stored, whole, whole, whole, rates, drawn_from, *weights
+                *(stored, self._objective.labels, rows, rows, rates, drawn_from, *weights)
             )
         return self._compiled[key]
 
@@ -162,7 +160,7 @@ class Steps:
             tape.watch([features, variables])
             features, more = _forward(blocks[prefix:], features)
             logits = tf.cast(features, tf.float32)
-            data_loss = weighted_mean(self._losses(labels, logits), weights)
+            data_loss = self._objective(labels, logits, weights)
             added += [*more, *_weight_penalties(blocks)]
             loss = tf.add_n([data_loss, *added]) if added else data_loss
         gradients = tape.gradient(loss, variables, output_gradients=self._loss_scale)

@@ -26,7 +26,7 @@ from batch.schedules.stages import leading_frozen
 from batch.training.block import Block
 from batch.training.compile_ahead import CompileAhead
 from batch.training.depthwise import FORMS
-from batch.training.losses import compiled_loss
+from batch.training.losses import Objective
 from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
 from batch.training.stage_plan import StagePlan
@@ -48,9 +48,9 @@ class Trainer:
         Each block gets a copy of it.
     schedule : callable
         From the iteration to the rates of the blocks, shape `(blocks,)`; 0 is frozen.
-    loss : callable
+    loss : callable or Objective
         From labels `(n,)` and logits `(n, classes)` to the losses `(n,)` of the examples, as
-        `batch.training.losses.cross_entropy`.
+        `batch.training.losses.cross_entropy`, whose mean counts; or what gives the loss of a batch.
     preprocessing : Preprocessing, optional
         What happens to images before the first block; scaling alone by default.
     weight_decay : float
@@ -134,7 +134,7 @@ class Trainer:
         ]
         self.steps = Steps(
             blocks,
-            compiled_loss(loss, network.outputs[0]),
+            loss if isinstance(loss, Objective) else Objective(loss, network.outputs[0]),
             self.preprocessing,
             global_clipnorm=optimizer.global_clipnorm,
             loss_scale=optimizer.loss_scale_factor,

@@ -1,4 +1,5 @@
 import inspect
+import shutil
 
 import keras
 import numpy as np
@@ -140,15 +141,16 @@ def state():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    path = tmp_path_factory.mktemp("models")
-    MODEL.save(path / "a.zip")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "a.zip"
+    MODEL.save(path)
     return path
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder(folder, monkeypatch):
-    monkeypatch.chdir(folder)
+def _in_a_folder(saved, tmp_path, monkeypatch):
+    shutil.copy(saved, tmp_path)
+    monkeypatch.chdir(tmp_path)
 
 
 def test_bad_values_are_refused_by_name(case, faults_of):

@@ -55,7 +55,7 @@ CALLS = {
 RESULTS = "what the functions here give, not take"
 INTERNAL = {
     **dict.fromkeys(("BlockCost", "Forward", "BlkError"), RESULTS),
-    **dict.fromkeys(("forward", "forward_of", "operations"), "called by ours alone"),
+    **dict.fromkeys(("forward", "forward_of", "measured", "operations"), "called by ours alone"),
 }
 NUMBER = {"a half": "a number"}
 TEXT = {"text of a number": "a text"}

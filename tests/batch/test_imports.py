@@ -14,7 +14,7 @@ LAYERS = (  # each part imports from itself and from lines above it only
     ("feature_cache",),
     ("training",),
     ("models",),
-    ("res_batch",),
+    ("res_batch", "keras_model"),
 )
 LEVELS = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 

@@ -28,7 +28,7 @@ def model():
 def kept(model):
     """A function that makes a step with a cache, which begins empty."""
     trainer = model.trainer
-    cache = PrefixCache(trainer.steps._blocks, trainer.preprocessing, "memory")
+    cache = PrefixCache(trainer.steps.blocks, trainer.preprocessing, "memory")
 
     def step(*given, **options):
         trainer.cache = cache
@@ -42,7 +42,7 @@ def kept(model):
 def plain(model):
     """A function that makes a step with new arrays and no cache."""
     trainer = model.trainer
-    cache = PrefixCache(trainer.steps._blocks, trainer.preprocessing, "off")
+    cache = PrefixCache(trainer.steps.blocks, trainer.preprocessing, "off")
 
     def step(images, labels):
         trainer.cache = cache
