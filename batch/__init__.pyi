@@ -1,6 +1,7 @@
 import utils.plots
 
-from .keras_model import BlockModel, with_ids
+from .keras_model.batches import with_ids
+from .keras_model.block_model import BlockModel
 from .models.named import (
     VGG,
     DenseNet,

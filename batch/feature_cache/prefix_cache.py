@@ -65,15 +65,11 @@ class PrefixCache:
     """
 
     def __init__(self, blocks, preprocessing, storage="auto", part=None):
-        size = as_number(storage)  # NaN if it is none
-        named = isinstance(storage, str) and storage in ("auto", "off", *STORES)
-        if not named and not 0 <= size < math.inf:
-            raise ValueError(
-                f"cache must be auto, {', '.join(STORES)}, off, or bytes of memory, 0 or more. "
-                f"{received(storage)}"
-            )
-        self._memory = memory_for_features() if named else size
-        self.storage = self._memory if storage == "auto" or not named else storage
+        self.storage = checked_storage(storage)
+        named = isinstance(self.storage, str)
+        self._memory = memory_for_features() if named else self.storage
+        if self.storage == "auto":
+            self.storage = self._memory
         self._kind = self.storage if self.storage in STORES else None  # what was asked for
         self._on = storage != "off"
         self._preprocessing = preprocessing
@@ -313,3 +309,22 @@ class PrefixCache:
     def _note_bytes(self):
         held = [features.bytes for features in (self._current, self._previous) if features]
         self.peak_bytes = max(self.peak_bytes, sum(held))
+
+
+def checked_storage(storage):
+    """The storage of a `PrefixCache`: 'auto', 'off', one of `STORES`, or a number of bytes.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if isinstance(storage, str) and storage in ("auto", "off", *STORES):
+        return storage
+    size = as_number(storage)  # NaN if it is none
+    if not 0 <= size < math.inf:
+        raise ValueError(
+            f"cache must be auto, {', '.join(STORES)}, off, or bytes of memory, 0 or more. "
+            f"{received(storage)}"
+        )
+    return size

@@ -6,6 +6,7 @@ import keras
 
 from batch.checks import received
 from batch.networks.fade_in import FadeIn
+from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.spelling import did_you_mean
 
@@ -28,16 +29,16 @@ def freeze_layers(network, patterns):
     """
     matched = named_layers(network, patterns)
     unfreeze(network)
-    for layer in matched:
+    for layer in matched.values():
         layer.trainable = False
 
 
 def named_layers(network, patterns):
-    """The blocks and layers that patterns name, as for `freeze_layers`."""
+    """The blocks and layers that patterns name, as for `freeze_layers`, by their names."""
     named = {}
     for block in network.layers:
         named |= {**({block.name: block} if block.weights else {}), **layer_names(block)}
-    return [named[name] for name in matching(patterns, named)]
+    return {name: named[name] for name in matching(patterns, named)}
 
 
 def inference_names(network, patterns):
@@ -77,8 +78,32 @@ def set_trainable(layer, trainable):
         getattr(layer, large).trainable = False
 
 
-def can_learn(block):
-    """Whether a block is not frozen for good; one that has nothing to train is not, either."""
+def learning(layers):
+    """Whether each block and, last, the classifier may learn, or is frozen for good.
+
+    A block without weights that computes the same in training and in inference mode, as a scaling,
+    a ReLU or a pooling, has nothing to learn: it is as the block before it, at the start as the one
+    after it, so that it does not stand between frozen blocks and their cache.
+
+    Parameters
+    ----------
+    layers : sequence of keras.layers.Layer
+        Of a network.
+
+    Returns
+    -------
+    list of bool
+    """
+    able = [_can_learn(layer) for layer in layers]
+    follows = [not layer.weights and not takes_training(layer) for layer in layers[:-1]] + [False]
+    learns = able[follows.index(False)]
+    for place, following in enumerate(follows):
+        learns = able[place] = learns if following else able[place]
+    return able
+
+
+def _can_learn(block):
+    """Whether a block is not frozen for good."""
     frozen = not all(part.trainable for part in block._flatten_layers())  # noqa: SLF001
     return bool(block.trainable_variables) or not block.weights or not frozen
 

@@ -115,6 +115,11 @@ def fused(optimizer):
     return optimizer
 
 
+def fresh(optimizer):
+    """A new optimizer with the settings of the given one, in its initial state."""
+    return _remade(type(optimizer), optimizer, rate_of(optimizer))
+
+
 def copies(optimizer, count):
     """New optimizers with the settings of the given one, in their initial state.
 

@@ -31,6 +31,7 @@ class Steps:
     Attributes
     ----------
     blocks : list of Block
+    objective : Objective
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Steps:
         microbatch_size=None,
     ):
         self.blocks = blocks
-        self._objective = objective
+        self.objective = objective
         self._preprocessing = preprocessing
         self._global_clipnorm = global_clipnorm
         self._loss_scale = loss_scale
@@ -106,7 +107,7 @@ class Steps:
             drawn_from = self._preprocessing.drawn_from
             weights = [tf.TensorSpec((None,), tf.float32)] * weighted
             self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
-                *(stored, self._objective.labels, rows, rows, rates, drawn_from, *weights)
+                *(stored, self.objective.labels, rows, rows, rates, drawn_from, *weights)
             )
         return self._compiled[key]
 
@@ -160,7 +161,7 @@ class Steps:
             tape.watch([features, variables])
             features, more = _forward(blocks[prefix:], features)
             logits = tf.cast(features, tf.float32)
-            data_loss = self._objective(labels, logits, weights)
+            data_loss = self.objective(labels, logits, weights)
             added += [*more, *_weight_penalties(blocks)]
             loss = tf.add_n([data_loss, *added]) if added else data_loss
         gradients = tape.gradient(loss, variables, output_gradients=self._loss_scale)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from batch.checks import one_of
 from batch.feature_cache.prefix_cache import PrefixCache
-from batch.networks.freeze_by_name import can_learn
+from batch.networks.freeze_by_name import learning
 from batch.runtime import deterministic_on_gpus, names_not_kept
 from batch.schedules import observes
 from batch.schedules.stages import leading_frozen
@@ -120,7 +120,7 @@ class Trainer:
         self.iteration = 0
         self.frozen = 0
         self.data_loss = self.rates = None
-        self.plan = StagePlan(schedule, network, [can_learn(layer) for layer in network.layers])
+        self.plan = StagePlan(schedule, network, learning(network.layers))
         blocks = [
             Block(
                 layer,

@@ -1,9 +1,12 @@
-"""Fine-tuning with a `TFModel`, whose frozen blocks are read from the cache."""
+"""Fine-tuning with a `TFModel` or a `BlockModel`, whose frozen blocks are read from the cache."""
 
 import keras
+import numpy as np
 
-from batch import TFModel, as_blocks
+from batch import BlockModel, TFModel, as_blocks
+from batch.networks.copies import with_new_classifier
 from batch.networks.efficientnet import efficientnet_lite0 as lite0
+from research.benchmarks import stock
 from research.benchmarks.finetune_case import CLASSES, Case
 
 
@@ -29,6 +32,43 @@ def tuned(cache, **case):
         return case.phases
 
     return run
+
+
+def under_fit(**case):
+    """A function that fits a `BlockModel` with a new classifier on the frozen base."""
+    case = Case(**case)
+
+    def run():
+        base, _ = BASES[case.base](case)
+        images, labels = case.examples("train")
+        with case.phase() as made:
+            blocks = with_new_classifier(base, CLASSES, case.seed)
+            layers = [keras.Input(case.shape), *_entrance(case.normalize), *blocks]
+            model = BlockModel(keras.Sequential(layers))
+            model.compile(
+                keras.optimizers.Adam(case.rates[0]),
+                keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                freeze=[block.name for block in base[:-1]],
+            )
+            lengths = {"batch_size": case.batch_size, "epochs": case.epochs}
+            made["waited"] = stock.fit(model, images, labels, **lengths)
+        test = case.examples("test")
+        if test:
+            made["accuracy"] = float(
+                np.mean(model.predict(test[0], verbose=0).argmax(1) == test[1])
+            )
+        return case.phases
+
+    return run
+
+
+def _entrance(normalize):
+    """Layers that do with images what a `TFModel` does before the first block."""
+    layers = [keras.layers.Rescaling(1 / 255)]
+    if normalize:
+        variance = np.square(normalize["std"])
+        layers.append(keras.layers.Normalization(mean=normalize["mean"], variance=variance))
+    return layers
 
 
 def _model(case, kind, network, phase, **options):

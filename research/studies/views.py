@@ -88,9 +88,11 @@ def figure(table):
     for row in table.to_dict("records"):
         place = row["time saved, %"], row["difference, points"]
         reach = np.abs(np.array([[row["from"]], [row["to"]]]) - place[1])
-        axis.errorbar(*place, yerr=np.nan_to_num(reach), fmt="o", capsize=3)
-        axis.annotate(row["run"], place, (5, 5), textcoords="offset points", fontsize=8)
-    axis.margins(x=0.15)
+        axis.errorbar(*place, yerr=np.nan_to_num(reach), fmt="o", capsize=3, label=row["run"])
+        number = row["run"].removeprefix("freezeout with ").split()[0]
+        if number.isdigit():
+            axis.annotate(number, place, (5, 5), textcoords="offset points")
+    axis.legend(fontsize=8)
     axis.set_xlabel(f"Time saved over {BASELINE}, %")
     axis.set_ylabel("Accuracy over it, points")
     axis.set_title("Fixed crops: what they cost, and what the cache saves")

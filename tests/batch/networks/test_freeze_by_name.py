@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from batch import DenseNet, FadeIn, ResNet, TFModel, openset
-from batch.networks.freeze_by_name import freeze_layers, layer_names, matching
+from batch.networks.freeze_by_name import freeze_layers, layer_names, learning, matching
 from batch.networks.stochastic_depth import with_stochastic_depth
 from research.benchmarks.graphs import executed_operations
 
@@ -227,7 +227,7 @@ def test_blocks_with_nothing_but_statistics_go_on_unless_they_are_frozen(layer, 
     layers = [keras.layers.Flatten(name="flat"), layer, keras.layers.Dense(3, name="head")]
     for patterns, moves in (([], {"norm", "head"}), (["norm"], {"head"})):
         model = TFModel({"inputs": INPUTS, "network": layers, "freeze": patterns})
-        assert model.trainer.plan.learns == [True, "norm" in moves, True]
+        assert model.trainer.plan.learns == ["norm" in moves] * 2 + [True]
         assert moved(model, 1, examples) == moves
 
 
@@ -328,3 +328,38 @@ def test_freezing_again_thaws_what_is_not_named(blocks):
     assert len(network.layers[1].trainable_variables) == 0
     freeze_layers(network, [])
     assert len(network.layers[1].trainable_variables) == 9
+
+
+@pytest.mark.parametrize(
+    ("frozen", "learns"),
+    [
+        ([], [True] * 7),
+        (["one"], [False, False, False, True, True, True, True]),
+        (["one", "two"], [False, False, False, True, False, False, True]),
+        (["two"], [True, True, True, True, False, False, True]),
+        (["one", "two", "last"], [False, False, False, True, False, False, False]),
+    ],
+)
+def test_what_has_nothing_to_learn_is_as_the_block_before_it(frozen, learns):
+    kinds = keras.layers
+    layers = [
+        *(kinds.Rescaling(0.5), kinds.Conv2D(2, 3, name="one"), kinds.ReLU()),
+        *(kinds.Dropout(0.5), kinds.Conv2D(2, 3, name="two"), kinds.Flatten()),
+        kinds.Dense(3, name="last"),
+    ]
+    network = keras.Sequential([keras.Input((8, 8, 1)), *layers])
+    freeze_layers(network, frozen)
+    assert learning(network.layers) == learns
+
+
+def test_a_scaling_in_front_stands_in_no_ones_way(examples):
+    layers = [
+        *(keras.layers.Rescaling(0.5), keras.layers.Conv2D(2, 3, name="one"), keras.layers.ReLU()),
+        *(keras.layers.Flatten(), keras.layers.Dense(3)),
+    ]
+    config = {"inputs": INPUTS, "network": layers, "freeze": ["one"], "cache": "memory"}
+    model = TFModel({**config, "learning_rate": 0.01})
+    for _ in range(3):
+        model.train(*examples)
+    assert model.frozen == 4
+    assert model.trainer.cache.hits > 0

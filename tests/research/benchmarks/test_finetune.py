@@ -50,20 +50,25 @@ def in_this_process(make, arguments, environment):
 
 
 def test_rows_of_the_finetune_suite(toy, monkeypatch):
-    chosen = finetune.OURS, finetune.NO_CACHE, "Keras, features by predict"
+    chosen = (
+        finetune.OURS,
+        finetune.NO_CACHE,
+        "ours, under Keras' fit",
+        "Keras, features by predict",
+    )
     versions = {name: finetune.VERSIONS[name] for name in chosen}
     versions["another"] = finetune.FIT, finetune.FIRST_ALONE, {}, "no_such_package"
     monkeypatch.setattr(finetune, "VERSIONS", versions)
     rows = finetune.rows("toy", toy, 1, in_this_process)
     rows = pd.DataFrame(rows, columns=harness.COLUMNS)
     first, second = "toy, new classifier, 2 epochs", "toy, and last stage, 1 epochs"
-    assert rows["what"].tolist() == [first] * 3 + [second]
+    assert rows["what"].tolist() == [first] * 4 + [second]
     peers = [*chosen[1:], "another: not installed", finetune.NO_CACHE]
     assert rows["peer"].tolist() == peers
-    rows = rows.drop(2)
+    rows = rows.drop(3)
     assert (rows["ratio"].astype(float) > 0).all()
     assert "all 4 losses equal bit for bit" in rows["note"][0]
-    assert "all 2 losses equal bit for bit" in rows["note"][3]
+    assert "all 2 losses equal bit for bit" in rows["note"][4]
     assert rows["note"].str.contains(r"^\S+ MB, \S+ MB; accuracy 0\.\d+, 0\.\d+").all()
 
 

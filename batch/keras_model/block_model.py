@@ -1,53 +1,25 @@
-"""`BlockModel`: the engine under Keras' `compile` and `fit`."""
+"""`BlockModel`: a Keras model whose blocks freeze."""
 
-import collections
 import contextlib
-import logging
+import re
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 
-from batch.checks import instance, received
-from batch.data.examples import Examples
-from batch.models.model_file import restore, state_of
+from batch.keras_model import saved
+from batch.keras_model.batches import Batches, Identified
+from batch.keras_model.options import LEFT_OUT, Options
+from batch.keras_model.possible import check_types, checked_optimizer, refuse
+from batch.keras_model.training import Training
 from batch.models.network import read_layers
-from batch.models.placed import place_once
 from batch.networks.freeze_by_name import inference_names, named_layers, set_trainable
 from batch.networks.keras_models import as_blocks
-from batch.schedules import SCHEDULES, make_schedule
+from batch.networks.keras_settings import check_settings
 from batch.training.losses import KerasObjective
-from batch.training.optimizers import make_optimizer
-from batch.training.preprocessing import AsGiven
-from batch.training.trainer import Trainer
 
-Identified = collections.namedtuple("Identified", ("inputs", "id"))  # of a dataset `with_ids`
-LEFT_OUT = "left out"
 RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
-OURS = ("schedule", "freeze", "frozen_batch_norm", "inference_mode", "cache")
-
-
-def with_ids(dataset):
-    """A dataset whose examples know which they are, so that what frozen blocks compute is kept.
-
-    Put it before shuffling and before random augmentation would be wrong: what comes after it must
-    be the same each time that an example is seen.
-
-    Parameters
-    ----------
-    dataset : tf.data.Dataset
-        Of single examples: inputs, or a tuple of inputs, labels and, perhaps, weights.
-    """
-    instance("dataset", dataset, tf.data.Dataset, "a tf.data.Dataset")
-
-    def identified(number, example):
-        if not isinstance(example, tuple):
-            return Identified(example, number)
-        inputs, *rest = example
-        return (Identified(inputs, number), *rest)
-
-    return dataset.enumerate().map(identified)
 
 
 @keras.saving.register_keras_serializable("resbatch")
@@ -81,26 +53,21 @@ class BlockModel(keras.Model):
 
     def __init__(self, model_or_blocks, cut=None, name=None):
         super().__init__(name=name)
-        layers = as_blocks(model_or_blocks, cut) if cut is not None else model_or_blocks
-        if isinstance(layers, keras.Sequential):
-            self.network = layers
-        else:
-            self.network = keras.Sequential(list(layers))
-        read_layers(self.network)
-        self._own = dict.fromkeys(OURS)
-        self._trainer = self._state = self._placed = self._left_out = None
-        self._template, self._frozen_here = None, []
+        check_settings()
+        self.network = _network(model_or_blocks, cut)
         self.built = self.network.built
+        self._options, self._training = Options(), Training()
+        self._batches, self._held_out, self._evaluates_rows = Batches(), Batches(), False
 
     @property
     def frozen(self):
         """Leading blocks that were frozen in the last step."""
-        return self._trainer.frozen if self._trainer else 0
+        return self._training.trainer.frozen if self._training.trainer else 0
 
     @property
     def rates(self):
         """Rates of the blocks and, last, the classifier in the last step; None before the first."""
-        return self._trainer.rates if self._trainer else None
+        return self._training.trainer.rates if self._training.trainer else None
 
     def call(self, inputs, training=None):
         """What the network computes."""
@@ -150,15 +117,15 @@ class BlockModel(keras.Model):
         ValueError
             If something is not possible here; the message names it.
         """
-        _refuse(
+        refuse(
             loss=(loss, isinstance(loss, (str, keras.losses.Loss)) or callable(loss)),
             loss_weights=(loss_weights, loss_weights is None),
             run_eagerly=(run_eagerly, not run_eagerly),
             steps_per_execution=(steps_per_execution, steps_per_execution == 1),
             jit_compile=(jit_compile, jit_compile in ("auto", False)),
         )
-        goes_on = self._trainer is not None and optimizer is self.optimizer
-        state = state_of(self._trainer) if goes_on else self._state
+        before = self._training
+        goes_on = before.trainer is not None and optimizer is self.optimizer
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -167,13 +134,14 @@ class BlockModel(keras.Model):
             jit_compile=False,
             auto_scale_loss=auto_scale_loss,
         )
-        if not goes_on:
-            self._template = _checked(self.optimizer)
-        values = schedule, freeze, frozen_batch_norm, inference_mode, cache
-        self._own = dict(zip(OURS, values))
-        self._trainer, self._state, self._left_out = None, state, None
+        template = before.template if goes_on else checked_optimizer(self.optimizer)
+        state = before.state_now() if goes_on else before.state
+        self._training = Training(template, state, before.frozen_here)
+        self._options = Options(schedule, freeze, frozen_batch_norm, inference_mode, cache)
         self._update = tf.function(self._updated, reduce_retracing=True)
         self._freeze(freeze)
+        self._options.check(self.network, self.optimizer)
+        check_types(self.network)
 
     def fit(
         self,
@@ -206,15 +174,15 @@ class BlockModel(keras.Model):
             (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
                 (x, y, sample_weight), validation_split=validation_split
             )
-        with self._identified_by_rows(x, y) as rows:
+        with self._batches.of(x, y) as inputs, self._held_out_rows(validation_data) as held_out:
             return super().fit(
-                x=x if rows is None else rows,
+                x=inputs,
                 y=y,
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
                 callbacks=callbacks,
-                validation_data=validation_data,
+                validation_data=held_out,
                 shuffle=shuffle,
                 class_weight=class_weight,
                 sample_weight=sample_weight,
@@ -224,6 +192,26 @@ class BlockModel(keras.Model):
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
             )
+
+    def evaluate(self, *args, **kwargs):
+        """As Keras' `evaluate`."""
+        after_epoch = kwargs.get("_use_cached_eval_dataset", False)
+        self._evaluates_rows = after_epoch and self._held_out.are_rows
+        if self._evaluates_rows:
+            self._training.validation(*self._held_out.placed).begin()
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._evaluates_rows = False
+
+    def make_test_function(self, force=False):
+        """The function that `evaluate` calls for each batch."""
+        if self._evaluates_rows:
+            self.test_function = self._test_next
+            return
+        if self.test_function == self._test_next:
+            self.test_function = None
+        super().make_test_function(force)
 
     def make_train_function(self, force=False):
         """The function that `fit` calls for each batch."""
@@ -240,118 +228,95 @@ class BlockModel(keras.Model):
 
     def get_compile_config(self):
         """What `compile` was given; a schedule that Keras can't save is left out, with a line."""
-        schedule = self._own["schedule"]
-        if callable(schedule):
-            made = make_schedule(self._schedule(), self._blocks())
-            known = SCHEDULES.get(type(made).__name__) is type(made)
-            if not known:
-                logging.getLogger(__name__).warning(
-                    "The schedule, %s, is not in the file: give it to compile again.",
-                    getattr(schedule, "__name__", type(schedule).__name__),
-                )
-            schedule = [type(made).__name__, made.get_config()] if known else LEFT_OUT
-        return {**super().get_compile_config(), **self._own, "schedule": schedule}
+        trainer = self._training.trainer
+        cache = trainer.cache.storage if trainer else self._options.cache
+        own = self._options.to_config(self.network, cache)
+        return {**super().get_compile_config(), **own}
 
     def compile_from_config(self, config):
         """Compile as the saved model was."""
         config = keras.saving.deserialize_keras_object(config)
-        left_out = config["schedule"] == LEFT_OUT
-        spec = None if left_out or config["schedule"] is None else tuple(config["schedule"])
-        self.compile(**{**config, "schedule": spec})
-        self._left_out = left_out
+        lacks = config["schedule"] == LEFT_OUT
+        schedule = None if lacks else config["schedule"]
+        self.compile(**{**config, "schedule": schedule and tuple(schedule)})
+        self._training.lacks_schedule = lacks
 
     def save_own_variables(self, store):
         """Write the state of training: slots, iteration, and what a schedule saw."""
-        state = state_of(self._trainer) if self._trainer else self._state
-        for name, value in (state or {}).items():
-            text = value.dtype.kind == "U"
-            store[name.replace("/", ".")] = (
-                np.frombuffer(str(value).encode(), np.uint8) if text else value
-            )
+        saved.write(self._training.state_now(), store)
 
     def load_own_variables(self, store):
         """Read what `save_own_variables` wrote."""
-        state = {name.replace(".", "/"): np.asarray(store[name]) for name in [*store.keys()]}
-        if state:
-            state["run"] = np.array(state["run"].tobytes().decode())
-        self._state, self._trainer = state or None, None
+        self._training.state, self._training.trainer = saved.read(store), None
 
     def _flatten_metrics_in_order(self, logs):
         metrics = {name: value for name, value in logs.items() if name != "frozen"}
         return super()._flatten_metrics_in_order(metrics)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        if self._placed is None:
+        if not self._batches.are_rows:
             super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
 
     def _check_fit(self, callbacks):
-        if self._left_out:
+        if self._training.lacks_schedule:
             raise ValueError("The file lacked the schedule: give it to compile again.")
         callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
         both = [one for one in callbacks if isinstance(one, RATE_CALLBACKS)]
-        if both and self._own["schedule"] is not None:
+        if both and self._options.schedule is not None:
             raise ValueError(
                 f"{type(both[0]).__name__} sets the optimizer's rate, and 'schedule' those of the "
                 "blocks: give one of the two"
             )
 
-    @contextlib.contextmanager
-    def _identified_by_rows(self, x, y):
-        """Within this context, batches are rows of these arrays; yields all rows, or None."""
-        arrays = [isinstance(each, (np.ndarray, tf.Tensor)) for each in (x, y)]
-        if not all(arrays):
-            yield None
-            return
-        self._placed = tuple(
-            place_once(each, tf.convert_to_tensor, None, "as given") for each in (x, y)
-        )
-        try:
-            yield np.arange(len(x))
-        finally:
-            self._placed = None
-
     def _train_next(self, iterator):
         """Train on the next batch of an iterator; the logs."""
-        x, y, weights = data_adapter_utils.unpack_x_y_sample_weight(next(iterator))
-        ids = None
-        if self._placed is not None:
-            (images, labels), rows = self._placed, np.asarray(x)
-        else:
-            if isinstance(x, Identified):
-                x, ids = x.inputs, np.asarray(x.id)
-            images, labels = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-            rows = np.arange(len(images))
-        trainer = self._begun(labels)
-        given = None if weights is None else np.asarray(weights, np.float32)
-        loss, logits = trainer.step(Examples(images, labels, rows, ids, given))
+        examples, labels, weights = self._batches.read(next(iterator))
+        trainer = self._begun(examples)
+        loss, logits = trainer.step(examples)
         self.optimizer._iterations.assign_add(1)  # noqa: SLF001 the public property counts updates
-        logs = self._update(*_tensors(loss, y, logits, weights))
+        logs = self._update(tf.constant(loss), labels, logits, weights)
         return {**logs, "frozen": trainer.frozen}
+
+    @contextlib.contextmanager
+    def _held_out_rows(self, data):
+        """Within this context, validation data that are arrays are rows of these; yields them."""
+        arrays = isinstance(data, (tuple, list)) and len(data) > 1
+        if not arrays or self._options.frozen_batch_norm != "inference":
+            yield data
+            return
+        with self._held_out.of(*data[:2]) as inputs:
+            yield (inputs, *data[1:])
+
+    def _test_next(self, iterator):
+        """Evaluate the next batch of an iterator; the logs."""
+        rows, labels, weights = data_adapter_utils.unpack_x_y_sample_weight(next(iterator))
+        validation = self._training.validation(*self._held_out.placed)
+        loss, logits = validation(np.asarray(rows), weights)
+        return self._update(loss, labels, logits, weights)
 
     def _updated(self, loss, labels, logits, weights):
         """Metrics after a step."""
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(logits)[0])
         return self.compute_metrics(None, labels, logits, sample_weight=weights)
 
-    def _begun(self, labels):
-        """The trainer, made for labels of this shape and type if there is none."""
-        if self._trainer is None:
+    def _begun(self, examples):
+        """The trainer, made for what these examples are if there is none."""
+        if self._training.trainer is None:
+            if not self.network.built:
+                self.network.build((None, *examples.images.shape[1:]))
+            labels = examples.labels
             spec = tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
             self._build_compiled(spec)
-            self._trainer = Trainer(
+            options = self._options
+            self._training.begin(
                 self.network,
-                self._template,
-                self._schedule(),
+                schedule=options.schedule_of(self.network, self.optimizer),
                 loss=KerasObjective(self._compile_loss, spec),
-                preprocessing=AsGiven(),
-                frozen_batch_norm=self._own["frozen_batch_norm"],
-                inference_mode=inference_names(self.network, self._own["inference_mode"]),
-                cache=self._own["cache"],
+                frozen_batch_norm=options.frozen_batch_norm,
+                inference_mode=inference_names(self.network, options.inference_mode),
+                cache=options.cache,
             )
-            if self._state:
-                restore(self._trainer, self._state)
-            self._state = None
-        return self._trainer
+        return self._training.trainer
 
     def _build_compiled(self, labels):
         """Build loss and metrics for labels of a shape and type."""
@@ -361,62 +326,26 @@ class BlockModel(keras.Model):
             if part is not None and not part.built:
                 part.build(some, outputs)
 
-    def _blocks(self):
-        return len(self.network.layers) - 1
-
-    def _schedule(self):
-        """The schedule of the blocks."""
-        given, blocks = self._own["schedule"], self._blocks()
-        if given is None:
-            return _OptimizersRate(self.optimizer, blocks)
-        if callable(given) and not _is_schedule(given, blocks):
-            given = given(blocks)
-        return make_schedule(given, blocks)
-
     def _freeze(self, patterns):
-        """Freeze what patterns name, and nothing else that was frozen so before."""
-        for layer in self._frozen_here:
+        """Freeze what patterns name; what was frozen so before, and is not named now, thaws."""
+        if len(patterns) and not self.network.built:
+            raise ValueError("To freeze layers, begin the network with keras.Input(shape)")
+        for layer in named_layers(self.network, self._training.frozen_here).values():
             set_trainable(layer, True)
         named = named_layers(self.network, patterns)
-        self._frozen_here = [layer for layer in named if layer.trainable]
-        for layer in named:
+        here = [re.escape(name) for name, layer in named.items() if layer.trainable]
+        for layer in named.values():
             layer.trainable = False
+        self._training.frozen_here = here
 
 
-class _OptimizersRate:
-    """The rate of an optimizer as it is now, for all blocks; it freezes nothing."""
-
-    def __init__(self, optimizer, blocks):
-        self.blocks, self._optimizer = blocks, optimizer
-        self.last_iterations = np.full(blocks, np.inf)
-
-    def __call__(self, iteration):
-        """Rates, shape `(blocks,)`, float64; of 0, the least number above it."""
-        rate = float(self._optimizer.learning_rate)
-        return np.full(self.blocks, rate or float(np.finfo(np.float32).tiny))
-
-
-def _tensors(*values):
-    """Values as tensors; None stays."""
-    return (None if value is None else tf.convert_to_tensor(value) for value in values)
-
-
-def _is_schedule(given, blocks):
-    """Whether a callable is a schedule, not a function from the number of blocks to one."""
-    if hasattr(given, "last_iterations") or hasattr(given, "observe"):
-        return True
-    return not callable(given(blocks))
-
-
-def _refuse(**arguments):
-    """Refuse the first argument of `compile` that is not possible: pairs of value and whether."""
-    for name, (value, possible) in arguments.items():
-        if not possible:
-            raise ValueError(f"BlockModel.compile can't do with this {name}. {received(value)}")
-
-
-def _checked(optimizer):
-    """The optimizer that those of the blocks are copies of."""
-    if getattr(optimizer, "use_ema", False):
-        raise ValueError("BlockModel.compile can't do with use_ema of an optimizer. Received: True")
-    return make_optimizer(optimizer)
+def _network(given, cut):
+    """The blocks as one network."""
+    given = given if cut is None else as_blocks(given, cut)
+    if isinstance(given, (list, tuple)) and given and isinstance(given[0], keras.KerasTensor):
+        given = keras.Sequential(given)
+    layers = read_layers(given)
+    if isinstance(given, keras.Sequential):
+        return given
+    begin = [keras.Input(layers[0].input.shape[1:])] if layers[0].built else []
+    return keras.Sequential([*begin, *layers])

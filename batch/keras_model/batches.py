@@ -1,0 +1,93 @@
+"""From the batches that `fit` gives to `Examples`, and which example is which."""
+
+import collections
+import contextlib
+
+import numpy as np
+import tensorflow as tf
+from keras.src.trainers.data_adapters import data_adapter_utils
+
+from batch.checks import instance
+from batch.data.examples import Examples
+from batch.models.placed import place_once
+
+Identified = collections.namedtuple("Identified", ("inputs", "id"))  # inputs of `with_ids`
+
+
+def with_ids(dataset):
+    """A dataset whose examples know which they are, so that what frozen blocks compute is kept.
+
+    Put it before shuffling. What comes after it must be the same each time that an example is
+    seen: nothing random may change it.
+
+    Parameters
+    ----------
+    dataset : tf.data.Dataset
+        Of single examples: inputs, or a tuple of inputs, labels and, perhaps, weights.
+
+    Returns
+    -------
+    tf.data.Dataset
+        For `BlockModel`, once it is batched.
+    """
+    instance("dataset", dataset, tf.data.Dataset, "a tf.data.Dataset")
+
+    def identified(number, *example):
+        inputs, *rest = example
+        return (Identified(inputs, number), *rest) if rest else Identified(inputs, number)
+
+    return dataset.enumerate().map(
+        lambda number, example: identified(
+            number, *(example if isinstance(example, tuple) else (example,))
+        )
+    )
+
+
+class Batches:
+    """What `fit` gives for a batch, as `Examples`.
+
+    Rows of arrays identify the examples of these: `fit` gets the rows in place of the inputs.
+
+    Attributes
+    ----------
+    placed : list of tensor, or None
+        Arrays, inputs and labels, while batches are rows of them.
+    """
+
+    def __init__(self):
+        self.placed = None
+
+    @property
+    def are_rows(self):
+        """Whether `fit` has rows in place of inputs."""
+        return self.placed is not None
+
+    @contextlib.contextmanager
+    def of(self, inputs, labels):
+        """Within this context, batches are of these; yields what `fit` is to get as inputs."""
+        if not all(isinstance(each, (np.ndarray, tf.Tensor)) for each in (inputs, labels)):
+            yield inputs
+            return
+        pair = inputs, labels
+        self.placed = [place_once(each, tf.convert_to_tensor, None, "as given") for each in pair]
+        try:
+            yield np.arange(len(inputs))
+        finally:
+            self.placed = None
+
+    def read(self, batch):
+        """A batch of `fit`, as `Examples`, and its labels and weights alone, as tensors or None."""
+        inputs, labels, weights = data_adapter_utils.unpack_x_y_sample_weight(batch)
+        if labels is None:
+            raise ValueError("y must be given: a BlockModel learns from labels. Received: None")
+        labels = tf.convert_to_tensor(labels)
+        given = None if weights is None else np.asarray(weights, np.float32)
+        if self.placed is not None:
+            examples = Examples(*self.placed, np.asarray(inputs), weights=given)
+        else:
+            ids = None
+            if isinstance(inputs, Identified):
+                inputs, ids = inputs.inputs, np.asarray(inputs.id)
+            inputs = tf.convert_to_tensor(inputs)
+            examples = Examples(inputs, labels, np.arange(len(inputs)), ids, given)
+        return examples, labels, None if given is None else tf.constant(given)
