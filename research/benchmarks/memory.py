@@ -16,7 +16,7 @@ from research.benchmarks.harness import USUAL_BATCH, Part, compared
 from research.benchmarks.processes import Process, environment
 
 EXAMPLES, BLOCKS = (6000, 60000), (4, 16)
-MODELS, FIRST = 200, 10
+MODELS, FIRST = 60, 10
 RUNS = 3  # of each version, at most
 OURS = "ours"
 VERSIONS = {  # its name in `memory_versions`, its environment, and what it needs
@@ -28,8 +28,8 @@ VERSIONS = {  # its name in `memory_versions`, its environment, and what it need
 
 def parts(quick=False):
     """What a run takes, and what models leave; quick, what a run takes."""
-    run = Part("run", _run_rows, 0, 90, most=1 if quick else RUNS)
-    return [run] if quick else [run, Part("models", _model_rows, 0, 500, most=1)]
+    run = Part("run", _run_rows, 0, 180, most=1 if quick else RUNS)
+    return [run] if quick else [run, Part("models", _model_rows, 0, 330, most=1)]
 
 
 def _run_rows(repetitions, _):

@@ -37,7 +37,7 @@ def test_rows_of_the_memory_suite(taking):
     ours = rows.groupby("what", sort=False)["ours"].first()
     assert ours.tolist() == ["123.7", "2", "3", "7"]
     assert rows.groupby("what", sort=False)["unit"].first().tolist() == ["MB", "kB", "MB", "MB"]
-    assert rows["what"].iloc[-1] == "models 11 to 200, made, trained and dropped"
+    assert rows["what"].iloc[-1] == "models 11 to 60, made, trained and dropped"
     assert rows["peer"].iloc[-2] == "stock Keras, fit"
     assert set(rows["ratio"]) <= {"1.000", "" if TORCH is None else "1.000"}
     assert taking.count(("peak", "ours")) == 6
