@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 
 from batch.data.data import NAMES, load_data
 from batch.data.dataset import Split, check_covered
@@ -18,7 +19,9 @@ def load(source, **options):
 
 def prepared(options):
     """The data that the options of a command name."""
-    data = load(options.data, image_size=options.image_size, skip_broken=options.skip_broken)
+    # Of a folder, images come to their size as they are read; others, when they are chosen.
+    side = options.image_size if os.path.isdir(options.data) else None
+    data = load(options.data, image_size=side, skip_broken=options.skip_broken)
     if getattr(options, "validate", "test") == "val":
         data = hold_out(data)
     if options.train_images:

@@ -15,6 +15,7 @@ from batch.data.blk import BlkError, read_blk, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
+from batch.data.resize import MOST_SIDE
 from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -40,8 +41,10 @@ def load_data(source="digits", *, image_size=None, skip_broken=False):
           seventh is the test split
         - the path of a folder with a folder of images for each class, as `load_image_folder` takes
           it
-    image_size, skip_broken : int, bool
-        Of a folder of images.
+    image_size : int, optional
+        Bring all images to so many pixels in height and width.
+    skip_broken : bool
+        Leave out images of a folder that can't be used.
 
     Returns
     -------
@@ -53,6 +56,14 @@ def load_data(source="digits", *, image_size=None, skip_broken=False):
         If there are no such data, or not as described; it names the file and what was expected.
     """
     name = checks.path("source", source)
+    side = checks.optional(checks.positive_whole, "image_size", image_size, MOST_SIDE)
+    skip_broken = checks.true_or_false("skip_broken", skip_broken)
+    data = _loaded(name, side, skip_broken)
+    return data.with_image_size(side) if side else data
+
+
+def _loaded(name, side, skip_broken):
+    """The data set of a name or path, as it is; images of a folder come to a size."""
     if name == "digits":
         return copy.deepcopy(_digits())  # so that whoever changes them changes only their own
     if name in NAMES:
@@ -61,7 +72,7 @@ def load_data(source="digits", *, image_size=None, skip_broken=False):
     path = pathlib.Path(os.path.expanduser(name))
     if path.is_dir():
         if not any(path.glob("*_pics.blk")) and is_image_folder(path):
-            return load_image_folder(path, image_size, skip_broken=skip_broken)
+            return load_image_folder(path, side, skip_broken=skip_broken)
         return _from_folder(path)
     if path.suffix == ".npz" or path.is_file():
         return _from_npz(path, path.stem)

@@ -74,6 +74,8 @@ ACCEPTED = {
     "ResBatch.test.name": {},
     "weights": {**DEFAULT, "array of length 7": "weights, of more examples than the batch has"},
     "classes": DEFAULT,
+    "load_data.image_size": DEFAULT,
+    "load_data.skip_broken": {"True": "true or false"},
 }
 
 

@@ -77,7 +77,6 @@ def test_a_row_has_medians_their_ratio_and_its_quartiles():
     assert row == ("a", "2", "b: not installed", "", "MB", "", "", "", "")
 
 
-@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_freezeout_suite(monkeypatch):
     monkeypatch.setattr(freezeout, "FRESH", 1)
     monkeypatch.setattr(freezeout, "RUN", 20)
@@ -162,7 +161,7 @@ def test_rows_of_the_step_suite(monkeypatch):
         return contextlib.nullcontext(lambda: None)
 
     layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
-    monkeypatch.setattr(stock, "stock_network", lambda: keras.Sequential(layers))
+    monkeypatch.setattr(stock, "stock_network", lambda blocks: keras.Sequential(layers))
     monkeypatch.setattr(step, "STEPS", 2)
     monkeypatch.setattr(step, "SIDE", 256)
     monkeypatch.setattr(step, "Process", begin)
@@ -184,7 +183,6 @@ def test_rows_of_the_step_suite(monkeypatch):
     assert float(share) == pytest.approx(100 / float(peak["ratio"]), abs=0.6)
 
 
-@pytest.mark.usefixtures("small_networks")
 def test_rows_of_the_stochastic_suite(monkeypatch):
     monkeypatch.setattr(stochastic, "STEPS", 1)
     monkeypatch.delitem(stochastic.NETWORKS, "ResNet50")

@@ -62,7 +62,6 @@ def test_what_was_understood_of_the_data_is_in_the_record_and_the_report(compare
     assert f"<p>{record['data']}.</p>" in (compared / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("small_networks")
 def test_equal_time_gives_freezeout_more_iterations(tmp_path, capsys):
     out = tmp_path / "out"
     options = ["--iterations", "20", "--batch-size", "20", "--seeds", "1", "--how-scale", "cubic"]

@@ -54,7 +54,6 @@ def test_others_keep_the_length_that_was_asked_for(costs):
     assert own_length(classic, costs) is classic
 
 
-@pytest.mark.usefixtures("small_networks")
 def test_a_comparison_from_python_trains_it_shorter():
     base = Experiment(iterations=6, batch_size=20, how_scale="cubic")
     named = of_methods(base, ["annealed", "shorter"])
