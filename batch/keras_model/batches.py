@@ -32,15 +32,13 @@ def with_ids(dataset):
     """
     instance("dataset", dataset, tf.data.Dataset, "a tf.data.Dataset")
 
-    def identified(number, *example):
+    def identified(number, example):
+        if not isinstance(example, tuple):
+            return Identified(example, number)
         inputs, *rest = example
-        return (Identified(inputs, number), *rest) if rest else Identified(inputs, number)
+        return (Identified(inputs, number), *rest)
 
-    return dataset.enumerate().map(
-        lambda number, example: identified(
-            number, *(example if isinstance(example, tuple) else (example,))
-        )
-    )
+    return dataset.enumerate().map(identified)
 
 
 class Batches:

@@ -4,12 +4,11 @@ import dataclasses
 import logging
 from typing import Any
 
-import numpy as np
-
 from batch.checks import one_of
 from batch.feature_cache.prefix_cache import checked_storage
 from batch.networks.freeze_by_name import inference_names
 from batch.schedules import SCHEDULES, make_schedule
+from batch.schedules.rates import KerasRates
 
 LEFT_OUT = "left out"  # in the place of a schedule that no file can hold
 
@@ -40,7 +39,7 @@ class Options:
         """The schedule of a network's blocks; by default, the optimizer's rate for all."""
         blocks = len(network.layers) - 1
         if self.schedule is None:
-            return OptimizersRate(optimizer, blocks)
+            return KerasRates(blocks, lambda iteration: optimizer.learning_rate)
         if callable(self.schedule) and not _is_schedule(self.schedule, blocks):
             return make_schedule(self.schedule(blocks), blocks)
         return make_schedule(self.schedule, blocks)
@@ -61,19 +60,6 @@ class Options:
                 )
             schedule = (type(made).__name__, made.get_config()) if known else LEFT_OUT
         return {**vars(self), "schedule": schedule, "cache": cache}
-
-
-class OptimizersRate:
-    """The rate of an optimizer as it is now, for all blocks; it freezes nothing."""
-
-    def __init__(self, optimizer, blocks):
-        self.blocks, self._optimizer = blocks, optimizer
-        self.last_iterations = np.full(blocks, np.inf)
-
-    def __call__(self, iteration):
-        """Rates, shape `(blocks,)`, float64; in place of 0, the least number above it."""
-        rate = float(self._optimizer.learning_rate)
-        return np.full(self.blocks, rate or float(np.finfo(np.float32).tiny))
 
 
 def _is_schedule(given, blocks):

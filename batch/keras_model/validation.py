@@ -15,20 +15,19 @@ class Validation:
     trainer : Trainer
         Of the network. What it may keep of its own examples, this may keep half as much.
     images, labels : tensor
+
+    Attributes
+    ----------
+    cache : PrefixCache
     """
 
     def __init__(self, trainer, images, labels):
         self._trainer, self._arrays = trainer, (images, labels)
         storage = trainer.cache.storage
         half = storage if isinstance(storage, str) else storage / 2
-        self._cache = PrefixCache(trainer.steps.blocks, trainer.preprocessing, half)
+        self.cache = PrefixCache(trainer.steps.blocks, trainer.preprocessing, half)
         self._before, self._steps = 0, 1  # iterations of training before an evaluation, between two
         self._compiled = {}
-
-    @property
-    def cache(self):
-        """The `PrefixCache`."""
-        return self._cache
 
     def is_of(self, *arrays):
         """Whether it evaluates these."""
@@ -50,7 +49,7 @@ class Validation:
         trainer, examples = self._trainer, Examples(*self._arrays, rows)
         steps = trainer.plan.stage_end(trainer.iteration) - trainer.iteration
         left = steps / self._steps * len(examples.images) / len(rows)
-        start, features, places = self._cache.features(examples, trainer.frozen, left)
+        start, features, places = self.cache.features(examples, trainer.frozen, left)
         labels = tf.gather(self._arrays[1], rows)
         evaluate = self._function(start)
         return evaluate(tf.gather(features, places), labels, weights)

@@ -166,7 +166,8 @@ class KerasRates:
     ----------
     blocks : int
         Number of blocks, without the classifier.
-    schedule : keras.optimizers.schedules.LearningRateSchedule
+    schedule : callable
+        From the iteration to the rate, as a keras.optimizers.schedules.LearningRateSchedule.
     """
 
     def __init__(self, blocks, schedule):

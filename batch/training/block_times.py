@@ -37,10 +37,8 @@ def timed(costs, trainer, batch_size):
     batch_size : int
     """
     trainer.steps.make_slots()
-    made, prepare = (
-        [],
-        _from_images(trainer.preprocessing, trainer.network.layers[0].input, batch_size),
-    )
+    images, made = trainer.network.layers[0].input, []
+    prepare = _from_images(trainer.preprocessing, images, batch_size)
     for block in tqdm(trainer.steps.blocks, leave=False, unit="block", desc="measuring"):
         made.append(_seconds(block, prepare, batch_size))
         prepare = _random(block.layer.output, batch_size)

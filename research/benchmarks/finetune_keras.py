@@ -19,14 +19,14 @@ def fitted(**case):
             inputs, features = _features(case, base)
             model = keras.Model(inputs, keras.layers.Dense(CLASSES)(features))
             made["waited"] = _fit(model, case, 0, *examples)
-        made["accuracy"] = _accuracy(model, test)
+        made["accuracy"] = accuracy(model, test)
         if case.further:
             with case.phase() as made:
                 base.trainable = True
                 for layer in base.layers:
                     layer.trainable = layer.name.startswith(tuple(case.last))
                 made["waited"] = _fit(model, case, 1, *examples)
-            made["accuracy"] = _accuracy(model, test)
+            made["accuracy"] = accuracy(model, test)
         return case.phases
 
     return run
@@ -46,7 +46,7 @@ def from_features(**case):
             made["waited"] = _fit(head, case, 0, features, labels)
         if test:
             features = to_features.predict(test[0], batch_size=case.batch_size, verbose=0)
-            made["accuracy"] = _accuracy(head, (features, test[1]))
+            made["accuracy"] = accuracy(head, (features, test[1]))
         return case.phases
 
     return run
@@ -87,7 +87,8 @@ def _fit(model, case, phase, inputs, labels):
     return stock.fit(model, inputs, labels, batch_size=case.batch_size, epochs=epochs)
 
 
-def _accuracy(model, test):
+def accuracy(model, test):
+    """The share of test examples that a model is right about; None without any."""
     if not test:
         return None
     return float(np.mean(model.predict(test[0], verbose=0).argmax(1) == test[1]))

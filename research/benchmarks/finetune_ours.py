@@ -8,6 +8,7 @@ from batch.networks.copies import with_new_classifier
 from batch.networks.efficientnet import efficientnet_lite0 as lite0
 from research.benchmarks import stock
 from research.benchmarks.finetune_case import CLASSES, Case
+from research.benchmarks.finetune_keras import accuracy
 
 
 def tuned(cache, **case):
@@ -52,11 +53,7 @@ def under_fit(**case):
             )
             lengths = {"batch_size": case.batch_size, "epochs": case.epochs}
             made["waited"] = stock.fit(model, images, labels, **lengths)
-        test = case.examples("test")
-        if test:
-            made["accuracy"] = float(
-                np.mean(model.predict(test[0], verbose=0).argmax(1) == test[1])
-            )
+        made["accuracy"] = accuracy(model, case.examples("test"))
         return case.phases
 
     return run

@@ -20,10 +20,10 @@ from batch.training.losses import cross_entropy
 from batch.training.optimizers import FusedSGD
 from batch.training.trainer import Trainer
 from research.benchmarks.harness import Part, compared, in_turn
+from research.benchmarks.small import CLASSES, SHAPE
 
 SURVIVALS = (1.0, 0.75, 0.5, 0.0)
 STEPS = 4  # in a turn: enough draws without many repetitions
-SHAPE, CLASSES = (28, 28, 1), 10
 NETWORKS = {  # what makes each, by what the batch size is divided, and seconds of `Part`
     "small ResNet": (lambda: small_resnet(SHAPE, CLASSES), 1, 25, 1.9),
     "ResNet50": (lambda: resnet(50, SHAPE, CLASSES), 3, 120, 7.7),
