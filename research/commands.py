@@ -97,7 +97,7 @@ def train(options):
         history, network = run.history, run.model.network
         base = dataclasses.replace(base, cache=run.experiment.cache)
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
-        if run.experiment.freeze_first:  # what learns in a classic run counts
+        if run.experiment.freezes_for_good:  # what learns in a classic run counts
             costs = prediction.costs(named, data)
         costs = _predicting(options, named, costs, data)
         settings = _settings(options, base, data, named, [base.seed])
@@ -303,7 +303,9 @@ def _settings(options, base, data, named, seeds):
     unused = {"data", "method", "seed", "model_options", *_unread(base, named, study)}
     unused |= {"model"} if base.base else set()
     settings = {
-        name: value for name, value in settings.items() if name not in unused and value is not None
+        name: value
+        for name, value in settings.items()
+        if name not in unused and value is not None and value != ()
     }
     data_choices = "validate", "image_size", "skip_broken"
     choices = (*data_choices, "const_time", "equal_time", "study", "costs")
@@ -328,7 +330,7 @@ def _settings(options, base, data, named, seeds):
 def _unread(base, named, study):
     """Names of the options that none of the experiments reads from what they have in common."""
     read = {name for run in named.values() for name in run.trained_by.options}
-    read |= {"cache"} if any(run.freeze_first for run in named.values()) else set()
+    read |= {"cache"} if any(run.freezes_for_good for run in named.values()) else set()
     if not base.milestones:
         read -= STEPS.keys()
     if study:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from batch import checks
 from batch.data.data import Data
 from research import methods
-from research.experiment import MOST_SEED, Experiment
+from research.experiment import Experiment
+from research.fields import MOST_SEED
 
 TURN = 10  # iterations
 

@@ -99,8 +99,8 @@ def test_the_cache_is_for_every_method_on_a_frozen_base(fails):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--base", "efficientnet-lite"], "with a network of blocks). Did you mean 'efficientn"),
-        (["--base", "nowhere.keras"], "'nowhere.keras' (choose from efficientnet-lite0, or a"),
+        (["--base", "efficientnet-lite"], "or a file with a network). Did you mean 'efficientn"),
+        (["--base", "nowhere.keras"], "'nowhere.keras' (choose from efficientnet-lite0, resnet50"),
         (["--freeze-first", "3,1"], "must be a whole number of 0 or more, or several that rise"),
         (["--freeze-first", "-1"], "or several that rise, not '-1'"),
         (["--freeze-first", "half"], "or several that rise, not 'half'"),
