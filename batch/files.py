@@ -3,7 +3,10 @@
 import contextlib
 import os
 import pathlib
+import re
 import secrets
+
+NEW = re.compile(r"\.[0-9a-f]{16}(\.\w+)?")  # names of files that are not whole yet
 
 
 @contextlib.contextmanager
@@ -38,6 +41,13 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder):
+    """Remove the files that killed processes were about to put in a folder, which nobody writes."""
+    for path in pathlib.Path(folder).glob(".*"):
+        if NEW.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 def to_disk(path):

@@ -10,12 +10,12 @@ import json
 import pathlib
 import shutil
 
-from batch.files import write_text
-from research.interruption import Interrupted
+from batch.files import remove_abandoned, to_disk, write_text
+from research.interruption import Interrupted, finished_first
 from research.locks import LockedError, only_writer
 from research.names import BENCH_RECORD, PARTIAL
 
-CHECKPOINTS = "checkpoints"  # name of their folder
+CHECKPOINTS, CHECKPOINT = "checkpoints", "checkpoint.json"  # their folder, and what ends each
 BEGUN = "begun.json"  # in a partial folder: what was asked for
 WHAT = {  # what commands go on with, and where it lies
     "compare": ("comparison", f"{CHECKPOINTS}/*"),
@@ -45,6 +45,8 @@ class Place:
         Whether there is nothing to go on with, because the target is there.
     asked : dict
         What an earlier command was asked for, in plain values, if this one goes on with it.
+    needless : sequence of str
+        Folders in it that go once it is in its place.
     waited : bool
         Whether it was waited for room on the disk.
     """
@@ -53,7 +55,7 @@ class Place:
         self.target, self._kind = target, kind
         self.path = target.with_name(f"{target.name}{PARTIAL}")
         self.finished, self.asked, self._overwrites = False, {}, False
-        self.waited = False
+        self.needless, self.waited = (), False
 
     def begin(self, asked):
         """Record what is asked for, or refuse to go on with something else.
@@ -76,7 +78,9 @@ class Place:
                 for name in names
             )
             raise ResultsError(f"{self.target} is of other settings: {there}")
-        if not self.finished:
+        if self.finished:
+            self._tidy()
+        else:
             self._write(asked)
 
     def _write(self, asked):
@@ -87,11 +91,13 @@ class Place:
         """Make the folder, once it is known to be free."""
         self._recover()
         _check_target(self.target, self.path)
+        remove_abandoned(self.path)
         if resume:
             self._read()
         elif self.target.exists() and not overwrite:
             raise ResultsError(f"{self.target} exists: choose another folder, or --overwrite it")
         _check_replaceable(self.target)
+        remove_abandoned(self.target)
         if self.finished:
             return
         self._overwrites |= overwrite
@@ -105,16 +111,22 @@ class Place:
             raise ResultsError(f"Can't write {self.target}: {error.strerror}") from error
 
     def complete(self):
-        """Put the folder in its place."""
-        (self.path / BEGUN).unlink(missing_ok=True)
+        """Put the folder in its place, and remove what is not needed there.
+
+        At every moment there are the earlier results or the new ones, or what puts them there.
+        """
+        shutil.rmtree(self._earlier, ignore_errors=True)
         if self.target.exists():
             if not self._overwrites:
                 raise ResultsError(
                     f"{self.target} came to be meanwhile: results are in {self.path}"
                 )
             _check_replaceable(self.target)
-            shutil.rmtree(self.target)
+            self.target.rename(self._replaced)
         self.path.rename(self.target)
+        to_disk(self.target.parent)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        self._tidy()
 
     def leave(self):
         """Remove the folder, if it holds nothing worth to be kept; else what it was to replace."""
@@ -135,8 +147,24 @@ class Place:
     def _earlier(self):
         return self.path.with_name(f".{self.path.name}")
 
+    @property
+    def _replaced(self):
+        return self.target.with_name(f".{self.target.name}.replaced")
+
+    def _tidy(self):
+        """Remove what is needless from the finished folder, if that was not done yet."""
+        if (self.target / BEGUN).exists():
+            for name in self.needless:
+                shutil.rmtree(self.target / name, ignore_errors=True)
+            (self.target / BEGUN).unlink()
+
     def _recover(self):
         """Put back what a killed command had set aside, unless it left something of its own."""
+        if self._replaced.is_dir() and not self._replaced.is_symlink():
+            if self.target.exists():
+                shutil.rmtree(self._replaced)
+            else:
+                self._replaced.rename(self.target)
         if not self._earlier.exists() or self._earlier.is_symlink():
             return
         if not (self.path.exists() and _worth_keeping(self.path)):
@@ -217,7 +245,8 @@ def new_folder(out, kind, overwrite=False, resume=False):
             return
         try:
             yield place
-            place.complete()
+            with finished_first():
+                place.complete()
         except Interrupted as interrupted:
             place.leave()
             interrupted.advice = place.advice
@@ -284,11 +313,12 @@ def _is_ours(path):
 
 
 def _worth_keeping(folder):
-    """Whether there are checkpoints, finished runs, metrics, or the results themselves."""
+    """Whether there are whole checkpoints, finished runs, metrics, or the results themselves."""
     metrics = any(path.stat().st_size for path in folder.glob("*.jsonl"))
     whole = any((folder / name).exists() for name in ("bench.csv", RECORD))
-    runs = [path for path in folder.glob(f"{CHECKPOINTS}/**/*") if path.is_file()]
-    return metrics or whole or bool(runs)
+    finished = any(folder.glob(f"{CHECKPOINTS}/[0-9]*.json"))
+    saved = any(folder.glob(f"{CHECKPOINTS}/**/*[0-9]/{CHECKPOINT}"))
+    return metrics or whole or finished or saved
 
 
 def _entries(folder):

@@ -51,10 +51,6 @@ class RunStore:
         write_text(self._file(label, seed), text + "\n")
         shutil.rmtree(self._place(label, seed), ignore_errors=True)
 
-    def remove(self):
-        """Remove all of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _place(self, label, seed):
         return self.folder / f"{self._numbers[label]}-{seed}"
 

@@ -21,6 +21,7 @@ from research.console import say
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
+        place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = prepared(options)
         base = _with_cache_of(place, experiment_of(options, data))
@@ -41,22 +42,16 @@ def compare(options):
             place, lambda: results.save(place.path, histories, settings, environment, **record)
         )
         page = Page(place.path)
-        _store(place, named).remove()
     page.say_of(place)
 
 
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     from research.comparison import train_in_turns
-
-    store = _store(place, named)
-    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
-
-
-def _store(place, named):
     from research.run_store import RunStore
 
-    return RunStore(place.path / folders.CHECKPOINTS, list(named))
+    store = RunStore(place.path / folders.CHECKPOINTS, list(named))
+    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
 
 
 def _with_cache_of(place, base):

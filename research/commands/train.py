@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import importlib
-import shutil
 
 from batch.files import replacing
 from research import folders, results
@@ -28,7 +27,11 @@ def train(options):
     if options.dry_run:
         _dry_run(options)
         return
-    with folders.new_folder(options.out, "train", options.overwrite, options.resume) as place:
+    with (
+        folders.new_folder(options.out, "train", options.overwrite, options.resume) as place,
+        contextlib.ExitStack() as stack,
+    ):
+        place.needless = () if options.checkpoint_every else (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = prepared(options)
         from batch import flops
@@ -41,7 +44,7 @@ def train(options):
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
-        run = _carried_out(options, experiment, data, place.path)
+        run = _carried_out(options, experiment, data, place.path, stack)
         history, network = run.history, run.model.network
         base = dataclasses.replace(base, cache=run.experiment.cache)
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
@@ -62,8 +65,6 @@ def train(options):
 
         when_there_is_room(place, write)
         page = Page(place.path)
-        if not options.checkpoint_every:
-            shutil.rmtree(place.path / folders.CHECKPOINTS, ignore_errors=True)
     split = "validation" if options.validate == "val" else "test"
     seconds = sum(history.seconds)
     accuracy = f"{split} accuracy {100 * history.accuracy:.2f} %"
@@ -82,8 +83,19 @@ def _network(model, data, weights):
     }
 
 
-def _carried_out(options, experiment, data, folder):
-    """The run, made to its end, with all its callbacks."""
+@contextlib.contextmanager
+def _saved_if_interrupted(saver, run):
+    """Within this context, an interruption saves a checkpoint of the run."""
+    try:
+        yield
+    except Interrupted:
+        if run.history:
+            saver.save(run)
+        raise
+
+
+def _carried_out(options, experiment, data, folder, stack):
+    """The run, made to its end, with all its callbacks; saved if interrupted until `stack` ends."""
     from batch.models.checkpoint import Checkpoints
     from research import callbacks
     from research.evaluation import Evaluation
@@ -106,26 +118,22 @@ def _carried_out(options, experiment, data, folder):
     made = len(run.history)
     name = options.save_weights or default_name(experiment, data.name, options.epochs) + "_log"
     run.callbacks.append(callbacks.MetricsLog(folder / f"{name}.jsonl", made))
-    with contextlib.ExitStack() as stack:
+    saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+    stack.enter_context(_saved_if_interrupted(saver, run))
+    with contextlib.ExitStack() as logs:
         if options.eval_every:
             run.callbacks.append(callbacks.LogLine())
         if options.tensorboard:
             from research.tensorboard import TensorBoardLog
 
-            stack.enter_context(only_writer(options.tensorboard))
+            logs.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
-            run.callbacks.append(stack.enter_context(log))
-        saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+            run.callbacks.append(logs.enter_context(log))
         run.callbacks.append(saver)
         progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
-        run.callbacks.insert(0, stack.enter_context(progress))
-        try:
-            run.advance(experiment.iterations)
-        except Interrupted:
-            if run.history:
-                saver.save(run)
-            raise
+        run.callbacks.insert(0, logs.enter_context(progress))
+        run.advance(experiment.iterations)
     run.history.mistakes = mistakes(run.model, data.test)
     return run
 
