@@ -3,14 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+KILLS ?= 100
+MINUTES ?= 60
 
-.PHONY: help compare test lint reproduce bench venv .venv clean
+.PHONY: help compare test lint reproduce bench soak venv .venv clean
 
 help:
 	@echo "make compare    FreezeOut and stochastic depth against a classic ResNet, on digits: table, figure, report"
 	@echo "make test       lint and tests"
 	@echo "make reproduce  run every notebook to a notebook and an HTML page"
 	@echo "make bench      the benchmarks, side by side with their peers"
+	@echo "make soak       runs that are killed and go on, until KILLS=100 or MINUTES=60"
 
 compare: $(READY)
 	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 100 --seeds 3
@@ -29,6 +32,10 @@ reproduce: $(READY)
 
 bench: $(READY)
 	@$(BIN)/resbatch bench
+
+# On one thread a run, as many as there are methods, caches and augmentations.
+soak: $(READY)
+	@$(BIN)/python tests/faults/soak.py $(KILLS) $(MINUTES)
 
 venv .venv: $(READY)
 
