@@ -103,6 +103,6 @@ def write_data(folder):
     """Write what the commands read: 60 random images of three classes, and a method's file."""
     rng = np.random.default_rng(0)
     images, labels = rng.integers(0, 256, (60, 8, 8, 3), dtype=np.uint8), np.arange(60) % 3
-    arrays = {"x_train": images, "y_train": labels, "x_test": images[:9], "y_test": labels[:9]}
+    arrays = {"x_train": images, "y_train": labels, "x_test": images[:12], "y_test": labels[:12]}
     np.savez(pathlib.Path(folder, "data.npz"), **arrays)
     pathlib.Path(folder, "own.py").write_text(OWN, encoding="utf-8")
