@@ -18,10 +18,8 @@ CACHE_SHARE = 0.5  # of the free memory, and of the free disk space, that 'auto'
 MOST_VISITS = 1000  # visits of an example, where nothing says how long training goes on
 WRITE_BACKLOG = 2  # batches of features that may wait to be written
 
-# Arrays of images.
-ARRAY_SHARE = (
-    0.25  # of the free memory that what could be mapped may take; its tensor takes as much
-)
+# Arrays of images, of which tensors take as much again.
+ARRAY_SHARE = 0.25  # of the free memory, that what could be mapped may take
 
 # Plans of stages. Measured with DenseNet, Wide ResNet and VGG on two cores of an AMD EPYC.
 STEP_SPEED = 5e10  # multiply-adds a second of a training step
