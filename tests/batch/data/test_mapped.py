@@ -13,7 +13,6 @@ from batch.data.dataset import Data, DataError, Split
 from batch.data.mapped import copied, loaded, mapping_of, new_file
 from batch.data.scales import Pixels
 from batch.training.preprocessing import channel_statistics
-from research import splits
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (60, 8, 9, 3)).astype(np.uint8)
@@ -60,18 +59,16 @@ CHANGES = {
     "test images": lambda data: data.with_test_images(9),
     "size": lambda data: data.with_image_size(5),
     "larger": lambda data: data.with_image_size(11),
-    "held out": splits.hold_out,
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_made_of_mapped_images_is_as_of_those_in_memory(both, memory, change, monkeypatch):
-    monkeypatch.setattr(splits, "HELD_OUT", 15)
+def test_what_is_made_of_mapped_images_is_as_of_those_in_memory(both, memory, change):
     held, lying = map(CHANGES[change], both)
     for kind in ("train", "test"):
         check_same(getattr(lying, kind), getattr(held, kind))
     made = lying.test.images if change == "test images" else lying.train.images
-    assert (mapping_of(made) is not None) == (memory == "little" or change == "held out")
+    assert (mapping_of(made) is not None) == (memory == "little")
     assert lying.summary() == held.summary()
 
 
