@@ -32,7 +32,7 @@ def folder(tmp_path, cache):
     (tmp_path / "fruit" / "pear" / "05.png").unlink()
     cut = tmp_path / "fruit" / "pear" / "05.jpg"  # its header is whole
     Image.new("RGB", (6, 5)).save(cut)
-    cut.write_bytes(cut.read_bytes()[:-20])
+    cut.write_bytes(cut.read_bytes()[:-3])
     return tmp_path / "fruit"
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
-SIDE, COUNT = 1200, 70  # 4.3 MB an image, 302 MB in all
+SIDE, COUNT = 1000, 70  # 3 MB an image, 210 MB in all
 SCRIPT = """
 import resource
 import sys
@@ -51,7 +51,7 @@ use(np.zeros((8, *shape), np.uint8), np.arange(8) % 2, models, None)
 with open("/proc/self/status") as status:
     now = next(1024 * int(line.split()[1]) for line in status if line.startswith("VmData"))
 # Of memory of its own, which mapped files are not, the process gets no more than this.
-resource.setrlimit(resource.RLIMIT_DATA, (now + 100 * 10**6,) * 2)
+resource.setrlimit(resource.RLIMIT_DATA, (now + 80 * 10**6,) * 2)
 data = load_data(sys.argv[1])
 assert mapped.mapping_of(data.train.images) is not None
 print(data.summary())
