@@ -15,6 +15,7 @@ from batch import checks
 from batch.files import replacing
 
 LARGEST = 8 * 2**30  # bytes that a file may declare to hold
+LARGEST_WRITTEN = 2**31 - 2**16  # bytes of an array that blosc takes, with its pickle's few beside
 
 
 class BlkError(ValueError):

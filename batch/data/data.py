@@ -11,11 +11,12 @@ import zlib
 import numpy as np
 
 from batch import checks
-from batch.data.blk import BlkError, read_blk, write_blk
+from batch.data.blk import LARGEST_WRITTEN, BlkError, read_blk, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
 from batch.data.resize import MOST_SIDE
+from batch.machine import free_memory
 from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -104,7 +105,13 @@ def pack(data, folder):
     list of pathlib.Path
         The files: images `(N, H, W)`, or `(N, H, W, C)` with colours, `uint8`; labels one-hot
         `(N, classes)`, `uint8`.
+
+    Raises
+    ------
+    DataError
+        If they are more than a file or the memory can hold, or can't be written.
     """
+    _check_packable(data)
     images = np.concatenate([data.train.images, data.test.images])
     labels = np.concatenate([data.train.labels, data.test.labels])
     if images.shape[-1] == 1:
@@ -117,6 +124,18 @@ def pack(data, folder):
     except OSError as error:
         raise DataError(f"Can't write {paths[0]} and {paths[1].name}: {error.strerror}") from error
     return paths
+
+
+def _check_packable(data):
+    """Refuse what no .blk file can hold, or what has no room in memory while it is packed."""
+    size = data.train.images.nbytes + data.test.images.nbytes
+    # Both splits as one array, its pickle, and what is compressed of it.
+    most = min(LARGEST_WRITTEN, free_memory() // 3)
+    if size > most:
+        raise DataError(
+            f"{data.name} must be at most {most / 1e9:.1f} GB of images to be packed, for what a "
+            f".blk file can hold and memory that is free. Received: {size / 1e9:.1f} GB"
+        )
 
 
 def _local(name):

@@ -9,7 +9,8 @@ from keras.src.trainers.data_adapters import data_adapter_utils
 
 from batch.checks import instance
 from batch.data.examples import Examples
-from batch.models.placed import place_once
+from batch.data.mapped import mapping_of
+from batch.models.placed import as_tensor, place_once
 
 Identified = collections.namedtuple("Identified", ("inputs", "id"))  # inputs of `with_ids`
 
@@ -41,6 +42,16 @@ def with_ids(dataset):
     return dataset.enumerate().map(identified)
 
 
+def unread(inputs):
+    """An array in a mapped file as a tensor, which Keras does not copy; other inputs as they are.
+
+    Keras would read it whole, and it makes float32 of all floats.
+    """
+    if not isinstance(inputs, np.ndarray) or mapping_of(inputs) is None:
+        return inputs
+    return as_tensor(inputs, np.float32 if inputs.dtype.kind == "f" else None)
+
+
 class Batches:
     """What `fit` gives for a batch, as `Examples`.
 
@@ -64,10 +75,10 @@ class Batches:
     def of(self, inputs, labels):
         """Within this context, batches are of these; yields what `fit` is to get as inputs."""
         if not all(isinstance(each, (np.ndarray, tf.Tensor)) for each in (inputs, labels)):
-            yield inputs
+            yield unread(inputs)
             return
         pair = inputs, labels
-        self.placed = [place_once(each, tf.convert_to_tensor, None, "as given") for each in pair]
+        self.placed = [place_once(each, as_tensor, None, "as given") for each in pair]
         try:
             yield np.arange(len(inputs))
         finally:

@@ -9,17 +9,15 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 
 from batch.keras_model import saved
-from batch.keras_model.batches import Batches, Identified
+from batch.keras_model.batches import Batches, Identified, unread
 from batch.keras_model.options import LEFT_OUT, Options
-from batch.keras_model.possible import check_types, checked_optimizer, refuse
+from batch.keras_model.possible import check_types, checked_optimizer, refuse, refuse_rates_of
 from batch.keras_model.training import Training
 from batch.models.network import read_layers
 from batch.networks.freeze_by_name import inference_names, named_layers, set_trainable
 from batch.networks.keras_models import as_blocks
 from batch.networks.keras_settings import check_settings
 from batch.training.losses import KerasObjective
-
-RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
 
 @keras.saving.register_keras_serializable("resbatch")
@@ -194,16 +192,20 @@ class BlockModel(keras.Model):
                 validation_freq=validation_freq,
             )
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, x=None, *args, **kwargs):
         """As Keras' `evaluate`."""
         after_epoch = kwargs.get("_use_cached_eval_dataset", False)
         self._evaluates_rows = after_epoch and self._held_out.are_rows
         if self._evaluates_rows:
             self._training.validation(*self._held_out.placed).begin()
         try:
-            return super().evaluate(*args, **kwargs)
+            return super().evaluate(unread(x), *args, **kwargs)
         finally:
             self._evaluates_rows = False
+
+    def predict(self, x, *args, **kwargs):
+        """As Keras' `predict`."""
+        return super().predict(unread(x), *args, **kwargs)
 
     def make_test_function(self, force=False):
         """The function that `evaluate` calls for each batch."""
@@ -261,13 +263,8 @@ class BlockModel(keras.Model):
     def _check_fit(self, callbacks):
         if self._training.lacks_schedule:
             raise ValueError("The file lacked the schedule: give it to compile again.")
-        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        both = [one for one in callbacks if isinstance(one, RATE_CALLBACKS)]
-        if both and self._options.schedule is not None:
-            raise ValueError(
-                f"{type(both[0]).__name__} sets the optimizer's rate, and 'schedule' those of the "
-                "blocks: give one of the two"
-            )
+        if self._options.schedule is not None:
+            refuse_rates_of(callbacks)
 
     def _train_next(self, iterator):
         """Train on the next batch of an iterator; the logs."""
@@ -281,12 +278,13 @@ class BlockModel(keras.Model):
     @contextlib.contextmanager
     def _held_out_rows(self, data):
         """Within this context, validation data that are arrays are rows of these; yields them."""
-        arrays = isinstance(data, (tuple, list)) and len(data) > 1
-        if not arrays or self._options.frozen_batch_norm != "inference":
+        if not isinstance(data, (tuple, list)) or len(data) < 2:
             yield data
-            return
-        with self._held_out.of(*data[:2]) as inputs:
-            yield (inputs, *data[1:])
+        elif self._options.frozen_batch_norm != "inference":
+            yield (unread(data[0]), *data[1:])
+        else:
+            with self._held_out.of(*data[:2]) as inputs:
+                yield (inputs, *data[1:])
 
     def _test_next(self, iterator):
         """Evaluate the next batch of an iterator; the logs."""

@@ -1,7 +1,11 @@
-"""What `BlockModel.compile` can't do is refused by name."""
+"""What `BlockModel` can't do is refused by name."""
+
+import keras
 
 from batch.checks import received
 from batch.training.optimizers import fresh, make_optimizer
+
+RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 
 
 def refuse(**arguments):
@@ -9,6 +13,17 @@ def refuse(**arguments):
     for name, (value, possible) in arguments.items():
         if not possible:
             raise ValueError(f"BlockModel.compile can't do with this {name}. {received(value)}")
+
+
+def refuse_rates_of(callbacks):
+    """Refuse callbacks of `fit` that set the optimizer's rate, beside a schedule."""
+    callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
+    both = [one for one in callbacks if isinstance(one, RATE_CALLBACKS)]
+    if both:
+        raise ValueError(
+            f"{type(both[0]).__name__} sets the optimizer's rate, and 'schedule' those of the "
+            "blocks: give one of the two"
+        )
 
 
 def checked_optimizer(optimizer):

@@ -224,7 +224,8 @@ class TFModel(StoredModel):
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
             `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
             another scale than the network takes is refused. An array moves to the device only once,
-            and again when rows that a batch has were changed in place since.
+            and again when rows that a batch has were changed in place since; one in a mapped file
+            stays there, and the rows of each batch are read.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int or str, shape (N,), optional
