@@ -65,7 +65,7 @@ def read_array(pickle):
     """
     stack, memo = [], {}
     try:
-        for opcode, argument, end in _opcodes(pickle):
+        for opcode, argument, end in _opcodes(pickle):  # noqa: B007
             made = stack and isinstance(stack[-1], np.ndarray)
             if made and opcode not in (*_PUTS, "STOP"):  # it is made only once, and comes last
                 raise NoArrayError
