@@ -12,13 +12,14 @@ from research.arguments import (
     new_folder,
     not_negative,
     optimizer,
+    pattern,
     positive,
     probability,
     share,
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BASES, BLOCKS, COSTS, METRICS, MODELS, top_k
+from research.names import BASES_IN_WORDS, BLOCKS, COSTS, METRICS, MODELS, top_k
 from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
@@ -36,15 +37,24 @@ def add_run_options(parser):
         type=base,
         metavar="NAME|FILE",
         help="fine-tune a pre-trained network, with a new classifier: "
-        f"{', '.join(BASES)}, or a file that train, import, TFModel.save or Keras wrote; its "
-        "blocks run in inference mode",
+        f"{BASES_IN_WORDS}; or a file that train, import, TFModel.save or Keras wrote; its blocks "
+        "run in inference mode",
     )
     network.add_argument(
         "--freeze-first",
         type=depths,
         metavar="K",
         help="of --base: its first K blocks are frozen for good, and what they compute is read "
-        "from the cache (default: 0); for --study frontier several, as 0,3,5",
+        "from the cache (default: 0); compare takes several, as 0,3,5, and says which of them no "
+        "other beats",
+    )
+    network.add_argument(
+        "--freeze",
+        type=pattern,
+        nargs="+",
+        metavar="PATTERN",
+        help="of --base: regular expressions of blocks, and of layers in them, to freeze for good, "
+        "as 'block[0-4]'",
     )
     network.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"
@@ -244,23 +254,28 @@ def add_watching_options(parser):
         metavar="DIR",
         help="write what TensorBoard shows (default: nothing)",
     )
-    group.add_argument(
-        "--checkpoint-every",
-        type=count,
-        metavar="N",
-        help="save a checkpoint every N iterations (default: none)",
-    )
+    add_resuming(group)
     group.add_argument(
         "--keep-checkpoints",
         type=count,
         metavar="K",
-        help="the newest K (default: 3)",
+        help="of --checkpoint-every: the newest K stay (default: 3)",
     )
-    group.add_argument(
+
+
+def add_resuming(parser, of=""):
+    """Add checkpoints, and going on with what an interrupted command left."""
+    parser.add_argument(
+        "--checkpoint-every",
+        type=count,
+        metavar="N",
+        help=f"save a checkpoint{of and ' '}{of} every N iterations (default: about every five "
+        "minutes, and removed at the end)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest checkpoint that an interrupted run left for --out; give the "
-        "same options again",
+        help="go on with what an interrupted command left for --out; give the same options again",
     )
 
 
