@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from batch import checks
-from batch.data.blk import LARGEST_WRITTEN, BlkError, read_blk, write_blk
+from batch.data.blk import MOST_BYTES, BlkError, read_checked, warn_unchecked, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
@@ -130,7 +130,7 @@ def _check_packable(data):
     """Refuse what no .blk file can hold, or what has no room in memory while it is packed."""
     size = data.train.images.nbytes + data.test.images.nbytes
     # Both splits as one array, its pickle, and what is compressed of it.
-    most = min(LARGEST_WRITTEN, free_memory() // 3)
+    most = min(MOST_BYTES, free_memory() // 3)
     if size > most:
         raise DataError(
             f"{data.name} must be at most {most / 1e9:.1f} GB of images to be packed, for what a "
@@ -225,8 +225,11 @@ def _from_folder(folder):
             f"Received: {len(pictures)} *_pics.blk, no folder"
         )
     name = pictures[0].name.removesuffix("_pics.blk")
-    images = _read(pictures[0])
-    labels = _read(folder / f"{name}_labels.blk")
+    paths = pictures[0], folder / f"{name}_labels.blk"
+    (images, labels), checked = zip(*map(_read, paths))
+    unchecked = [str(path) for path, known in zip(paths, checked) if not known]
+    if unchecked:
+        warn_unchecked(*unchecked)
     if images.ndim < 3 and images.size == len(labels) * 28 * 28:
         images = images.reshape(-1, 28, 28)
     train = len(labels) - len(labels) // 7
@@ -239,14 +242,16 @@ def _from_folder(folder):
 
 
 def _read(path):
+    """The array in a .blk file, and whether it has a checksum."""
     try:
-        return np.atleast_1d(read_blk(path))
+        array, checked = read_checked(path)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}") from None
     except (BlkError, OSError) as error:
         raise DataError(
             f"{path} is no plain numeric array packed with blosc.pack_array: {error}"
         ) from error
+    return np.atleast_1d(array), checked
 
 
 def _checked(name, where, pairs):

@@ -11,11 +11,15 @@ from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.network import config_of
 from batch.models.pixels import check_same_scale
+from batch.models.prefetch import in_order
 from batch.models.stored import StoredModel, exclusive
 from batch.models.torch_calls import with_torch_words
 from batch.models.torch_config import in_our_words, waits_for_images, with_shape
+from batch.runtime import set_globals
 from batch.training.microbatches import part_size
 from batch.training.trainer import Trainer
+
+set_globals(prefetch=in_order)
 
 
 class TFModel(StoredModel):
@@ -103,8 +107,8 @@ class TFModel(StoredModel):
 
     Notes
     -----
-    Several threads may use a model, as prefetching pipelines do: steps, predictions and saves wait
-    for each other.
+    Several threads may use a model: steps, predictions and saves wait for each other. A pipeline
+    that prefetches makes steps in the caller's order (`batch.models.prefetch`).
     """
 
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
