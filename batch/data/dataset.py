@@ -8,6 +8,7 @@ from batch.checks import optional, positive_whole, text
 from batch.data.labels import class_numbers, count_classes, named
 from batch.data.resize import resized
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
+from batch.nested import countable
 
 KINDS = ("train", "test")
 
@@ -179,6 +180,7 @@ def _split(kind, images, labels, classes):
 
 
 def _array(name, values):
+    countable(name, values)
     try:
         return np.asarray(values)
     except (ValueError, TypeError):
