@@ -111,13 +111,8 @@ def _array(archive, name):
         if version not in HEADERS:
             raise ArchiveError(f"{name} has a header of another version")
         shape, _, dtype = HEADERS[version](file)
-        if (
-            dtype.kind not in PLAIN
-            or dtype.hasobject
-            or dtype.names
-            or not dtype.itemsize
-            or min(shape, default=0) < 0
-        ):
+        plain = dtype.kind in PLAIN and not dtype.hasobject and not dtype.names and dtype.itemsize
+        if not plain or min(shape, default=0) < 0:
             raise ArchiveError(f"{name} is no plain array")
         declared, held = math.prod(shape) * dtype.itemsize, _size(archive, name) - file.tell()
         if declared != held:
