@@ -241,8 +241,8 @@ def _read(saved):
             raise TypeError(f"{type(optimizer).__name__} is no optimizer")
     except Exception as error:  # whatever Keras fails with
         raise ValueError(
-            f"optimizer: Keras can't read back {name_of(saved.get('class_name'))}. Register its class with "
-            "keras.saving.register_keras_serializable and import it, or give 'optimizer' in the "
+            f"optimizer: Keras can't read back {name_of(saved.get('class_name'))}. Register its "
+            "class with keras.saving.register_keras_serializable and import it, or give 'optimizer' in the "
             f"config again ({first_line(error)})"
         ) from error
     if excluded:
