@@ -54,12 +54,12 @@ def check_keras_file(path, classes=None):
             raise ValueError("its config is of no network")
         config["compile_config"] = None
         check_known(config, classes)
-        _check_weights(archive.read(WEIGHTS))
-    _check_size(config, classes)
+        held = _bytes_of_weights(archive.read(WEIGHTS))
+    _check_size(config, classes, held)
 
 
-def _check_weights(content):
-    """Refuse arrays in HDF5 that are not there as they are declared: nothing of them is read."""
+def _bytes_of_weights(content):
+    """Bytes of the arrays in HDF5, which are not read, if they are there as they are declared."""
     with h5py.File(io.BytesIO(content), "r") as file:
         waiting, seen, declared = [file], set(), 0
         while waiting:
@@ -75,8 +75,9 @@ def _check_weights(content):
                     waiting.append(item)
                 elif _is_new(item, seen):
                     declared += _bytes_of(item, name)
-        if declared > len(content):
-            raise ValueError(f"its weights declare {declared:,} bytes in {len(content):,}")
+    if declared > len(content):
+        raise ValueError(f"its weights declare {declared:,} bytes in {len(content):,}")
+    return declared
 
 
 def _is_new(item, seen):
@@ -104,13 +105,15 @@ def _bytes_of(item, name):
     return declared
 
 
-def _check_size(config, classes):
-    """Refuse a network that has more layers or weights than fit: it is made without its weights."""
+def _check_size(config, classes, held):
+    """Refuse a network with more weights than the file holds: it is made without their values."""
     with _nothing_made():
         network = keras.saving.deserialize_keras_object(config, classes)
         if not isinstance(network, keras.Model):
             raise archives.ArchiveError("its config is of no network")
         needed = sum(math.prod(variable.shape) for variable in network.variables)
+    if WORK * needed > max(archives.SMALL, 4 * held):  # of a smaller type, or some not saved
+        raise archives.ArchiveError(f"its network has {needed:,} weights, which it does not hold")
     _check_memory("its network", needed)
 
 

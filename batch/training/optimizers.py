@@ -242,8 +242,8 @@ def _read(saved):
     except Exception as error:  # whatever Keras fails with
         raise ValueError(
             f"optimizer: Keras can't read back {name_of(saved.get('class_name'))}. Register its "
-            "class with keras.saving.register_keras_serializable and import it, or give 'optimizer' in the "
-            f"config again ({first_line(error)})"
+            "class with keras.saving.register_keras_serializable and import it, or give "
+            f"'optimizer' in the config again ({first_line(error)})"
         ) from error
     if excluded:
         optimizer.exclude_from_weight_decay(var_names=[excluded])
