@@ -141,6 +141,23 @@ def names_not_kept():
         yield
 
 
+@contextlib.contextmanager
+def own_numbers():
+    """Within this context, Keras numbers the layers that it names from the beginning.
+
+    So a network is always called the same, whatever was made before it.
+    """
+    from keras.src.backend.common import global_state  # only there can it be put back
+
+    name = "object_name_uids"
+    own = global_state.get_global_attribute(name)
+    global_state.set_global_attribute(name, None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, own)
+
+
 @functools.cache
 def _has_gpu():
     return bool(import_tensorflow().config.list_physical_devices("GPU"))

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-from research.names import BASES, CACHES
+from research.names import BASES, BASES_IN_WORDS, CACHES
 from research.optimizers import OptimizerError, read
 from research.parser import not_one_of
 
@@ -89,11 +89,22 @@ def depths(text):
     return numbers
 
 
+def pattern(text):
+    """A regular expression, as text."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a regular expression, not {text!r} ({error})"
+        ) from None
+    return text
+
+
 def base(text):
     """The name of a pre-trained network, or the path of a file."""
     path = os.path.expanduser(text)
     if text not in BASES and not os.path.isfile(path):
-        expected = f"{', '.join(BASES)}, or a file with a network of blocks"
+        expected = f"{BASES_IN_WORDS}, or a file with a network"
         raise argparse.ArgumentTypeError(not_one_of(text, expected, BASES))
     return text
 

@@ -8,7 +8,7 @@ import re
 
 from batch.checks import received
 from batch.spelling import did_you_mean
-from research.names import BASES
+from research.names import APPLICATIONS, BASES, BASES_IN_WORDS
 
 WRITTEN = "resbatch train, resbatch import, TFModel.save or Keras"  # what writes such files
 
@@ -39,12 +39,38 @@ def config(experiment):
     """
     base = load(experiment.base)
     names = [re.escape(layer.name) for layer in base.layers[:-1]]
+    named = map(re.escape, _named(base.layers[:-1], experiment.freeze))
+    frozen = sorted({*names[: experiment.freeze_first], *named})
     return {
         "base": base.layers,
         "inference_mode": names,
-        **({"freeze": names[: experiment.freeze_first]} if experiment.freeze_first else {}),
+        **({"freeze": frozen} if frozen else {}),
         **({"normalize": base.normalize} if base.normalize else {}),
     }
+
+
+def learning(experiment):
+    """A bool for each block of its base and, last, the classifier: False if it never learns."""
+    from batch.networks.freeze_by_name import layer_names
+
+    *blocks, _ = load(experiment.base).layers
+    named = _named(blocks, experiment.freeze)
+    stays = [
+        number < experiment.freeze_first
+        or block.name in named
+        or (bool(layer_names(block)) and layer_names(block).keys() <= named)
+        for number, block in enumerate(blocks)
+    ]
+    return [not stay for stay in stays] + [True]
+
+
+def _named(blocks, patterns):
+    """Names of the blocks, and of layers in them, that patterns match."""
+    from batch.networks.freeze_by_name import layer_names, matching
+
+    return matching(
+        patterns, [name for block in blocks for name in (block.name, *layer_names(block))]
+    )
 
 
 def count_blocks(base):
@@ -71,7 +97,7 @@ def digest(base):
         return hashlib.sha256(pathlib.Path(base).expanduser().read_bytes()).hexdigest()
     except OSError:
         raise ValueError(
-            f"base must be {' or '.join(BASES)}, or a file that {WRITTEN} wrote. {received(base)}"
+            f"base must be {BASES_IN_WORDS}, or a file that {WRITTEN} wrote. {received(base)}"
             f"{did_you_mean(base, BASES)}"
         ) from None
 
@@ -91,6 +117,11 @@ def load(base):
 
 @functools.lru_cache(maxsize=2)
 def _load(base, _):
+    if base in APPLICATIONS:
+        from batch.networks.applications import application
+
+        layers, normalize = application(base)
+        return Base(_joined(layers), 3, normalize)
     if base in BASES:
         return _efficientnet_lite0()
     from batch.models.model_file import read_model
@@ -141,11 +172,12 @@ def _joined(layers):
 def check(experiment):
     """Refuse what does not go with a base, and what needs one, before the base is read."""
     if not experiment.base:
-        if experiment.freeze_first:
-            raise ValueError(
-                "freeze_first needs a base: blocks with random weights would never learn. "
-                f"{received(experiment.freeze_first)}"
-            )
+        for name in ("freeze_first", "freeze"):
+            if getattr(experiment, name):
+                raise ValueError(
+                    f"{name} needs a base: blocks with random weights would never learn. "
+                    f"{received(getattr(experiment, name))}"
+                )
         return
     if experiment.model != "resnet" or experiment.model_options:
         given = experiment.model_options or experiment.model
@@ -168,6 +200,7 @@ def check_data(experiment, data):
             f"freeze_first must be at most the {blocks} blocks of {name}. "
             f"{received(experiment.freeze_first)}"
         )
+    _named(base.layers[:-1], experiment.freeze)
     if experiment.normalize and base.normalize:
         raise ValueError(f"normalize must be False: {name} has means and deviations of its own.")
     if base.channels != data.train.images.shape[-1]:

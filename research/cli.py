@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `import`, `reproduce`, `data`, `bench`.
+"""The command line: `resbatch compare`, `train`, `report`, `predict`, `import`, `data`, and others.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -55,6 +55,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_predict(commands)
     _add_import(commands)
     _add_others(commands)
     for one in commands.choices.values():
@@ -137,6 +138,14 @@ def _add_report(commands):
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_predict(commands):
+    predict = commands.add_parser(
+        "predict", help="what a trained network says of images: classes and their probabilities"
+    )
+    predict.add_argument("run", type=folder, metavar="RUN", help="the folder of resbatch train")
+    predict.add_argument("images", nargs="+", type=file, metavar="IMAGE", help="a file")
 
 
 def _add_import(commands):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from batch import checks
 from batch.data.data import Data
 from research import methods
-from research.experiment import MOST_SEED, Experiment
+from research.experiment import Experiment
+from research.fields import MOST_SEED
 
 TURN = 10  # iterations
 
@@ -34,7 +35,7 @@ def compare(named, seeds, data, quiet=False, callbacks=None):
     -------
     list of History
         Grouped by seed, in the order of the experiments; `research.statistics.summarize` makes a
-        table of them.
+        table of them. Those of the first seed have `mistakes`.
 
     Raises
     ------
@@ -75,6 +76,7 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
     from research.cache_memory import settled
     from research.callbacks import Progress
     from research.experiment import check, make_model
+    from research.mistakes import mistakes
     from research.run import Run
 
     named = settled(named)
@@ -97,6 +99,9 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
                 for label, experiment in named.items()
             }
             _take_turns(runs.values())
+            if seed == seeds[0]:
+                for run in runs.values():
+                    run.history.mistakes = mistakes(run.model, data.test)
             histories += [
                 dataclasses.replace(run.history, method=label) for label, run in runs.items()
             ]

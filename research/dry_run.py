@@ -1,7 +1,5 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
-import dataclasses
-
 from batch import flops
 from batch.schedules.stages import stages
 from batch.training.block_times import timed
@@ -15,7 +13,7 @@ SLACK = 1.4  # of the memory that activations take over what they hold, as measu
 
 def describe(experiment, data, *, measured=False):
     """The text that `resbatch train --dry-run` prints; blocks may be measured for it."""
-    model = experiments.make_model(dataclasses.replace(experiment, freeze_first=0), data)
+    model = experiments.make_model(experiment.all_learning(), data)
     costs = flops.block_costs(model.network)
     if measured:
         costs = timed(costs, model.trainer, experiment.batch_size)

@@ -2,77 +2,18 @@
 
 import dataclasses
 import functools
-import math
 
 from batch import checks
 from batch.shown import short
 from research import bases, methods, optimizers
+from research.fields import FIELDS
 from research.methods.loading import errors_named
-from research.methods.options import HOW_SCALE, SHARED
-from research.names import CACHES, MODELS
+from research.methods.options import SHARED
 from research.recipes import NOTEBOOK
 
 LOOKS = 200  # iterations, all over a run, at which a schedule is looked at before it starts
-MOST_SEED = 2**32 - 1  # of NumPy's generators of old
 CROPS = {"pad": 4, "flip": True}  # what augment=True stands for
 NETWORK = ("network", "base")  # keys of a config that all methods share, by --model
-
-
-def _optional(check):
-    return lambda name, value: checks.optional(check, name, value)
-
-
-def _one_of(allowed):
-    return lambda name, value: checks.one_of(name, value, allowed)
-
-
-def _options(name, value):
-    """Checked options of a network: plain values by name."""
-    checks.instance(name, value, dict, "a dict")
-    for key, entry in value.items():
-        checks.text(f"a key of {name}", key)
-        if not isinstance(entry, (str, bool)) and not math.isfinite(checks.as_number(entry)):
-            raise ValueError(f"{name}/{key} must be a number or a text. {checks.received(entry)}")
-    return value
-
-
-def _milestones(name, value):
-    shares = checks.sequence(name, value, "shares of the run")
-    shares = tuple(checks.share(name, share) for share in shares)
-    if list(shares) != sorted(set(shares)):
-        raise ValueError(f"{name} must rise. {checks.received(value)}")
-    return shares
-
-
-def _seed(name, value):
-    return checks.whole(name, value, most=MOST_SEED)
-
-
-def _optimizer(name, value):
-    if value is not None:
-        optimizers.read(value)  # its message names it
-    return value
-
-
-def _cache(name, value):
-    return value if 0 <= checks.as_number(value) < math.inf else checks.one_of(name, value, CACHES)
-
-
-FIELDS = {  # of an experiment, but its method, and what each must be
-    **{"data": checks.path, "model": _one_of(MODELS), "model_options": _options, "seed": _seed},
-    **dict.fromkeys(("iterations", "batch_size"), checks.positive_whole),
-    **dict.fromkeys(("freeze_iterations", "freeze_every"), _optional(checks.positive_whole)),
-    **dict.fromkeys(("learning_rate", "finetune_rate"), _optional(checks.positive)),
-    **{"momentum": _optional(checks.probability), "survival": checks.probability},
-    **{"weight_decay": checks.not_negative, "gamma": checks.positive, "t_0": checks.share},
-    **{"how_scale": _one_of(HOW_SCALE), "milestones": _milestones, "cache": _cache},
-    "optimizer": _optimizer,
-    **dict.fromkeys(("scale_lr", "count_classifier"), checks.true_or_false),
-    **dict.fromkeys(("augment", "normalize"), checks.true_or_false),
-    "views": _optional(checks.positive_whole),
-    **{"base": _optional(checks.path), "freeze_first": checks.whole},
-    "precision": _one_of(("float32", "bfloat16")),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +35,9 @@ class Experiment:
         classifier; all of its blocks run in inference mode (`research.bases`).
     freeze_first : int
         Leading blocks of the base that are frozen for good.
+    freeze : sequence of str
+        Regular expressions of further blocks of the base, and of layers in them, to freeze for
+        good.
     iterations : int
         Length of the run.
     batch_size : int
@@ -143,6 +87,7 @@ class Experiment:
     model_options: dict = dataclasses.field(default_factory=dict)
     base: str | None = None
     freeze_first: int = 0
+    freeze: tuple = ()
     iterations: int = NOTEBOOK["iterations"]
     batch_size: int = NOTEBOOK["batch_size"]
     seed: int = 0
@@ -225,7 +170,16 @@ class Experiment:
 
     def learning(self, blocks):
         """A bool for each block and, last, the classifier: False if it is frozen for good."""
-        return [block >= self.freeze_first for block in range(blocks + 1)]
+        return bases.learning(self) if self.freezes_for_good else [True] * (blocks + 1)
+
+    @property
+    def freezes_for_good(self):
+        """Whether blocks or layers of its base never learn."""
+        return bool(self.freeze_first or self.freeze)
+
+    def all_learning(self):
+        """The experiment with nothing frozen for good."""
+        return dataclasses.replace(self, freeze_first=0, freeze=())
 
     def with_rates(self):
         """The experiment with the action's learning rate and momentum, where none were given."""
@@ -267,10 +221,10 @@ def _check_config(config, experiment, blocks):
         raise TypeError(f"config must give a dict. Received: {type(config).__name__}")
     allowed = set(MODELS[model].keys()) - {"inputs", "input_block", *NETWORK}
     check_keys(config, allowed, f"method '{method.name}'")
-    if "freeze" in config and experiment.freeze_first:
+    if "freeze" in config and experiment.freezes_for_good:
         raise ValueError(
             f"{method.name} has a 'freeze' of its own, so freeze_first can't be "
-            f"{experiment.freeze_first}"
+            f"{experiment.freeze_first}, nor freeze {experiment.freeze}"
         )
     if "optimizer" in config and experiment.optimizer is not None:
         raise ValueError(

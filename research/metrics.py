@@ -31,7 +31,7 @@ def default_name(experiment, data_name, epochs=None):
     named = method.file_name(experiment) if method.file_name else method.name
     length = f"epochs{epochs}" if epochs else f"iterations{experiment.iterations}"
     if experiment.base:
-        network = f"first{experiment.freeze_first}"
+        network = f"first{experiment.freeze_first}" + "named" * bool(experiment.freeze)
     name = bases.title(experiment.base) if experiment.base else experiment.model
     parts = (name, network, named, f"seed{experiment.seed}", length, data_name)
     return "_".join(part for part in parts if part)

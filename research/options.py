@@ -12,13 +12,14 @@ from research.arguments import (
     new_folder,
     not_negative,
     optimizer,
+    pattern,
     positive,
     probability,
     share,
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BASES, BLOCKS, COSTS, METRICS, MODELS, top_k
+from research.names import BASES_IN_WORDS, BLOCKS, COSTS, METRICS, MODELS, top_k
 from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
@@ -36,15 +37,24 @@ def add_run_options(parser):
         type=base,
         metavar="NAME|FILE",
         help="fine-tune a pre-trained network, with a new classifier: "
-        f"{', '.join(BASES)}, or a file that train, import, TFModel.save or Keras wrote; its "
-        "blocks run in inference mode",
+        f"{BASES_IN_WORDS}; or a file that train, import, TFModel.save or Keras wrote; its blocks "
+        "run in inference mode",
     )
     network.add_argument(
         "--freeze-first",
         type=depths,
         metavar="K",
         help="of --base: its first K blocks are frozen for good, and what they compute is read "
-        "from the cache (default: 0); for --study frontier several, as 0,3,5",
+        "from the cache (default: 0); compare takes several, as 0,3,5, and says which of them no "
+        "other beats",
+    )
+    network.add_argument(
+        "--freeze",
+        type=pattern,
+        nargs="+",
+        metavar="PATTERN",
+        help="of --base: regular expressions of blocks, and of layers in them, to freeze for good, "
+        "as 'block[0-4]'",
     )
     network.add_argument(
         "--precision", choices=("float32", "bfloat16"), default="float32", help="(default: float32)"

@@ -33,8 +33,8 @@ def costs(experiments, data):
     for label, experiment in experiments.items():
         network = _network(experiment, data)
         if network not in counted:
-            whole = dataclasses.replace(experiment, freeze_first=0)
-            counted[network] = flops.block_costs(make_model(whole, data).network)
+            model = make_model(experiment.all_learning(), data)
+            counted[network] = flops.block_costs(model.network)
         labelled[label] = counted[network]
     return labelled
 
@@ -55,8 +55,7 @@ def measured(experiments, counted, data):
     for label, experiment in experiments.items():
         trained = (*_network(experiment, data), repr(experiment.config(data)["optimizer"]))
         if trained not in made:
-            whole = dataclasses.replace(experiment, freeze_first=0)
-            trainer = make_model(whole, data).trainer
+            trainer = make_model(experiment.all_learning(), data).trainer
             made[trained] = timed(counted[label], trainer, experiment.batch_size)
         labelled[label] = made[trained]
     return labelled

@@ -144,18 +144,28 @@ def settle(options):
     if options.command not in ("compare", "train"):
         return []
     usage.check_alone(options)
-    study = getattr(options, "study", None)
-    if study:
-        usage.check_study(options, FIXED[study_module(study)])
+    study = _of_study(options)
+    if getattr(options, "study", None):
+        usage.check_study(options, FIXED[study_module(options.study)])
     given, notes = usage.given_options(options), _notes(options)
-    _settle_base(options, STUDIES.get(study, {}))
+    _settle_base(options, study)
     _apply_preset(options)
-    _fill_in(options, STUDIES.get(study, {}))
+    _fill_in(options, study)
     _settle_network(options)
     usage.check_views(options)
     options.methods = _chosen(options) or _usual(options)
     usage.check_methods(options, given)
     return notes
+
+
+def _of_study(options):
+    """The settings of a study; several numbers of frozen blocks are one on data of one's own."""
+    study = getattr(options, "study", None)
+    compares = options.command == "compare" and not (study or options.methods)
+    if compares and options.base and len(options.freeze_first or ()) > 1:
+        options.study = "frontier"
+        return {"base": options.base}
+    return STUDIES.get(study, {})
 
 
 def _settle_base(options, study):
@@ -166,6 +176,7 @@ def _settle_base(options, study):
     given = options.freeze_first
     options.depths = given if several else None
     options.freeze_first = given[0] if given and not several else 0
+    options.freeze = tuple(options.freeze or ())
 
 
 def _settle_network(options):

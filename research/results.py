@@ -240,7 +240,10 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
     names = ("method", "seed", "accuracy", "cache")
-    runs = [{name: getattr(history, name) for name in names} for history in histories]
+    runs = [
+        {name: getattr(history, name) for name in names} | _with_texts(history.mistakes)
+        for history in histories
+    ]
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
         summary = summarize(histories, predicted_ratio, more.get("methods"))
@@ -276,12 +279,29 @@ def read(folder):
         for history in histories:
             run = runs[history.method, history.seed]
             history.accuracy, history.cache = run["accuracy"], run.get("cache")
+            history.mistakes = _with_numbers(run.get("mistakes"))
         record["settings"], record["environment"], record["predicted_ratio"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"{folder} holds no results of resbatch compare or train: {error}"
         ) from error
     return histories, record
+
+
+def _with_texts(mistakes):
+    """The entry of mistakes in the record: each row of the matrix is a text, to be read by eye."""
+    if mistakes is None:
+        return {}
+    rows = [" ".join(map(str, row)) for row in mistakes["confusion"]]
+    return {"mistakes": {**mistakes, "confusion": rows}}
+
+
+def _with_numbers(mistakes):
+    """The mistakes of an entry in the record."""
+    if mistakes is None:
+        return None
+    rows = [list(map(int, row.split())) for row in mistakes["confusion"]]
+    return {**mistakes, "confusion": rows}
 
 
 def _entries(folder):

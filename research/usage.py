@@ -62,14 +62,15 @@ def check_base(options, known, several):
         Whether several numbers of frozen blocks are compared.
     """
     depths = options.freeze_first
-    if depths and not options.base:
-        raise ValueError(
-            "--freeze-first needs --base: blocks with random weights would never learn"
-        )
+    for name in ("freeze_first", "freeze"):
+        if getattr(options, name) and not options.base:
+            raise ValueError(
+                f"{flag(name)} needs --base: blocks with random weights would never learn"
+            )
     if depths and len(depths) > 1 and not several:
         raise ValueError(
             f"--freeze-first must be one number, not {','.join(map(str, depths))}: several are for "
-            "--study frontier"
+            "compare, without --methods"
         )
     if not options.base:
         return
@@ -128,7 +129,7 @@ def check_methods(options, given):
             f"--base {options.base} runs its blocks in inference mode: nothing for {dropping[0]} "
             "to drop"
         )
-    if options.freeze_first:  # frozen for good, and cached by every method
+    if options.freeze_first or options.freeze:  # frozen for good, and cached by every method
         given = [name for name in given if name != "cache"]
     for name in ("equal_time", "const_time"):
         if getattr(options, name, False):

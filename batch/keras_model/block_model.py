@@ -35,7 +35,8 @@ class BlockModel(keras.Model):
     model_or_blocks : keras.Sequential, sequence of keras.layers.Layer, or keras.Model
         Its layers are the blocks, the classifier last. They are used, not copied.
     cut : sequence of str, optional
-        Of a functional model: names of the layers after which a block ends, as for `as_blocks`.
+        Of a functional model: names of the layers after which a block ends; by default as
+        `as_blocks` cuts it.
     name : str, optional
 
     Attributes
@@ -47,8 +48,8 @@ class BlockModel(keras.Model):
     --------
     ::
 
-        model = BlockModel(keras.applications.ResNet50(…), cut=["conv2_block3_out", "avg_pool"])
-        model.compile("adam", "sparse_categorical_crossentropy", freeze=["conv2_block3_out"])
+        model = BlockModel(keras.applications.ResNet50(…))
+        model.compile("adam", "sparse_categorical_crossentropy", freeze=["conv[2-4].*"])
         model.fit(images, labels, epochs=10)
     """
 
@@ -342,7 +343,8 @@ class BlockModel(keras.Model):
 
 def _network(given, cut):
     """The blocks as one network."""
-    given = given if cut is None else as_blocks(given, cut)
+    if cut is not None or (hasattr(given, "operations") and not hasattr(given, "add")):
+        given = as_blocks(given, cut)
     if isinstance(given, (list, tuple)) and given and isinstance(given[0], keras.KerasTensor):
         given = keras.Sequential(given)
     layers = read_layers(given)

@@ -10,6 +10,7 @@ from batch.data.scales import refuse_channels_first
 from batch.models.model_file import read_model
 from batch.models.network_file import read_keras_file
 from batch.networks.copies import copied, kept, with_new_classifier
+from batch.networks.keras_models import as_blocks
 from batch.networks.keras_settings import check_layout, check_policy_of_ours
 from batch.networks.stochastic_depth import with_stochastic_depth
 
@@ -160,7 +161,7 @@ def read_layers(source, name="network"):
     ----------
     source : path, keras.Model, or sequence of keras.layers.Layer
         A file that `resbatch train`, `network.save` or `TFModel.save` wrote, a network, or its
-        layers.
+        layers. A functional model in a file is cut as `as_blocks` does it by default.
 
     Returns
     -------
@@ -215,6 +216,8 @@ def _read_network(path, name):
         network = read_model(path)[0] if is_model_file(path) else read_keras_file(path)
         if isinstance(network, keras.Sequential):
             return network
+        if hasattr(network, "operations"):
+            return keras.Sequential([keras.Input(network.input_shape[1:]), *as_blocks(network)])
     raise ValueError(
         f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it. "
         f"{received(path)} as {name}"

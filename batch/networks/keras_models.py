@@ -9,8 +9,10 @@ from batch.networks.equality import difference, fitting_outputs, outputs
 from batch.networks.layer_state import refuse_shared
 from batch.spelling import did_you_mean
 
+SIDE = 224  # pixels, of images of a model that takes any
 
-def as_blocks(model, cuts):
+
+def as_blocks(model, cuts=None):
     """Cut a functional model into blocks; in a row, they compute what the model computes.
 
     The blocks are Keras models named after their last layers. They share layers and weights with
@@ -21,9 +23,9 @@ def as_blocks(model, cuts):
     model : keras.Model
         With one input and one output, as `keras.applications.ResNet50(weights=None)`. To train it,
         its output must be logits: `classifier_activation=None`.
-    cuts : sequence of str
+    cuts : sequence of str, optional
         Names of the layers after which to cut, in their order. What comes after the last of them is
-        the classifier.
+        the classifier. By default `block_ends`, and before the last layer with weights.
 
     Returns
     -------
@@ -47,20 +49,22 @@ def as_blocks(model, cuts):
         config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
     """
     _check_functional(model)
+    possible = _bottlenecks(model)
+    if cuts is None:
+        cuts = list(dict.fromkeys([*block_ends(model), *_before_classifier(model, possible)]))
     cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
     if not all(isinstance(name, str) for name in cuts):
         raise TypeError(f"cuts must be a list of names of layers. {received(cuts)}")
-    possible = _bottlenecks(model)
     wrong = [name for name in cuts if name not in possible]
     if wrong or not cuts or [name for name in possible if name in cuts] != cuts:
         raise ValueError(
             f"cuts must name, in their order, layers that {model.name} can be cut after: "
-            f"{', '.join(possible)}. Received: {', '.join(wrong or cuts) or 'none'}"
+            f"{', '.join(possible) or 'none'}. Received: {', '.join(wrong or cuts) or 'none'}"
             f"{did_you_mean(wrong, possible)}"
         )
     ends = [*(possible[name] for name in cuts), model.outputs[0]]
     starts = [model.inputs[0], *ends[:-1]]
-    names = [*cuts, model.outputs[0]._keras_history.operation.name]  # noqa: SLF001
+    names = [*cuts, _operation(model.outputs[0]).name]
     blocks = [keras.Model(*part, name=name) for *part, name in zip(starts, ends, names)]
     refuse_shared(blocks)
     _refuse_unequal(model, blocks)
@@ -102,6 +106,72 @@ def _bottlenecks(model):
         if len(waiting) == 1 and node.arguments.keras_tensors:
             bottlenecks[node.operation.name] = node.outputs[0]
     return {name: tensor for name, tensor in bottlenecks.items() if tensor is not model.outputs[0]}
+
+
+def block_ends(model):
+    """Where the blocks of a functional model end.
+
+    These are the first of its residual blocks' input, and each of them; in a model without any, the
+    last layers before images become smaller.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As for `as_blocks`.
+
+    Returns
+    -------
+    list of str
+        Names of layers, in their order.
+    """
+    _check_functional(model)
+    possible = _bottlenecks(model)
+    names, sums = list(possible), [name for name, made in possible.items() if _is_sum(made)]
+    if not sums:
+        return _before_smaller(model, possible)
+    stem = names[: names.index(sums[0])][-1:]
+    return [*stem, *(_with_activation(name, names, possible) for name in sums)]
+
+
+def _is_sum(output):
+    return type(_operation(output)).__name__ == "Add"  # a layer, or keras.ops.add
+
+
+def _with_activation(name, names, possible):
+    """The name of the activation that follows a sum at once, if one does; else its own."""
+    following = names[names.index(name) + 1 :][:1]
+    activations = (keras.layers.Activation, keras.layers.ReLU)
+    follows = following and isinstance(_operation(possible[following[0]]), activations)
+    return following[0] if follows else name
+
+
+def _before_smaller(model, possible):
+    """The last of the possible cuts before images, if they are 224×224, become smaller."""
+    ends = {
+        name: made
+        for name, made in possible.items()
+        if not isinstance(_operation(made), keras.layers.ZeroPadding2D)
+    }
+    if not ends:
+        return []
+    shapes = keras.Model(model.inputs, ends).compute_output_shape(
+        (1, *(side or SIDE for side in model.inputs[0].shape[1:]))
+    )
+    sides = [shapes[name][1] if len(shapes[name]) == 4 else 0 for name in ends]
+    pairs = zip(ends, sides, [*sides[1:], 0])
+    return [name for name, side, after in pairs if after < side]
+
+
+def _before_classifier(model, possible):
+    """The last of the possible cuts before the last layer with weights, if there is one."""
+    order = [operation.name for operation in model.operations]
+    weighted = [layer.name for layer in model.layers if layer.weights]
+    last = max(map(order.index, weighted), default=0)
+    return [name for name in possible if order.index(name) < last][-1:]
+
+
+def _operation(output):
+    return output._keras_history.operation  # noqa: SLF001
 
 
 CHOICES = {"use_bias": True, "stride_first": True, "epsilon": 1.001e-5}

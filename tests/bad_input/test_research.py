@@ -1,7 +1,8 @@
 import pytest
 
 from batch.data.data import Data, Split, load_data
-from research import Experiment, Method, compare, comparison, experiment
+from research import Experiment, Method, compare, comparison
+from research.fields import FIELDS
 from research.methods import method
 
 MODULES = (method,)
@@ -45,6 +46,7 @@ ACCEPTED = {
     "gamma": RATE,
     "base": {**DEFAULT, **TEXT},
     "freeze_first": {"zero": "nothing is frozen, the default"},
+    "freeze": {"empty list": "nothing is frozen, the default", "empty array": "the same"},
     **dict.fromkeys(("freeze_iterations", "freeze_every", "views"), DEFAULT),
     "milestones": {"empty list": "no milestones, the default", "empty array": "the same"},
     "survival": {**NUMBER, "zero": "a probability"},
@@ -86,7 +88,7 @@ def test_every_public_call_is_in_the_table(missing_calls):
 
 def test_an_experiment_has_a_check_for_each_of_its_fields():
     fields = set(Experiment.__dataclass_fields__) - {"method"}
-    assert fields == set(experiment.FIELDS)
+    assert fields == set(FIELDS)
 
 
 def test_an_experiment_keeps_plain_values():

@@ -110,6 +110,29 @@ def test_frozen_blocks_stay_and_are_read_from_the_cache(small, layered, k):
     assert run.model.network.output_shape == (None, 4)
 
 
+def test_blocks_and_layers_of_a_base_freeze_by_name(small, layered):
+    one = Experiment(base=layered, freeze=["one", "two/.*"], **ONE)
+    assert one.learning(3) == [False, False, True, True]
+    assert Experiment(base=layered, freeze=["t.*"], **ONE).learning(3) == [True, False, False, True]
+    run = Run(one, small)
+    run.advance(2)
+    assert run.history.frozen == [2, 2]
+    plain = made(small, layered, 2)
+    plain.advance(2)
+    assert run.history.loss == plain.history.loss
+
+
+def test_a_functional_model_in_a_file_is_cut(tmp_path):
+    layers, inputs = keras.layers, keras.Input(SHAPE)
+    stem = layers.Conv2D(4, 3, padding="same", name="stem")(inputs)
+    summed = layers.Add(name="sum")([stem, layers.Conv2D(4, 1)(stem)])
+    pooled = layers.GlobalAveragePooling2D(name="pool")(summed)
+    model = keras.Model(inputs, layers.Dense(7, "softmax", name="head")(pooled))
+    write_keras_file(tmp_path / "functional.keras", model)
+    base = bases.load(str(tmp_path / "functional.keras"))
+    assert [layer.name for layer in base.layers] == ["stem", "sum", "head"]
+
+
 def test_the_normalization_of_a_base_is_applied(small, layered, saved):
     configs = [
         Experiment(base=base, **ONE, normalize=normalize).config(small).get("normalize")
@@ -185,6 +208,9 @@ def fixed(experiment, blocks):
         ({"model_options": {"depth": 9}}, "give no model or model_options. Received: {'depth': 9}"),
         ({"method": "stochastic"}, "runs its blocks in inference mode: nothing for stochastic to"),
         ({"freeze_first": -1}, "freeze_first must be a whole number, 0 or more. Received: -1"),
+        ({"base": None, "freeze_first": 0, "freeze": ["one"]}, "freeze needs a base: blocks with"),
+        ({"freeze": ["four"]}, "freeze: 'four' matches nothing. Expected: one, two, three"),
+        ({"freeze": ["classifier"]}, "freeze: 'classifier' matches nothing"),
         ({"freeze_first": 4}, "freeze_first must be at most the 3 blocks of saved. Received: 4"),
         ({"normalize": True}, "normalize must be False: saved has means and deviations of its own"),
         ({"base": "efficientnet-lite"}, "wrote. Received: 'efficientnet-lite'. Did you mean"),

@@ -51,7 +51,7 @@ def test_two_that_set_the_rate_are_refused(network, photos, callback):
     [
         (lambda: [keras.layers.Dense(3)], "a block and a classifier at least"),
         (lambda: "a network", "is no file"),
-        (lambda: keras.Model(*[keras.Input((3,))] * 2), "batch.as_blocks makes one of another"),
+        (lambda: keras.Model(*[keras.Input((3,))] * 2), "can be cut after: none. Received: none"),
     ],
 )
 def test_what_is_no_network_is_refused(make, message):

@@ -32,6 +32,7 @@ NEEDING = {
     "checkpoint_every",
     "views",
     "freeze_first",
+    "freeze",
 }
 
 
@@ -119,8 +120,12 @@ def test_the_methods_of_a_study_are_those_of_its_runs(study, monkeypatch):
         ),
         (["train", "--base", "efficientnet-lite0", "--no-normalize"], "of its own: no --normalize"),
         (
-            ["compare", "--base", "efficientnet-lite0", "--freeze-first", "0,3"],
-            "--freeze-first must be one number, not 0,3: several are for --study frontier",
+            ["train", "--base", "efficientnet-lite0", "--freeze-first", "0,3"],
+            "--freeze-first must be one number, not 0,3: several are for compare, without --meth",
+        ),
+        (
+            ["train", "--freeze", "block.*"],
+            "--freeze needs --base: blocks with random weights",
         ),
         (
             ["train", "--base", "efficientnet-lite0", "--method", "stochastic"],

@@ -72,7 +72,8 @@ def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
     arguments = ["--data", colours, *DENSE, "--method", "freezeout", "--iterations", "12"]
     assert main(["train", *arguments, *options, "--out", str(out)]) == 0
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["experiment.json", "mine.jsonl", "mine.keras", "results.csv"]
+    expected = ["experiment.json", "loss.png", "mine.jsonl", "mine.keras"]
+    assert names == [*expected, "report.html", "results.csv"]
     record = json.loads((out / "experiment.json").read_text())
     settings = record["settings"]
     assert settings["iterations"] == 12
