@@ -13,14 +13,13 @@ from keras.src.backend.common import global_state
 from batch import archives
 from batch.files import check_memory, from_json
 from batch.networks.known import check_known
-from batch.runtime import seeded
+from batch.runtime import own_numbers, seeded
 from batch.shown import short
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MEMBERS = {CONFIG, WEIGHTS, "metadata.json"}
 ASSETS = "assets/"  # a folder with what layers write besides
-# What Keras remembers: variables that are to be made later, and numbers of its own names.
-COUNTED = ("uninitialized_variables", "object_name_uids")
+WAITING = "uninitialized_variables"  # Keras' list of those that are to be made later
 WORK = 4  # bytes of a number
 
 
@@ -147,10 +146,9 @@ def _check_memory(what, numbers):
 @contextlib.contextmanager
 def _nothing_made():
     """Within this context, variables of Keras have shapes but no values, and never get any."""
-    before = {name: copy.copy(global_state.get_global_attribute(name)) for name in COUNTED}
+    before = copy.copy(global_state.get_global_attribute(WAITING))
     try:
-        with seeded(0), keras.StatelessScope(initialize_variables=False):
+        with seeded(0), own_numbers(), keras.StatelessScope(initialize_variables=False):
             yield
     finally:
-        for name, value in before.items():
-            global_state.set_global_attribute(name, value)
+        global_state.set_global_attribute(WAITING, before)

@@ -15,13 +15,16 @@ def report(options):
     """`resbatch report`: figures and report again, of one folder or of several together."""
     loaded = [results.read(folder) for folder in options.folders]
     if len(loaded) == 1 and options.out is None:
-        say(reported(pathlib.Path(options.folders[0]), *loaded[0]))
+        with results.drawing(options.folders):
+            table = reported(pathlib.Path(options.folders[0]), *loaded[0])
+        say(table)
         say(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
         return
-    histories, record = together(options.folders, loaded)
-    with results.new_folder(options.out, "report", options.overwrite) as folder:
-        results.save(folder, histories, **record)
-        table = reported(folder, histories, record)
+    with results.drawing(options.folders):
+        histories, record = together(options.folders, loaded)
+        with results.new_folder(options.out, "report", options.overwrite) as folder:
+            results.save(folder, histories, **record)
+            table = reported(folder, histories, record)
     say(table)
     say(f"\nReport: {final_place(folder) / 'report.html'}")
 
