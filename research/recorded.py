@@ -27,8 +27,8 @@ def checked(record):
     """The record of a comparison or a run, if it is one."""
     settings = _dict("settings", record["settings"])
     checks.text("settings/command", settings["command"])
-    _texts("settings/methods", settings["methods"])
-    for seed in checks.instance("settings/seeds", settings["seeds"], list, "a list"):
+    _texts("settings/methods", settings.get("methods", []))
+    for seed in checks.instance("settings/seeds", settings.get("seeds", []), list, "a list"):
         checks.whole("settings/seeds", seed)
     if "study" in settings:
         checks.one_of("settings/study", settings["study"], tuple(STUDIES))
