@@ -3,40 +3,66 @@
 import dataclasses
 import importlib
 
-from research import results
+from research import folders, results
 from research.cache_memory import settled
 from research.commands.common import (
+    asked_of,
     environment_now,
     experiment_of,
-    final_place,
     predicting,
     prepared,
     recorded,
-    reported,
     settings_of,
 )
+from research.commands.writing import Page, when_there_is_room
 from research.console import say
 
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
-    with results.new_folder(options.out, "compare", options.overwrite) as folder:
+    with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = prepared(options)
-        from research.comparison import train_in_turns
-        from research.prediction import fill_in_ratios
-
-        base = experiment_of(options, data)
+        base = _with_cache_of(place, experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
         seeds = range(options.seeds)
-        histories = train_in_turns(named, seeds, data)
-        fill_in_ratios(record["predicted_ratio"], histories, named, costs, base, data)
         settings = settings_of(options, base, data, named, seeds)
-        results.save(folder, histories, settings, environment_now(threads), **record)
-        final = reported(folder, *results.read(folder))
-    say(final)
-    say(f"\nReport: {final_place(folder) / 'report.html'}")
+        place.begin(asked_of(settings, data, threads))
+        if place.finished:
+            say(f"{place.target} is finished: nothing is left to do")
+            return
+        histories = _made(options, named, seeds, data, place)
+        importlib.import_module("research.prediction").fill_in_ratios(
+            record["predicted_ratio"], histories, named, costs, base, data
+        )
+        environment = environment_now(threads)
+        when_there_is_room(
+            place, lambda: results.save(place.path, histories, settings, environment, **record)
+        )
+        page = Page(place.path)
+        _store(place, named).remove()
+    page.say_of(place)
+
+
+def _made(options, named, seeds, data, place):
+    """The histories of all runs, those of an earlier command included."""
+    from research.comparison import train_in_turns
+
+    store = _store(place, named)
+    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
+
+
+def _store(place, named):
+    from research.run_store import RunStore
+
+    return RunStore(place.path / folders.CHECKPOINTS, list(named))
+
+
+def _with_cache_of(place, base):
+    """The experiment with the number of bytes that 'auto' was for the command gone on with."""
+    before = place.asked.get("cache", "auto")
+    return dataclasses.replace(base, cache=before) if base.cache == "auto" else base
 
 
 def _chosen(options, base, data):

@@ -3,8 +3,9 @@
 import dataclasses
 import pathlib
 
-from research import results
-from research.commands.common import environment_now, final_place, reported
+from research import folders, results
+from research.commands.common import environment_now
+from research.commands.writing import Page, drawn_again
 from research.console import say
 from research.locks import only_writer
 from research.merging import together
@@ -13,20 +14,21 @@ from research.names import SUITES
 
 def report(options):
     """`resbatch report`: figures and report again, of one folder or of several together."""
-    loaded = [results.read(folder) for folder in options.folders]
-    if len(loaded) == 1 and options.out is None:
-        with results.drawing(options.folders):
-            table = reported(pathlib.Path(options.folders[0]), *loaded[0])
-        say(table)
-        say(f"\nReport: {pathlib.Path(options.folders[0]) / 'report.html'}")
+    if len(options.folders) == 1 and options.out is None:
+        (folder,) = options.folders
+        results.read(folder)  # before there is a lock beside what holds no results
+        with only_writer(folder), results.drawing([folder]):
+            text = drawn_again(folder)
+        say(text)
+        say(f"\nReport: {folder / 'report.html'}")
         return
+    loaded = [results.read(folder) for folder in options.folders]
     with results.drawing(options.folders):
         histories, record = together(options.folders, loaded)
-        with results.new_folder(options.out, "report", options.overwrite) as folder:
-            results.save(folder, histories, **record)
-            table = reported(folder, histories, record)
-    say(table)
-    say(f"\nReport: {final_place(folder) / 'report.html'}")
+    with folders.new_folder(options.out, "report", options.overwrite) as place:
+        results.save(place.path, histories, **record)
+        page = Page(place.path)
+    page.say_of(place)
 
 
 def predict(options):
@@ -69,12 +71,12 @@ def reproduce(options):
     """`resbatch reproduce`: run every notebook."""
     from research.notebooks import run_notebooks
 
-    with results.new_folder(options.out, "reproduce", options.overwrite) as folder:
-        names = run_notebooks(folder)
+    with folders.new_folder(options.out, "reproduce", options.overwrite) as place:
+        names = run_notebooks(place.path)
         settings = {"command": "reproduce", "notebooks": names}
-        results.write_record(folder, settings, environment_now())
+        results.write_record(place.path, settings, environment_now())
     for name in names:
-        say(final_place(folder) / name)
+        say(place.target / name)
 
 
 def bench(options):
@@ -82,14 +84,17 @@ def bench(options):
     from research.benchmarks.harness import USUAL_BATCH
     from research.benchmarks.suites import QUICK, REPETITIONS, run_suites
 
-    with results.new_folder(options.out, "bench", options.overwrite, options.resume) as folder:
+    with folders.new_folder(options.out, "bench", options.overwrite, options.resume) as place:
+        if place.finished:
+            say(f"{place.target} is finished: nothing is left to do")
+            return
         names = options.suites or list(SUITES)
         settings = {
             "repetitions": options.repetitions or (QUICK if options.quick else REPETITIONS),
             "batch_size": options.batch_size or USUAL_BATCH,
             "quick": options.quick,
         }
-        run_suites(names, folder, **settings, threads=options.threads, resume=options.resume)
+        run_suites(names, place.path, **settings, threads=options.threads, resume=options.resume)
         settings = {"command": "bench", "suites": names, **settings}
-        results.write_record(folder, settings, environment_now(options.threads))
-    say(f"\nTable: {final_place(folder) / 'bench.md'}")
+        results.write_record(place.path, settings, environment_now(options.threads))
+    say(f"\nTable: {place.target / 'bench.md'}")

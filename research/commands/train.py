@@ -3,21 +3,23 @@
 import contextlib
 import dataclasses
 import importlib
+import shutil
 
 from batch.files import replacing
-from research import results
+from research import folders, results
 from research.cache_memory import settled
 from research.commands.common import (
+    asked_of,
     environment_now,
     experiment_of,
-    final_place,
     predicting,
     prepared,
     recorded,
-    reported,
     settings_of,
 )
+from research.commands.writing import Page, when_there_is_room
 from research.console import say
+from research.interruption import Interrupted
 from research.locks import only_writer
 
 
@@ -26,7 +28,7 @@ def train(options):
     if options.dry_run:
         _dry_run(options)
         return
-    with results.new_folder(options.out, "train", options.overwrite, options.resume) as folder:
+    with folders.new_folder(options.out, "train", options.overwrite, options.resume) as place:
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = prepared(options)
         from batch import flops
@@ -34,7 +36,12 @@ def train(options):
         from research import prediction
 
         base, experiment = _single(options, data)
-        run = _carried_out(options, experiment, data, folder)
+        asked = settings_of(options, base, data, {base.label: experiment}, [base.seed])
+        place.begin(asked_of(asked, data, threads))
+        if place.finished:
+            say(f"{place.target} is finished: nothing is left to do")
+            return
+        run = _carried_out(options, experiment, data, place.path)
         history, network = run.history, run.model.network
         base = dataclasses.replace(base, cache=run.experiment.cache)
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
@@ -46,17 +53,22 @@ def train(options):
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
-        with replacing(folder / weights) as new:
-            write_keras_file(new, network)
-        results.save(folder, [history], settings, environment_now(threads), **record)
-        reported(folder, *results.read(folder))
+        environment = environment_now(threads)
+
+        def write():
+            with replacing(place.path / weights) as new:
+                write_keras_file(new, network)
+            results.save(place.path, [history], settings, environment, **record)
+
+        when_there_is_room(place, write)
+        page = Page(place.path)
+        if not options.checkpoint_every:
+            shutil.rmtree(place.path / folders.CHECKPOINTS, ignore_errors=True)
     split = "validation" if options.validate == "val" else "test"
-    say(
-        f"{base.label}: {split} accuracy {100 * history.accuracy:.2f} %, "
-        f"{sum(history.seconds):.1f} s of training"
-    )
-    say(f"Report: {final_place(folder) / 'report.html'}")
-    say(f"Results: {final_place(folder)}")
+    seconds = sum(history.seconds)
+    accuracy = f"{split} accuracy {100 * history.accuracy:.2f} %"
+    page.say_of(place, f"{base.label}: {accuracy}, {seconds:.1f} s of training")
+    say(f"Results: {place.target}")
 
 
 def _network(model, data, weights):
@@ -86,7 +98,7 @@ def _carried_out(options, experiment, data, folder):
         )
     evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
     run = Run(experiment, data, evaluation=evaluation)
-    checkpoints = Checkpoints(folder / results.CHECKPOINTS, options.keep_checkpoints)
+    checkpoints = Checkpoints(folder / folders.CHECKPOINTS, options.keep_checkpoints)
     if options.resume:
         run.resume(checkpoints)
         place = f"Going on after iteration {len(run.history)}"
@@ -104,11 +116,16 @@ def _carried_out(options, experiment, data, folder):
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
             run.callbacks.append(stack.enter_context(log))
-        if options.checkpoint_every:
-            run.callbacks.append(callbacks.CheckpointEvery(checkpoints, options.checkpoint_every))
+        saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+        run.callbacks.append(saver)
         progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
         run.callbacks.insert(0, stack.enter_context(progress))
-        run.advance(experiment.iterations)
+        try:
+            run.advance(experiment.iterations)
+        except Interrupted:
+            if run.history:
+                saver.save(run)
+            raise
     run.history.mistakes = mistakes(run.model, data.test)
     return run
 
