@@ -8,7 +8,7 @@ from batch.data.history import read_histories, write_histories
 from batch.files import replacing, write_text
 from batch.shown import first_line
 from research import recorded
-from research.folders import ResultsError
+from research.folders import RECORD, ResultsError
 from research.statistics import SUMMARY, summarize
 
 
