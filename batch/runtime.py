@@ -20,6 +20,7 @@ KERAS_SETTINGS = (
     "Keras' backend must be 'tensorflow', in the environment variable KERAS_BACKEND or else in "
     "keras.json, in ~/.keras or KERAS_HOME"
 )
+SEED_GENERATOR = "global_seed_generator"  # Keras' name of that of the process
 
 
 class SettingsError(RuntimeError):
@@ -111,22 +112,21 @@ def seeded(seed):
     import keras
     import numpy as np
     from keras.src.backend.common import global_state  # only there can it be put back
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
     first, *state = np.random.SeedSequence(seed).generate_state(5).tolist()
     with _SEEDING:
         plain, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
-        own = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        own = global_state.get_global_attribute(SEED_GENERATOR)
         random.seed(first)
         np.random.seed(state)  # noqa: NPY002
         generator = keras.random.SeedGenerator(first)
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+        global_state.set_global_attribute(SEED_GENERATOR, generator)
         try:
             yield
         finally:
             random.setstate(plain)
             np.random.set_state(numpys)  # noqa: NPY002
-            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
+            global_state.set_global_attribute(SEED_GENERATOR, own)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import json
 import pathlib
 import shutil
 
-from batch.files import write_text
+from batch.files import from_json, read_text, write_text
 from research.interruption import Interrupted
 from research.locks import LockedError, only_writer
 from research.names import BENCH_RECORD, PARTIAL
@@ -300,7 +300,7 @@ def _entries(folder):
 def _json(path):
     """What a file of ours says; nothing if it is not there, or not whole."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = from_json(read_text(path))
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

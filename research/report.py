@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import io
 import pathlib
 
@@ -53,7 +54,8 @@ def write_report(folder, histories, record):
     folder = pathlib.Path(folder)
     methods = facts_of(by_method(histories), record.get("methods"))
     summary = summarize(histories, record["predicted_ratio"], methods)
-    figures = _figures(histories, methods) + _confusion(histories, record)
+    drawn = [dataclasses.replace(run, method=_literal(run.method)) for run in histories]
+    figures = _figures(drawn, methods) + _confusion(drawn, record)
     _write_png(folder / "loss.png", figures[0][1])
     compared = "study" not in record or summary.baseline.notna().any()
     tables = _tables(histories, summary if compared else summary[:0])
@@ -94,6 +96,11 @@ def _figures(histories, methods):
     return figures
 
 
+def _literal(text):
+    """A text for matplotlib, which takes what is between dollars for a formula."""
+    return text.replace("$", r"\$")
+
+
 def _with_mistakes(histories):
     """The runs whose mistakes are shown."""
     runs = [history for history in histories if history.mistakes]
@@ -115,7 +122,8 @@ def _confusion(histories, record):
     if not runs:
         return []
     matrices = {f"{run.method}, seed {run.seed}": run.mistakes["confusion"] for run in runs}
-    figure = confusion_figure(matrices, _class_names(runs, record))
+    names = [_literal(name) for name in _class_names(runs, record)]
+    figure = confusion_figure(matrices, names)
     caption = "How many images of each class, in a row, are taken for which, in a column."
     return [("Confusion matrix", _png(figure), caption)]
 

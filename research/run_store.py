@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 from batch.data.history import History
-from batch.files import write_text
+from batch.files import from_json, read_text, write_text
 from batch.models.checkpoint import Checkpoints
 
 
@@ -34,7 +34,7 @@ class RunStore:
         path = self._file(label, seed)
         if not path.exists():
             return None
-        return History(**json.loads(path.read_text(encoding="utf-8")))
+        return History(**from_json(read_text(path)))
 
     def iterations(self, label, seed):
         """How many iterations of a run are kept."""

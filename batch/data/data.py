@@ -5,18 +5,18 @@ import functools
 import importlib
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
-from batch import checks
+from batch import archives, checks
 from batch.data.blk import MOST_BYTES, BlkError, read_checked, warn_unchecked, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
 from batch.data.resize import MOST_SIDE
 from batch.machine import free_memory
+from batch.shown import short
 from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -80,8 +80,8 @@ def _loaded(name, side, skip_broken):
     if path.is_symlink():
         raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
-        f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz, of a folder "
-        "with *_pics.blk and *_labels.blk, or of one with a folder of images for each class"
+        f"No data set {short(name)}: expected {', '.join(NAMES)}, or the path of an .npz, of a "
+        "folder with *_pics.blk and *_labels.blk, or of one with a folder of images for each class"
         f"{did_you_mean(name, NAMES)}"
     )
 
@@ -198,19 +198,19 @@ def _from_keras(name):
 
 def _from_npz(path, name):
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
-        with archive:
-            missing = [key for key in ARRAYS if key not in archive.files]
-            if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")
-            arrays = [archive[key] for key in ARRAYS]
+        with open(path, "rb") as file:
+            if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+                raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
+        with archives.opened(path) as archive:
+            missing = [key for key in ARRAYS if f"{key}.npy" not in archive.namelist()]
+        if missing:
+            raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")
+        arrays = [*archives.read_arrays(path, ARRAYS).values()]
     except DataError:
         raise
     except FileNotFoundError:
         raise DataError(f"There is no file {path}") from None
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, archives.ArchiveError) as error:
         raise DataError(
             f"{path} is no whole .npz of plain arrays: expected {', '.join(ARRAYS)} ({error})"
         ) from error

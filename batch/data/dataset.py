@@ -9,6 +9,7 @@ from batch.data.labels import class_numbers, count_classes, named
 from batch.data.mapped import all_of, copied
 from batch.data.resize import resized
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
+from batch.nested import countable
 
 KINDS = ("train", "test")
 
@@ -180,6 +181,7 @@ def _split(kind, images, labels, classes):
 
 
 def _array(name, values):
+    countable(name, values)
     try:
         return np.asarray(values)
     except (ValueError, TypeError):

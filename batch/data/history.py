@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from batch import checks
-from batch.files import replacing
+from batch.files import MEMORY, check_file, replacing
 from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
@@ -135,6 +135,7 @@ def read_histories(path):
         If the file lacks a column, or holds no rows.
     """
     path = checks.path("path", path)
+    check_file(path, MEMORY)
     frame = pd.read_csv(path, converters={"loss": float, "seconds": float})  # to the last bit
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing or frame.empty:
@@ -143,6 +144,8 @@ def read_histories(path):
             + (f"Missing: {', '.join(missing)}" if missing else "It has none.")
             + did_you_mean(missing, frame.columns.difference(COLUMNS))
         )
+    if frame.seed.dtype.kind not in "iu":
+        raise ValueError(f"{path} must have whole numbers as seeds. Received: {frame.seed.dtype}")
     return [
         History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))
         for (method, seed), rows in frame.groupby(["method", "seed"], sort=False)

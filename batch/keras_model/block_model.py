@@ -14,6 +14,7 @@ from batch.keras_model.options import LEFT_OUT, Options
 from batch.keras_model.possible import check_types, checked_optimizer, refuse, refuse_rates_of
 from batch.keras_model.training import Training
 from batch.models.network import read_layers
+from batch.networks import known
 from batch.networks.freeze_by_name import inference_names, named_layers, set_trainable
 from batch.networks.keras_models import as_blocks
 from batch.networks.keras_settings import check_settings
@@ -227,7 +228,7 @@ class BlockModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         """The model with this config."""
-        return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
+        return cls(known.deserialize(config["network"]), name=config["name"])
 
     def get_compile_config(self):
         """What `compile` was given; a schedule that Keras can't save is left out, with a line."""
@@ -238,7 +239,7 @@ class BlockModel(keras.Model):
 
     def compile_from_config(self, config):
         """Compile as the saved model was."""
-        config = keras.saving.deserialize_keras_object(config)
+        config = known.deserialize(config)
         lacks = config["schedule"] == LEFT_OUT
         schedule = None if lacks else config["schedule"]
         self.compile(**{**config, "schedule": schedule and tuple(schedule)})

@@ -15,9 +15,9 @@ import json
 import pathlib
 import shutil
 
-from batch.checks import positive_whole
+from batch.checks import instance, positive_whole
 from batch.data.history import History, read_histories, write_histories
-from batch.files import to_disk, write_text
+from batch.files import check_file, from_json, read_text, to_disk, write_text
 
 FILES = ("model", "history.csv")
 RECORD = "checkpoint.json"
@@ -161,15 +161,22 @@ def read_checkpoint(folder):
     """
     folder = pathlib.Path(folder)
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = from_json(read_text(folder / RECORD))
         damaged = [name for name in FILES if _digest(folder / name) != record["sha256"][name]]
         if damaged:
             raise CheckpointError(f"{folder / damaged[0]} is damaged")
         (history,) = read_histories(folder / "history.csv")
-        return Checkpoint(folder, record["iteration"], history, record["run"])
+        iteration = positive_whole("iteration", record["iteration"])
+        run = instance("run", record["run"], dict, "a dict")
+        return Checkpoint(folder, iteration, history, run)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder} is no checkpoint: {error}") from error
 
 
 def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    check_file(path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

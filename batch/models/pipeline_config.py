@@ -6,6 +6,7 @@ from batchflow import Pipeline
 from batchflow.named_expr import NamedExpression
 
 from batch.checks import as_dict
+from batch.shown import short
 from batch.spelling import did_you_mean
 
 ALIASES = {"freezeout": "freeznet"}  # another key of the same model
@@ -60,7 +61,9 @@ def check_outer_keys(pipeline, kinds):
         hint = did_you_mean(re.sub(r"[\W_]", "", key), ours, NEARLY)
         names = used(pipeline) if hint and names is None else names
         if hint and key not in names:
-            raise ValueError(f"The pipeline's config has a key that nothing uses: {key!r}{hint}")
+            raise ValueError(
+                f"The pipeline's config has a key that nothing uses: {short(key)}{hint}"
+            )
 
 
 def used(pipeline):
