@@ -6,6 +6,7 @@ import keras
 
 from batch.checks import received, sequence
 from batch.networks.equality import difference, fitting_outputs, outputs
+from batch.networks.freeze_by_name import distinguishes
 from batch.networks.layer_state import refuse_shared
 from batch.spelling import did_you_mean
 
@@ -25,7 +26,8 @@ def as_blocks(model, cuts=None):
         its output must be logits: `classifier_activation=None`.
     cuts : sequence of str, optional
         Names of the layers after which to cut, in their order. What comes after the last of them is
-        the classifier. By default `block_ends`, and before the last layer with weights.
+        the classifier. By default `block_ends`, and before the last layer with weights and the
+        dropout before that.
 
     Returns
     -------
@@ -163,11 +165,24 @@ def _before_smaller(model, possible):
 
 
 def _before_classifier(model, possible):
-    """The last of the possible cuts before the last layer with weights, if there is one."""
+    """The last of the possible cuts before the classifier, if there is one.
+
+    That is the last layer with weights, and what precedes it and does something in training alone,
+    as dropout: it must not freeze with what is before it.
+    """
     order = [operation.name for operation in model.operations]
     weighted = [layer.name for layer in model.layers if layer.weights]
     last = max(map(order.index, weighted), default=0)
-    return [name for name in possible if order.index(name) < last][-1:]
+    before = [name for name in possible if order.index(name) < last]
+    while before and _only_trains(_operation(possible[before[-1]])):
+        before.pop()
+    return before[-1:]
+
+
+def _only_trains(operation):
+    """Whether an operation has no weights, and computes something else in training."""
+    is_layer = isinstance(operation, keras.layers.Layer)
+    return is_layer and not operation.weights and distinguishes(operation)
 
 
 def _operation(output):
