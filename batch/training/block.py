@@ -25,6 +25,8 @@ class Block:
         The block runs in inference mode even while it learns.
     depthwise_gradient : {'tensorflow', 'by_shape'}
         As for `Trainer`.
+    penalizes_frozen : bool
+        As for `Objective`.
 
     Attributes
     ----------
@@ -44,6 +46,7 @@ class Block:
         frozen_batch_norm="inference",
         inference_mode=False,
         depthwise_gradient="tensorflow",
+        penalizes_frozen=True,
     ):
         trainable = layer.trainable_variables
         self.layer = layer
@@ -56,8 +59,8 @@ class Block:
         self._train = _traced(layer, not inference_mode, frozen, by_shape)
         self._infer = _traced(layer, False, norms)
         self._penalty = list  # nothing
-        if regularized(layer):
-            self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
+        if weights := regularized(layer, frozen=penalizes_frozen):
+            self._penalty = tf.function(lambda: weight_penalty(weights), autograph=False)
         self.updates = Updates(optimizer, trainable, weight_decay)
         self.update = tf.function(self.updates, autograph=False)
 
