@@ -67,7 +67,8 @@ class BlockModel(keras.Model):
     def __init__(self, model_or_blocks=None, cut=None, name=None, *, inputs=None, outputs=None):
         super().__init__(name=name)
         check_settings()
-        if isinstance(cut, keras.KerasTensor):  # BlockModel(inputs, outputs)
+        tensors = model_or_blocks, cut
+        if any(isinstance(each, keras.KerasTensor) for each in tensors):  # as for keras.Model
             inputs, outputs, cut = model_or_blocks, cut, None
         given = model_or_blocks if inputs is None else keras.Model(inputs, outputs)
         self.network = network_of(given, cut)

@@ -22,11 +22,11 @@ def network_of(given, cut=None):
 
 def layers_of(network):
     """The layers of a network; in the place of blocks that `as_blocks` has cut, theirs."""
-    return [
-        layer
-        for block in network.layers
-        for layer in (block.layers[1:] if _is_cut(block) else [block])
-    ]
+    layers = []
+    for block in network.layers:
+        within = block.layers if _is_cut(block) else [block]
+        layers += within[1:] if layers and _is_cut(block) else within  # a single InputLayer
+    return layers
 
 
 def _is_cut(block):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from batch.keras_model import saved
 from batch.keras_model.validation import Validation
+from batch.networks.layer_state import value_of
 from batch.training.preprocessing import AsGiven
 from batch.training.trainer import Trainer
 
@@ -34,20 +35,20 @@ class Training:
     def set_state(self, state):
         """Begin anew with a state."""
         self.state, self.trainer = dict(state), None
+        self._validation, self._checksums = None, []
 
     def begin(self, network, schedule, **options):
         """Make the trainer."""
         given = {"preprocessing": AsGiven(), **options}
         self.trainer = Trainer(network, self.template, schedule, **given)
-        self._frozen, self._validation, self._checksums = saved.frozen(network), None, []
+        self._frozen = saved.frozen(network)
         if self.state:
             saved.set_state(self.trainer, self.state)
         self.state = {}
 
     def takes(self, examples):
         """Whether the trainer, which is there, was made for such examples."""
-        spec = self.trainer.steps.objective.labels
-        return spec.dtype == examples.labels.dtype and spec.is_compatible_with(examples.labels)
+        return self.trainer.steps.objective.labels.is_compatible_with(examples.labels)
 
     def step(self, examples):
         """A step of the trainer: loss and logits."""
@@ -76,7 +77,7 @@ class Training:
     def _checksums_of(self, count):
         blocks = self.trainer.network.layers[:count]
         return [
-            [zlib.crc32(weight.numpy().tobytes()) for weight in block.weights] for block in blocks
+            [zlib.crc32(value_of(weight).tobytes()) for weight in block.weights] for block in blocks
         ]
 
 
