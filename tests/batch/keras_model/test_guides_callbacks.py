@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from batch import BlockModel, FreezeOut
+from batch import BlockModel
 
 FIT = {"batch_size": 12, "epochs": 4, "verbose": 0, "validation_split": 0.2}
 KINDS = {"stock": lambda network: network, "ours": BlockModel}
