@@ -28,7 +28,9 @@ def replacing(path):
     try:
         new.touch(exist_ok=False)
         yield new
+        to_disk(new)
         os.replace(new, path)
+        to_disk(path.parent)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(new)):
             raise
@@ -36,6 +38,17 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
+
+
+def to_disk(path):
+    """Wait until a file, or the names in a folder, would survive a power cut."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path, text):

@@ -69,7 +69,7 @@ def _named(blocks, patterns):
     from batch.networks.freeze_by_name import layer_names, matching
 
     return matching(
-        patterns, {name for block in blocks for name in (block.name, *layer_names(block))}
+        patterns, [name for block in blocks for name in (block.name, *layer_names(block))]
     )
 
 

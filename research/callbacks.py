@@ -1,9 +1,11 @@
 """Callbacks of a run: a progress bar, log lines, metrics in a file, checkpoints."""
 
 import json
+import logging
 import os
 import pathlib
 import sys
+import time
 
 from tqdm import tqdm
 
@@ -11,6 +13,7 @@ from batch.files import write_text
 from research.console import say, writing
 from research.metrics import read_metrics
 
+SECONDS = 300  # from one checkpoint to the next, where no number of iterations is asked for
 LINES = 15  # seconds from one line to the next in a log file; the first ones come earlier
 
 
@@ -134,19 +137,32 @@ class MetricsLog(Callback):
 
 
 class CheckpointEvery(Callback):
-    """Saves a checkpoint every so many iterations.
+    """Saves a checkpoint every so many iterations, or about every five minutes.
 
     Parameters
     ----------
     checkpoints : batch.models.checkpoint.Checkpoints
-    every : int
+    every : int, optional
+        Without it nobody asked for checkpoints: where there is no room for them, the run goes on.
     """
 
-    def __init__(self, checkpoints, every):
+    def __init__(self, checkpoints, every=None):
         self.checkpoints = checkpoints
         self.every = every
+        self._last = time.monotonic()
 
     def on_train_batch_end(self, run):
         """Save, if it is time."""
-        if len(run.history) % self.every == 0:
-            self.checkpoints.save(run.model, run.history, run.identity)
+        if self.every:
+            if len(run.history) % self.every == 0:
+                self.save(run)
+        elif time.monotonic() - self._last >= SECONDS:
+            try:
+                self.save(run)
+            except OSError as error:
+                logging.getLogger(__name__).warning("No checkpoint could be saved: %s", error)
+            self._last = time.monotonic()
+
+    def save(self, run):
+        """Save a checkpoint of what a run has made so far."""
+        self.checkpoints.save(run.model, run.history, run.identity)

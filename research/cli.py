@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `import`, `reproduce`, `data`, `bench`.
+"""The command line: `resbatch compare`, `train`, `report`, `predict`, `import`, `data`, and others.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -10,9 +10,16 @@ import sys
 from batch import __version__
 from research import console
 from research.arguments import count, file, folder, keras_file, seed
+from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
 from research.names import SUITES
-from research.options import add_import_options, add_out, add_run_options, add_watching_options
+from research.options import (
+    add_import_options,
+    add_out,
+    add_resuming,
+    add_run_options,
+    add_watching_options,
+)
 from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
@@ -22,7 +29,7 @@ OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 @console.standard_streams()
 def main(arguments=None):
-    """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage."""
+    """Run a command; the exit status is 0 done, 1 failed, 2 wrong usage, 128 + n by signal n."""
     parser = make_parser()
     options = parser.parse_args(arguments)
     try:
@@ -32,13 +39,16 @@ def main(arguments=None):
     try:
         for note in notes:
             console.say(note)
-        importlib.import_module("research.commands").COMMANDS[options.command](options)
-    except (Exception, KeyboardInterrupt) as error:
+        with interruptible():
+            importlib.import_module("research.commands").COMMANDS[options.command](options)
+        if console.LOST:  # what was to be said is lost, and all the rest is done
+            raise console.LOST[0]
+    except (Exception, KeyboardInterrupt, Interrupted) as error:
         if options.debug:
             raise
         with console.writing("stderr"):
             sys.stderr.write(f"resbatch: {_one_line(error)}\n")
-        return 2 if type(error).__name__ in WRONG_USAGE else 1
+        return _status(error)
     return 0
 
 
@@ -55,6 +65,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_predict(commands)
     _add_import(commands)
     _add_others(commands)
     for one in commands.choices.values():
@@ -68,6 +79,7 @@ def _add_compare(commands):
     )
     add_run_options(compare)
     compare.add_argument("--seeds", type=count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
+    add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
         "--methods",
@@ -137,6 +149,14 @@ def _add_report(commands):
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_predict(commands):
+    predict = commands.add_parser(
+        "predict", help="what a trained network says of images: classes and their probabilities"
+    )
+    predict.add_argument("run", type=folder, metavar="RUN", help="the folder of resbatch train")
+    predict.add_argument("images", nargs="+", type=file, metavar="IMAGE", help="a file")
 
 
 def _add_import(commands):
@@ -237,9 +257,17 @@ def _suite(text):
     return text
 
 
+def _status(error):
+    if isinstance(error, Interrupted):
+        return 128 + error.number
+    return 2 if type(error).__name__ in WRONG_USAGE else 1
+
+
 def _one_line(error):
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, Interrupted):
+        return f"{error}; {error.advice}" if error.advice else str(error)
     text = " ".join(str(error).split())
     plain = type(error) is ImportError or isinstance(error, (ValueError, OSError))
     expected = plain or type(error).__module__.startswith(("batch.", "research.", "utils."))

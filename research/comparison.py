@@ -1,6 +1,7 @@
 """Several methods on several seeds: same data, same start, same order."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 from batch import checks
@@ -8,8 +9,6 @@ from batch.data.data import Data
 from research import methods
 from research.experiment import Experiment
 from research.fields import MOST_SEED
-
-TURN = 10  # iterations
 
 
 def compare(named, seeds, data, quiet=False, callbacks=None):
@@ -35,7 +34,7 @@ def compare(named, seeds, data, quiet=False, callbacks=None):
     -------
     list of History
         Grouped by seed, in the order of the experiments; `research.statistics.summarize` makes a
-        table of them.
+        table of them. Those of the first seed have `mistakes`.
 
     Raises
     ------
@@ -71,12 +70,22 @@ def _seeds(seeds):
     return [checks.whole("seeds", seed, most=MOST_SEED) for seed in listed]
 
 
-def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
-    """As `compare`, each experiment for as many iterations as it has."""
+def train_in_turns(named, seeds, data, quiet=False, callbacks=None, store=None, every=None):
+    """As `compare`, each experiment for as many iterations as it has.
+
+    Parameters
+    ----------
+    named, seeds, data, quiet, callbacks
+        As for `compare`.
+    store : RunStore, optional
+        What is in it is not made again, and what is made is kept there.
+    every : int, optional
+        Iterations from one checkpoint of a run to the next; about five minutes by default.
+    """
     from research.cache_memory import settled
     from research.callbacks import Progress
     from research.experiment import check, make_model
-    from research.run import Run
+    from research.turns import Turns
 
     named = settled(named)
     for experiment in named.values():
@@ -84,23 +93,20 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None):
         if experiment.optimizer is not None:
             make_model(experiment, data)  # an error now, where they don't go together
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
+    made = sum(store.iterations(label, seed) for label in named for seed in seeds) if store else 0
     histories = []
-    with Progress(total, quiet=quiet, about=data.summary()) as progress:
-        _warm_up(next(iter(named.values())), data)
-        progress.restart()
+    with Progress(total, made, quiet=quiet, about=data.summary()) as progress:
+        if made < total:
+            _warm_up(next(iter(named.values())), data)
+            progress.restart()
         for seed in seeds:
-            runs = {
-                label: Run(
-                    dataclasses.replace(experiment, seed=seed),
-                    data,
-                    [progress, *(callbacks(label, seed) if callbacks else ())],
-                )
+            seeded = {
+                label: dataclasses.replace(experiment, seed=seed)
                 for label, experiment in named.items()
             }
-            _take_turns(runs.values())
-            histories += [
-                dataclasses.replace(run.history, method=label) for label, run in runs.items()
-            ]
+            own = functools.partial(callbacks, seed=seed) if callbacks else None
+            turns = Turns(seeded, data, progress, own, store, every, seed == seeds[0])
+            histories += turns.take()
     return histories
 
 
@@ -122,10 +128,3 @@ def _warm_up(experiment, data):
 
     short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
     Run(dataclasses.replace(experiment, **short), data).advance(2)
-
-
-def _take_turns(runs):
-    while not all(run.done for run in runs):
-        for run in runs:
-            run.advance(TURN)
-            run.settle()

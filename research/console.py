@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 
+LOST = []  # errors of streams that could not be written
 PLAIN = {  # for streams whose encoding lacks the sign
     **dict.fromkeys("−–", "-"),
     **{"…": "...", "×": "x", "±": "+/-", "θ": "theta", "λ": "lambda", "α": "alpha"},
@@ -30,24 +31,21 @@ def standard_streams():
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         with contextlib.suppress(AttributeError):  # a notebook's stream
             getattr(sys, name).reconfigure(errors="resbatch")
+    LOST.clear()
     try:
         yield
     finally:
         for name in ("stdout", "stderr"):
-            with contextlib.suppress(OSError), writing(name):
+            with writing(name):
                 getattr(sys, name).flush()
 
 
 @contextlib.contextmanager
 def writing(name):
-    """Within this context, which writes to `stdout` or `stderr`, its reader may be gone.
+    """Within this context, which writes to `stdout` or `stderr`, the stream may take nothing.
 
-    Then the stream leads nowhere from now on, so that no run ends because of `| head`.
-
-    Raises
-    ------
-    OSError
-        If the stream can't be written for another reason; it names the stream.
+    Then it leads nowhere from now on, so that no run ends because of what it says. If it is not for
+    want of a reader, as of `| head`, the error is in `LOST`, with the stream's name.
     """
     try:
         yield
@@ -56,7 +54,7 @@ def writing(name):
         os.dup2(nowhere, getattr(sys, name).fileno())
         os.close(nowhere)
         if not isinstance(error, BrokenPipeError):
-            raise OSError(error.errno, error.strerror, name) from error
+            LOST.append(OSError(error.errno, error.strerror, name))
 
 
 def say(text=""):

@@ -254,23 +254,28 @@ def add_watching_options(parser):
         metavar="DIR",
         help="write what TensorBoard shows (default: nothing)",
     )
-    group.add_argument(
-        "--checkpoint-every",
-        type=count,
-        metavar="N",
-        help="save a checkpoint every N iterations (default: none)",
-    )
+    add_resuming(group)
     group.add_argument(
         "--keep-checkpoints",
         type=count,
         metavar="K",
-        help="the newest K (default: 3)",
+        help="of --checkpoint-every: the newest K stay (default: 3)",
     )
-    group.add_argument(
+
+
+def add_resuming(parser, of=""):
+    """Add checkpoints, and going on with what an interrupted command left."""
+    parser.add_argument(
+        "--checkpoint-every",
+        type=count,
+        metavar="N",
+        help=f"save a checkpoint{of and ' '}{of} every N iterations (default: about every five "
+        "minutes, and removed at the end)",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest checkpoint that an interrupted run left for --out; give the "
-        "same options again",
+        help="go on with what an interrupted command left for --out; give the same options again",
     )
 
 

@@ -14,12 +14,14 @@ from matplotlib.figure import Figure
 from batch.data.history import by_method
 from batch.files import replacing, write_text
 from research import studies
+from research.confusion import confusion_figure
 from research.labels import facts_of
 from research.statistics import interval_text, statements, summarize, worth
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
 DOTS_PER_INCH = 150
+MOST_MATRICES = 6  # of so many methods mistakes are shown, or else of the most accurate one alone
 
 
 @contextlib.contextmanager
@@ -51,7 +53,7 @@ def write_report(folder, histories, record):
     folder = pathlib.Path(folder)
     methods = facts_of(by_method(histories), record.get("methods"))
     summary = summarize(histories, record["predicted_ratio"], methods)
-    figures = _figures(histories, methods)
+    figures = _figures(histories, methods) + _confusion(histories, record)
     _write_png(folder / "loss.png", figures[0][1])
     compared = "study" not in record or summary.baseline.notna().any()
     tables = _tables(histories, summary if compared else summary[:0])
@@ -67,6 +69,7 @@ def write_report(folder, histories, record):
         length=_length(histories),
         tables=[(list(table), table.to_numpy().tolist()) for table in tables],
         statements=texts,
+        wrong=_worst(histories, record),
         compared=compared,
         split="the held-out training images" if _validated(record) else "the whole test split",
         figures=[(title, base64.b64encode(png).decode(), text) for title, png, text in figures],
@@ -89,6 +92,52 @@ def _figures(histories, methods):
         caption = "Leading blocks without a backward pass; where seeds differ, a line for each."
         figures.append(("Frozen blocks", _png(frozen_figure(histories)), caption))
     return figures
+
+
+def _with_mistakes(histories):
+    """The runs whose mistakes are shown."""
+    runs = [history for history in histories if history.mistakes]
+    if len(runs) > MOST_MATRICES:
+        return [max(runs, key=lambda run: run.accuracy)]
+    return runs
+
+
+def _class_names(runs, record):
+    """The names of the classes, or their numbers."""
+    return record.get("classes") or [
+        str(number) for number in range(len(runs[0].mistakes["confusion"]))
+    ]
+
+
+def _confusion(histories, record):
+    """Title, PNG and caption of the confusion matrices, if they are known."""
+    runs = _with_mistakes(histories)
+    if not runs:
+        return []
+    matrices = {f"{run.method}, seed {run.seed}": run.mistakes["confusion"] for run in runs}
+    figure = confusion_figure(matrices, _class_names(runs, record))
+    caption = "How many images of each class, in a row, are taken for which, in a column."
+    return [("Confusion matrix", _png(figure), caption)]
+
+
+def _worst(histories, record):
+    """The worst mistakes of each run: a title, and PNG and text of each image."""
+    runs = _with_mistakes(histories)
+    names = _class_names(runs, record) if runs else []
+    return [
+        (
+            f"{run.method}, seed {run.seed}",
+            [
+                (
+                    wrong["png"],
+                    f"{names[wrong['label']]}, taken for {names[wrong['said']]} "
+                    f"({100 * wrong['probability']:.1f}\u00a0%)",
+                )
+                for wrong in run.mistakes["worst"]
+            ],
+        )
+        for run in runs
+    ]
 
 
 def _tables(histories, summary):

@@ -18,6 +18,7 @@ from batch.models.named import MODELS
 from research import bases
 from research.cache_memory import settled
 from research.experiment import Experiment, check
+from research.interruption import finished_first
 from research.methods import loading
 from research.prediction import own_lengths
 
@@ -99,7 +100,8 @@ class Run:
         """
         with loading.errors_named(self.experiment.trained_by):
             for _ in range(min(iterations, self.experiment.iterations - len(self.history))):
-                self._iterate()
+                with finished_first():
+                    self._iterate()
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.stats()

@@ -31,6 +31,8 @@ class History:
         Share of the test (or held-out) images whose class is right after the last iteration.
     cache : dict or None
         Statistics of the cache of frozen blocks, as from `PrefixCache.stats`.
+    mistakes : dict or None
+        What the network gets wrong after the last iteration, as from `research.mistakes`.
     """
 
     method: str = ""
@@ -40,6 +42,7 @@ class History:
     frozen: list = dataclasses.field(default_factory=list)
     accuracy: float | None = None
     cache: dict | None = None
+    mistakes: dict | None = None
 
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
@@ -52,8 +55,9 @@ class History:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"loss, seconds and frozen must be of one length. Received: {lengths}")
         checks.optional(checks.probability, "accuracy", self.accuracy)
-        if self.cache is not None:
-            checks.instance("cache", self.cache, dict, "a dict")
+        for name in ("cache", "mistakes"):
+            if getattr(self, name) is not None:
+                checks.instance(name, getattr(self, name), dict, "a dict")
 
     def append(self, loss, seconds, frozen):
         """Record an iteration."""

@@ -11,13 +11,12 @@ A checkpoint is a folder, named after the iteration, with
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 import shutil
 
 from batch.checks import positive_whole
 from batch.data.history import History, read_histories, write_histories
-from batch.files import write_text
+from batch.files import to_disk, write_text
 
 FILES = ("model", "history.csv")
 RECORD = "checkpoint.json"
@@ -80,7 +79,8 @@ class Checkpoints:
         whole = self.folder / f"{model.iteration:08}"
         partial = whole.with_suffix(".partial")
         for abandoned in self.folder.glob("*.partial"):  # from an interrupted save
-            shutil.rmtree(abandoned)
+            if abandoned.stem.isdecimal() and abandoned.is_dir() and not abandoned.is_symlink():
+                shutil.rmtree(abandoned)
         partial.mkdir(parents=True)
         model.save(partial / "model")
         write_histories([history], partial / "history.csv")
@@ -91,10 +91,10 @@ class Checkpoints:
         }
         write_text(partial / RECORD, json.dumps(record, indent=2) + "\n")
         for path in (*partial.iterdir(), partial):
-            _to_disk(path)
+            to_disk(path)
         shutil.rmtree(whole, ignore_errors=True)
         partial.rename(whole)
-        _to_disk(self.folder)
+        to_disk(self.folder)
         later = [path for path in self._folders() if int(path.name) > model.iteration]
         for old in (*later, *self._folders()[len(later) + self.keep :]):
             shutil.rmtree(old)  # later ones: the run went back to before them
@@ -148,11 +148,3 @@ def read_checkpoint(folder):
 
 def _digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _to_disk(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,14 @@ def small_networks(monkeypatch):
     small.use(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def module_of_small_networks():
+    """The same for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patched:
+        small.use(patched)
+        yield
+
+
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory):
     """A folder that `resbatch compare` wrote, with the usual methods."""

@@ -5,22 +5,22 @@ import sys
 
 import pytest
 
-from research import locks, results
+from research import folders, locks
 from research.locks import LockedError, only_writer
 
 # A process that claims a folder when it is told to, and holds it until the next line.
 WRITER = """
 import json, os, sys
 sys.path.insert(0, os.getcwd())
-from research.results import new_folder
+from research.folders import new_folder
 print("ready", flush=True)
 for line in sys.stdin:
     cwd, how = json.loads(line)
     os.chdir(cwd)
     try:
-        with new_folder(kind="train", **how) as folder:
-            print(folder, flush=True)
-            (folder / "log.jsonl").write_text("kept")
+        with new_folder(kind="train", **how) as place:
+            print(place.path, flush=True)
+            (place.path / "log.jsonl").write_text("kept")
             sys.stdin.readline()
     except Exception as error:
         print(f"{type(error).__name__}: {error}", flush=True)
@@ -95,8 +95,8 @@ def test_a_killed_run_holds_no_lock(tmp_path, monkeypatch):
     writer.process.communicate()
     assert (tmp_path / ".out.lock").exists()
     monkeypatch.chdir(tmp_path)
-    with results.new_folder("out", "train", resume=True) as folder:
-        assert (folder / "checkpoints" / "00000010").is_dir()
+    with folders.new_folder("out", "train", resume=True) as place:
+        assert (place.path / "checkpoints" / "00000010").is_dir()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -148,11 +148,11 @@ def test_a_lock_that_was_removed_is_made_again(tmp_path, monkeypatch):
 def test_without_locks_a_folder_is_still_made_by_one_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "fcntl", None)
     out = tmp_path / "out"
-    with results.new_folder(out, "train") as folder:
-        (folder / "log.jsonl").write_text("kept")
+    with folders.new_folder(out, "train") as place:
+        (place.path / "log.jsonl").write_text("kept")
         with (
-            pytest.raises(results.ResultsError, match="what an interrupted run left"),
-            results.new_folder(out, "train"),
+            pytest.raises(folders.ResultsError, match="what an interrupted run left"),
+            folders.new_folder(out, "train"),
         ):
             pass
     assert (out / "log.jsonl").read_text() == "kept"
@@ -160,11 +160,11 @@ def test_without_locks_a_folder_is_still_made_by_one_alone(tmp_path, monkeypatch
 
 def test_what_is_no_results_by_the_end_is_not_replaced(tmp_path):
     out = tmp_path / "out"
-    folder = results.new_folder(out, "train", overwrite=True)
-    (folder.__enter__() / "experiment.json").touch()
+    folder = folders.new_folder(out, "train", overwrite=True)
+    (folder.__enter__().path / "experiment.json").touch()
     out.mkdir()
     (out / "mine.txt").touch()
-    with pytest.raises(results.ResultsError, match="holds something else than results"):
+    with pytest.raises(folders.ResultsError, match="holds something else than results"):
         folder.__exit__(None, None, None)
     assert (out / "mine.txt").exists()
     assert (tmp_path / "out.partial" / "experiment.json").exists()

@@ -33,7 +33,8 @@ def test_a_benchmark_that_failed_keeps_its_rows_and_goes_on(failing, fails, tmp_
     assert main(bench(tmp_path)) == 1
     assert "it fails" in capsys.readouterr().err
     partial = tmp_path / "out.partial"
-    assert {path.name for path in partial.iterdir()} == {"bench.csv", "bench.json", "bench.md"}
+    written = {"bench.csv", "bench.json", "bench.md"}
+    assert {path.name for path in partial.iterdir()} == {*written, "begun.json"}
     assert len(pd.read_csv(partial / "bench.csv")) == 1
     assert "--resume that, move it, or --overwrite it" in fails(1, *bench(tmp_path))
     line = fails(1, *bench(tmp_path, "--resume", "--batch-size", "8"))
@@ -45,7 +46,8 @@ def test_a_benchmark_that_failed_keeps_its_rows_and_goes_on(failing, fails, tmp_
         *("bench.csv", "bench.json", "bench.md", "experiment.json")
     }
     assert len(pd.read_csv(tmp_path / "out" / "bench.csv")) == 2
-    assert "is finished: there is nothing to resume" in fails(1, *bench(tmp_path, "--resume"))
+    assert main(bench(tmp_path, "--resume")) == 0
+    assert "out is finished: nothing is left to do" in capsys.readouterr().out
 
 
 def test_there_is_nothing_to_resume_in_what_another_command_left(fails, tmp_path):

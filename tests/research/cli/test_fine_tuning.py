@@ -77,6 +77,17 @@ def test_the_study_of_the_frontier(colours, base, tmp_path, capsys, fails, monke
     capsys.readouterr()
 
 
+def test_several_numbers_of_frozen_blocks_make_the_frontier_of_ones_own_data(base, fails):
+    arguments = ["compare", "--base", base, "--data", "digits", "--freeze-first", "0,1"]
+    options = make_parser().parse_args(arguments)
+    assert recipes.settle(options) == []
+    expected = {"study": "frontier", "depths": (0, 1), "seeds": 3, "epochs": 6, "image_size": None}
+    expected |= {"train_images": None, "test_images": None, "base": base, "data": "digits"}
+    assert {name: getattr(options, name) for name in expected} == expected
+    assert "several are for compare" in fails(2, *arguments, "--methods", "classic")
+    assert "--study frontier has runs of its own: no --t-0" in fails(2, *arguments, "--t-0", "0.5")
+
+
 @pytest.mark.parametrize("command", ["train", "compare"])
 def test_defaults_of_fine_tuning(command):
     arguments = [command, "--base", "efficientnet-lite0"]

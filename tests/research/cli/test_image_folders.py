@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,6 +32,38 @@ def test_training_on_a_folder_of_images(folder, tmp_path, fails, capsys):
     assert main([*train, "--skip-broken", "--out", str(tmp_path / "out")]) == 0
     assert "shades: 34 + 6 images of 8×8×3" in capsys.readouterr().err
     record = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert record["network"]["classes"] == ["dark", "light"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert 'alt="Confusion matrix"' in page
+    images = sorted(map(str, folder.glob("*/3.png")))
+    capsys.readouterr()
+    assert main(["predict", str(tmp_path / "out"), *images]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shares = {"dark": [], "light": []}
+    for path, line in zip(images, lines):
+        assert line.startswith(f"{path}: ")
+        for part in line.removeprefix(f"{path}: ").split(", "):
+            name, share, _ = part.split()
+            shares[name].append(float(share))
+    assert [sum(pair) for pair in zip(*shares.values())] == pytest.approx([100, 100], abs=0.11)
+    assert _said(tmp_path / "out", images) == pytest.approx(shares["light"], abs=0.06)
+    broken = str(folder / "dark" / "notes.txt")
+    line = fails(1, "predict", str(tmp_path / "out"), images[0], broken)
+    assert line.endswith("notes.txt is no JPEG, PNG, BMP, GIF, WEBP")
+    assert "tmp must be a folder of resbatch train" in fails(
+        1, "predict", str(tmp_path / "tmp"), broken
+    )
     assert record["classes"] == ["dark", "light"]
     assert record["settings"]["skip_broken"] is True
     assert record["settings"]["data"] == str(folder)
+
+
+def _said(run, images):
+    """Percent that Keras' own network says of the class 'light', of images normalized by hand."""
+    network = json.loads((run / "experiment.json").read_text())["network"]
+    pixels = np.stack([np.asarray(Image.open(path).crop((0, 0, 8, 8))) for path in images]) / 255
+    mean, std = (np.array(network["normalize"][key]) for key in ("mean", "std"))
+    logits = keras.saving.load_model(run / network["weights"])(
+        ((pixels - mean) / std).astype(np.float32)
+    )
+    return (100 * keras.ops.softmax(logits)[:, 1]).numpy().tolist()

@@ -21,7 +21,7 @@ from research import Experiment, Method
         (["train", "--t_0", "0.5"], "Did you mean '--t-0'?"),
         (["train", "--no_scale_lr"], "Did you mean '--no-scale-lr'?"),
         (["train", "--over", "--dry"], "unrecognized arguments: --over --dry"),
-        (["compare", "--resume"], "--resume (--resume is an option of resbatch train"),
+        (["report", "--resume", "a"], "--resume (--resume is an option of resbatch compare"),
         (["compare", "--eval-every", "3"], "every (--eval-every is an option of resbatch train"),
         (["train", "--scale-lr", "False"], "False: --scale-lr takes no value"),
         (["train", "--debug"], "--debug is an option of resbatch"),

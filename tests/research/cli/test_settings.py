@@ -11,6 +11,7 @@ import pytest
 
 from research import results
 from research.cli import main
+from research.folders import CHECKPOINTS, ResultsError, new_folder
 from utils import History
 
 
@@ -126,20 +127,20 @@ def test_data_does_not_write_through_links(tmp_path):
     assert not any(path.is_symlink() for path in (tmp_path / "packed").iterdir())
 
 
-@pytest.mark.parametrize("name", ["log.jsonl", results.CHECKPOINTS])
+@pytest.mark.parametrize("name", ["log.jsonl", CHECKPOINTS])
 @pytest.mark.parametrize("how", ["overwrite", "resume"])
 def test_a_run_does_not_go_on_through_links(tmp_path, name, how):
     partial = tmp_path / "run.partial"
-    (partial / results.CHECKPOINTS).mkdir(parents=True)
-    (partial / results.CHECKPOINTS / "00000001").mkdir()
-    if name == results.CHECKPOINTS:
+    (partial / CHECKPOINTS).mkdir(parents=True)
+    (partial / CHECKPOINTS / "00000001").mkdir()
+    if name == CHECKPOINTS:
         (partial / name).rename(tmp_path / "outside")
     else:
         (tmp_path / "outside").touch()
     (partial / name).symlink_to(tmp_path / "outside")
     with (
-        pytest.raises(results.ResultsError, match="holds something else than results"),
-        results.new_folder(tmp_path / "run", "train", **{how: True}),
+        pytest.raises(ResultsError, match="holds something else than results"),
+        new_folder(tmp_path / "run", "train", **{how: True}),
     ):
         pass
     assert (partial / name).is_symlink()
@@ -166,8 +167,8 @@ def test_a_folder_that_is_a_link_is_left_alone(tmp_path, name, options):
     (tmp_path / "outside").mkdir()
     (tmp_path / name).symlink_to("outside")
     with (
-        pytest.raises(results.ResultsError, match=f"{name} is a symbolic link"),
-        results.new_folder(tmp_path / "run", "train", **options),
+        pytest.raises(ResultsError, match=f"{name} is a symbolic link"),
+        new_folder(tmp_path / "run", "train", **options),
     ):
         pass
     assert (tmp_path / name).is_symlink()

@@ -72,7 +72,8 @@ def test_options_in_place_of_the_papers(colours, tmp_path, capsys):
     arguments = ["--data", colours, *DENSE, "--method", "freezeout", "--iterations", "12"]
     assert main(["train", *arguments, *options, "--out", str(out)]) == 0
     names = sorted(path.name for path in out.iterdir())
-    assert names == ["experiment.json", "mine.jsonl", "mine.keras", "results.csv"]
+    expected = ["experiment.json", "loss.png", "mine.jsonl", "mine.keras"]
+    assert names == [*expected, "report.html", "results.csv"]
     record = json.loads((out / "experiment.json").read_text())
     settings = record["settings"]
     assert settings["iterations"] == 12
@@ -157,8 +158,7 @@ def test_metrics_survive_a_crash(colours, tmp_path, capsys, monkeypatch, fails):
     path.write_text(path.read_text() + '{"epoch": 3, "train_')
     assert len(read_metrics(path)) == 2
     message = fails(1, *arguments)
-    assert "what an interrupted run left: move it" in message  # there is nothing to resume
-    assert "no checkpoint to resume: move it" in fails(1, *arguments, "--resume")
+    assert "what an interrupted run left: --resume that, move it, or" in message
     assert "no file" in fails(1, *arguments, "--data", "missing.npz", "--overwrite")
     assert len(read_metrics(path)) == 2  # still there
     assert main([*arguments, "--overwrite"]) == 0
@@ -185,7 +185,7 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch, 
     assert {"checkpoints"} < {path.name for path in (tmp_path / "out.partial").iterdir()}
     assert "--resume that, move it, or" in fails(1, *arguments, "--out", str(out))
     resume = [*arguments, "--out", str(out), "--resume"]
-    assert "of a run with seed 0, not 4" in fails(1, *resume, "--seed", "4")
+    assert "settings: seeds 0 there, 4 here" in fails(1, *resume, "--seed", "4")
     assert main(resume) == 0
     capsys.readouterr()
     ours, theirs = (pd.read_csv(tmp_path / name / "results.csv") for name in ("out", "whole"))
@@ -198,7 +198,9 @@ def test_a_run_is_resumed_after_a_crash(colours, tmp_path, capsys, monkeypatch, 
     assert ours == theirs
     kept = sorted(path.name for path in (out / "checkpoints").iterdir())
     assert kept == ["00000003", "00000006", "00000009"]
-    assert "is finished: there is nothing to resume" in fails(1, *resume)
+    assert main(resume) == 0
+    assert "out is finished: nothing is left to do" in capsys.readouterr().out
+    assert "settings: batch_size" in fails(1, *resume, "--batch-size", "5")
     named = [*arguments, "--out", f"{out}.partial", "--resume"]
     assert "name it without .partial" in fails(1, *named)
     out.rename(tmp_path / "out.partial")

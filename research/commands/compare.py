@@ -1,0 +1,87 @@
+"""`resbatch compare`: every method on every seed, to a folder."""
+
+import dataclasses
+import importlib
+
+from research import folders, results
+from research.cache_memory import settled
+from research.commands.common import (
+    asked_of,
+    environment_now,
+    experiment_of,
+    predicting,
+    prepared,
+    recorded,
+    settings_of,
+)
+from research.commands.writing import Page, when_there_is_room
+from research.console import say
+
+
+def compare(options):
+    """`resbatch compare`: every method on every seed, to a folder."""
+    with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
+        importlib.import_module("research.report")  # if matplotlib can't start, it is said now
+        data, threads = prepared(options)
+        base = _with_cache_of(place, experiment_of(options, data))
+        named, costs, record = _chosen(options, base, data)
+        base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
+        seeds = range(options.seeds)
+        settings = settings_of(options, base, data, named, seeds)
+        place.begin(asked_of(settings, data, threads))
+        if place.finished:
+            say(f"{place.target} is finished: nothing is left to do")
+            return
+        histories = _made(options, named, seeds, data, place)
+        importlib.import_module("research.prediction").fill_in_ratios(
+            record["predicted_ratio"], histories, named, costs, base, data
+        )
+        environment = environment_now(threads)
+        when_there_is_room(
+            place, lambda: results.save(place.path, histories, settings, environment, **record)
+        )
+        page = Page(place.path)
+        _store(place, named).remove()
+    page.say_of(place)
+
+
+def _made(options, named, seeds, data, place):
+    """The histories of all runs, those of an earlier command included."""
+    from research.comparison import train_in_turns
+
+    store = _store(place, named)
+    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
+
+
+def _store(place, named):
+    from research.run_store import RunStore
+
+    return RunStore(place.path / folders.CHECKPOINTS, list(named))
+
+
+def _with_cache_of(place, base):
+    """The experiment with the number of bytes that 'auto' was for the command gone on with."""
+    before = place.asked.get("cache", "auto")
+    return dataclasses.replace(base, cache=before) if base.cache == "auto" else base
+
+
+def _chosen(options, base, data):
+    """The experiments of a comparison and their costs by their labels, and what to record."""
+    from research import prediction
+    from research.comparison import of_methods
+    from research.experiment import check
+    from research.studies import load_study
+
+    study = load_study(options.study) if options.study else None
+    own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
+    named = study.experiments(base, **own) if study else of_methods(base, options.methods)
+    for experiment in named.values():
+        check(experiment, data)
+    costs = prediction.costs(named, data)
+    record = {"study": study.facts(named, costs)} if study else {}
+    if options.equal_time:
+        named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
+    named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
+    named = settled(named)
+    costs = predicting(options, named, costs, data)
+    return named, costs, record | recorded(named, costs, base.iterations, data)

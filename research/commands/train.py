@@ -1,0 +1,152 @@
+"""`resbatch train`: one run, to a folder."""
+
+import contextlib
+import dataclasses
+import importlib
+import shutil
+
+from batch.files import replacing
+from research import folders, results
+from research.cache_memory import settled
+from research.commands.common import (
+    asked_of,
+    environment_now,
+    experiment_of,
+    predicting,
+    prepared,
+    recorded,
+    settings_of,
+)
+from research.commands.writing import Page, when_there_is_room
+from research.console import say
+from research.interruption import Interrupted
+from research.locks import only_writer
+
+
+def train(options):
+    """`resbatch train`: one run, to a folder."""
+    if options.dry_run:
+        _dry_run(options)
+        return
+    with folders.new_folder(options.out, "train", options.overwrite, options.resume) as place:
+        importlib.import_module("research.report")  # if matplotlib can't start, it is said now
+        data, threads = prepared(options)
+        from batch import flops
+        from batch.models.network_file import write_keras_file
+        from research import prediction
+
+        base, experiment = _single(options, data)
+        asked = settings_of(options, base, data, {base.label: experiment}, [base.seed])
+        place.begin(asked_of(asked, data, threads))
+        if place.finished:
+            say(f"{place.target} is finished: nothing is left to do")
+            return
+        run = _carried_out(options, experiment, data, place.path)
+        history, network = run.history, run.model.network
+        base = dataclasses.replace(base, cache=run.experiment.cache)
+        named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
+        if run.experiment.freezes_for_good:  # what learns in a classic run counts
+            costs = prediction.costs(named, data)
+        costs = predicting(options, named, costs, data)
+        settings = settings_of(options, base, data, named, [base.seed])
+        record = recorded(named, costs, base.iterations, data)
+        prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
+        weights = f"{options.save_weights or 'model'}.keras"
+        record["network"] = _network(run.model, data, weights)
+        environment = environment_now(threads)
+
+        def write():
+            with replacing(place.path / weights) as new:
+                write_keras_file(new, network)
+            results.save(place.path, [history], settings, environment, **record)
+
+        when_there_is_room(place, write)
+        page = Page(place.path)
+        if not options.checkpoint_every:
+            shutil.rmtree(place.path / folders.CHECKPOINTS, ignore_errors=True)
+    split = "validation" if options.validate == "val" else "test"
+    seconds = sum(history.seconds)
+    accuracy = f"{split} accuracy {100 * history.accuracy:.2f} %"
+    page.say_of(place, f"{base.label}: {accuracy}, {seconds:.1f} s of training")
+    say(f"Results: {place.target}")
+
+
+def _network(model, data, weights):
+    """What it takes to use the network that was trained, beside its file."""
+    mean, std = model.preprocessing.mean, model.preprocessing.std
+    return {
+        "weights": weights,
+        "shape": model.inputs.shape,
+        "classes": data.names or [str(label) for label in range(data.classes)],
+        "normalize": None if mean is None else {"mean": mean, "std": std},
+    }
+
+
+def _carried_out(options, experiment, data, folder):
+    """The run, made to its end, with all its callbacks."""
+    from batch.models.checkpoint import Checkpoints
+    from research import callbacks
+    from research.evaluation import Evaluation
+    from research.metrics import default_name
+    from research.mistakes import mistakes
+    from research.run import Run
+
+    if (options.checkpoint_every or 0) > experiment.iterations:
+        raise ValueError(
+            f"--checkpoint-every {options.checkpoint_every} would save none: the run has "
+            f"{experiment.iterations} iterations"
+        )
+    evaluation = Evaluation(options.eval_every, options.eval_batches, options.metrics)
+    run = Run(experiment, data, evaluation=evaluation)
+    checkpoints = Checkpoints(folder / folders.CHECKPOINTS, options.keep_checkpoints)
+    if options.resume:
+        run.resume(checkpoints)
+        place = f"Going on after iteration {len(run.history)}"
+        say(place if run.history else "No checkpoint: from the beginning")
+    made = len(run.history)
+    name = options.save_weights or default_name(experiment, data.name, options.epochs) + "_log"
+    run.callbacks.append(callbacks.MetricsLog(folder / f"{name}.jsonl", made))
+    with contextlib.ExitStack() as stack:
+        if options.eval_every:
+            run.callbacks.append(callbacks.LogLine())
+        if options.tensorboard:
+            from research.tensorboard import TensorBoardLog
+
+            stack.enter_context(only_writer(options.tensorboard))
+            replace = options.overwrite or options.resume
+            log = TensorBoardLog(options.tensorboard, made, replace)
+            run.callbacks.append(stack.enter_context(log))
+        saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+        run.callbacks.append(saver)
+        progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
+        run.callbacks.insert(0, stack.enter_context(progress))
+        try:
+            run.advance(experiment.iterations)
+        except Interrupted:
+            if run.history:
+                saver.save(run)
+            raise
+    run.history.mistakes = mistakes(run.model, data.test)
+    return run
+
+
+def _dry_run(options):
+    data, _ = prepared(options)
+    from research.dry_run import describe
+
+    _, experiment = _single(options, data)
+    experiment = settled({"it": experiment})["it"]
+    say(describe(experiment, data, measured=options.costs == "measured"))
+
+
+def _single(options, data):
+    """The experiment of a single run as it was asked for, and with the length that it will have."""
+    from research import prediction
+    from research.experiment import check
+
+    base = experiment_of(options, data, method=options.method, seed=options.seed)
+    check(base, data)
+    if not options.const_time:
+        return base, prediction.own_lengths({base.label: base}, data)[base.label]
+    costs = prediction.costs({base.label: base}, data)[base.label]
+    return base, prediction.equal_time(base, costs)

@@ -1,0 +1,320 @@
+"""The folder that a command writes: whole or not at all, by one command at a time, or gone on with.
+
+While a command writes `DIR`, its files are in `DIR.partial`. What an interrupted one left there and
+is to be replaced stays beside it, as `.DIR.partial`, until the new one has something of its own.
+"""
+
+import contextlib
+import datetime
+import json
+import pathlib
+import shutil
+
+from batch.files import write_text
+from research.interruption import Interrupted
+from research.locks import LockedError, only_writer
+from research.names import BENCH_RECORD, PARTIAL
+
+CHECKPOINTS = "checkpoints"  # name of their folder
+BEGUN = "begun.json"  # in a partial folder: what was asked for
+WHAT = {  # what commands go on with, and where it lies
+    "compare": ("comparison", f"{CHECKPOINTS}/*"),
+    "train": ("run", f"{CHECKPOINTS}/*"),
+    "bench": ("benchmark", BENCH_RECORD),
+}
+RECORD = "experiment.json"  # in a finished one
+# What commands write.
+WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
+ELSEWHERE = ("data_sha256",)  # what a record does not say of its run
+
+
+class ResultsError(RuntimeError):
+    """A folder that can't be written, or that holds no results."""
+
+
+class Place:
+    """A folder that a command writes.
+
+    Attributes
+    ----------
+    target : pathlib.Path
+        Where the results will be.
+    path : pathlib.Path
+        Where they are until then.
+    finished : bool
+        Whether there is nothing to go on with, because the target is there.
+    asked : dict
+        What an earlier command was asked for, in plain values, if this one goes on with it.
+    waited : bool
+        Whether it was waited for room on the disk.
+    """
+
+    def __init__(self, target, kind=""):
+        self.target, self._kind = target, kind
+        self.path = target.with_name(f"{target.name}{PARTIAL}")
+        self.finished, self.asked, self._overwrites = False, {}, False
+        self.waited = False
+
+    def begin(self, asked):
+        """Record what is asked for, or refuse to go on with something else.
+
+        Parameters
+        ----------
+        asked : dict
+            In plain values.
+
+        Raises
+        ------
+        ResultsError
+            If it differs from what the folder was begun with; it says in what.
+        """
+        asked = json.loads(json.dumps(asked))
+        names = [name for name in {**self.asked, **asked} if _differs(name, self.asked, asked)]
+        if self.asked and names:
+            there = "; ".join(
+                f"{name} {_shown(self.asked, name)} there, {_shown(asked, name)} here"
+                for name in names
+            )
+            raise ResultsError(f"{self.target} is of other settings: {there}")
+        if not self.finished:
+            self._write(asked)
+
+    def _write(self, asked):
+        record = {"kind": self._kind, "overwrite": self._overwrites, "asked": asked}
+        write_text(self.path / BEGUN, json.dumps(record, indent=2) + "\n")
+
+    def enter(self, overwrite, resume):
+        """Make the folder, once it is known to be free."""
+        self._recover()
+        _check_target(self.target, self.path)
+        if resume:
+            self._read()
+        elif self.target.exists() and not overwrite:
+            raise ResultsError(f"{self.target} exists: choose another folder, or --overwrite it")
+        _check_replaceable(self.target)
+        if self.finished:
+            return
+        self._overwrites |= overwrite
+        if not resume and any(_entries(self.path)):
+            self._set_aside(overwrite)
+        try:
+            self.path.mkdir(exist_ok=self.path.exists())
+            if not self.asked:
+                self._write({})
+        except OSError as error:
+            raise ResultsError(f"Can't write {self.target}: {error.strerror}") from error
+
+    def complete(self):
+        """Put the folder in its place."""
+        (self.path / BEGUN).unlink(missing_ok=True)
+        if self.target.exists():
+            if not self._overwrites:
+                raise ResultsError(
+                    f"{self.target} came to be meanwhile: results are in {self.path}"
+                )
+            _check_replaceable(self.target)
+            shutil.rmtree(self.target)
+        self.path.rename(self.target)
+
+    def leave(self):
+        """Remove the folder, if it holds nothing worth to be kept; else what it was to replace."""
+        if self.path.exists() and not _worth_keeping(self.path):
+            shutil.rmtree(self.path)
+            if self._earlier.exists():
+                self._earlier.rename(self.path)
+        shutil.rmtree(self._earlier, ignore_errors=True)
+
+    @property
+    def advice(self):
+        """How to go on with what is kept; empty if nothing is."""
+        if not self.path.exists():
+            return ""
+        return f"what is done is kept: --out {self.target} --resume goes on with it"
+
+    @property
+    def _earlier(self):
+        return self.path.with_name(f".{self.path.name}")
+
+    def _recover(self):
+        """Put back what a killed command had set aside, unless it left something of its own."""
+        if not self._earlier.exists() or self._earlier.is_symlink():
+            return
+        if not (self.path.exists() and _worth_keeping(self.path)):
+            shutil.rmtree(self.path, ignore_errors=True)
+            self._earlier.rename(self.path)
+        shutil.rmtree(self._earlier, ignore_errors=True)
+
+    def _read(self):
+        """Read what was asked for, or refuse what is not ours, or not of this command."""
+        if self.target.name.endswith(PARTIAL):
+            raise ResultsError(f"To resume {self.target}, name it without {PARTIAL}")
+        begun, (what, where) = _json(self.path / BEGUN), WHAT[self._kind]
+        ours = begun.get("kind") == self._kind or any(self.path.glob(where))
+        if any(_entries(self.path)) and not ours:
+            raise ResultsError(f"{self.path} holds no {what} to resume: move it, or --overwrite it")
+        _check_ours(self.path)
+        self._overwrites = bool(begun.get("overwrite"))
+        self.asked = begun.get("asked", {})
+        if not self.target.exists():
+            return
+        if any(_entries(self.path)) and not self._overwrites:
+            raise ResultsError(
+                f"{self.target} holds earlier results: move them to resume {self.path}"
+            )
+        if not any(_entries(self.path)):
+            record = _json(self.target / RECORD)
+            self.finished = True
+            threads = record.get("environment", {}).get("threads")
+            self.asked = {**record.get("settings", {}), "threads": str(threads)}
+
+    def _set_aside(self, overwrite):
+        """Move what an interrupted command left, until this one has something in its place."""
+        if not overwrite:
+            resume = "--resume that, " if _worth_keeping(self.path) else ""
+            raise ResultsError(
+                f"{self.path} holds what an interrupted run left: {resume}move it, or --overwrite "
+                "it"
+            )
+        _check_ours(self.path)
+        self.path.rename(self._earlier)
+
+
+@contextlib.contextmanager
+def new_folder(out, kind, overwrite=False, resume=False):
+    """A folder to write in that becomes `out` when all is done; nobody else writes it meanwhile.
+
+    If that fails, the folder vanishes, unless it holds metrics, checkpoints or rows of a benchmark:
+    then it stays, as `out.partial`.
+
+    Parameters
+    ----------
+    out : path or None
+        By default a new folder under `runs/`, named after `kind` and the time.
+    kind : str
+    overwrite : bool
+        Replace a folder of earlier results, and what an interrupted run left.
+    resume : bool
+        Go on in the folder that an interrupted run left, if there is one.
+
+    Yields
+    ------
+    Place
+        If it is `finished`, there is nothing to write.
+
+    Raises
+    ------
+    ResultsError
+        If `out` or `out.partial` exist (with `overwrite`: hold something else than results), or
+        can't be written.
+    LockedError
+        If another run writes `out`.
+    """
+    with contextlib.ExitStack() as stack:
+        place = Place(_claim(stack, out) if out else _claim_new(stack, kind), kind)
+        place.enter(overwrite, resume)
+        if place.finished:
+            yield place
+            return
+        try:
+            yield place
+            place.complete()
+        except Interrupted as interrupted:
+            place.leave()
+            interrupted.advice = place.advice
+            raise
+        finally:
+            place.leave()
+
+
+def _claim(stack, out):
+    """The folder that was asked for, locked until the stack ends."""
+    target = pathlib.Path(out)
+    try:
+        stack.enter_context(only_writer(target))
+    except OSError as error:
+        raise ResultsError(f"Can't write {target}: {error.strerror}") from error
+    return target
+
+
+def _claim_new(stack, kind):
+    """A folder under `runs/` that nobody else has or writes, locked until the stack ends."""
+    name = f"runs/{kind}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    target, number = pathlib.Path(name), 1
+    while not _is_new(stack, target):
+        number += 1
+        target = pathlib.Path(f"{name}-{number}")
+    return target
+
+
+def _is_new(stack, target):
+    """Whether a folder is not there, and nobody writes it: then lock it until the stack ends."""
+    with contextlib.ExitStack() as attempt:
+        try:
+            _claim(attempt, target)
+        except LockedError:
+            return False
+        new = not target.exists() and not Place(target).path.exists()
+        if new:
+            stack.push(attempt.pop_all())
+    return new
+
+
+def _check_target(target, partial):
+    """Refuse links to folders."""
+    for path in (target, partial):
+        if path.is_symlink():
+            raise ResultsError(f"{path} is a symbolic link, so it is left alone")
+
+
+def _check_replaceable(target):
+    """Refuse to replace what is no folder of results."""
+    if target.exists() and not (target / RECORD).exists() and any(_entries(target)):
+        raise ResultsError(f"{target} holds something else than results, so it is left alone")
+
+
+def _check_ours(partial):
+    if not all(_is_ours(path) for path in _entries(partial)):
+        raise ResultsError(f"{partial} holds something else than results, so it is left alone")
+
+
+def _is_ours(path):
+    if path.is_symlink():
+        return False
+    return path.name == CHECKPOINTS if path.is_dir() else path.suffix in WRITTEN
+
+
+def _worth_keeping(folder):
+    """Whether there are checkpoints, finished runs, metrics, or the results themselves."""
+    metrics = any(path.stat().st_size for path in folder.glob("*.jsonl"))
+    whole = any((folder / name).exists() for name in ("bench.csv", RECORD))
+    runs = [path for path in folder.glob(f"{CHECKPOINTS}/**/*") if path.is_file()]
+    return metrics or whole or bool(runs)
+
+
+def _entries(folder):
+    if folder.is_dir():
+        return list(folder.iterdir())
+    return [folder] if folder.exists() else []
+
+
+def _json(path):
+    """What a file of ours says; nothing if it is not there, or not whole."""
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
+def _differs(name, theirs, ours):
+    """Whether what was asked for differs; a cache of any size is 'auto', where that is asked."""
+    if name in ELSEWHERE and name not in theirs:
+        return False
+    if name == "cache" and ours.get(name) == "auto":
+        return False
+    return theirs.get(name) != ours.get(name)
+
+
+def _shown(asked, name):
+    value = asked.get(name, "not given")
+    return ",".join(map(str, value)) if isinstance(value, list) else value

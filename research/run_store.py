@@ -1,0 +1,62 @@
+"""What a comparison keeps on the disk of its runs while it goes on."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+from batch.data.history import History
+from batch.files import write_text
+from batch.models.checkpoint import Checkpoints
+
+
+class RunStore:
+    """Finished runs as their histories, others as checkpoints.
+
+    Parameters
+    ----------
+    folder : path
+        Made when there is something to keep.
+    labels : sequence of str
+        Of all runs; their order numbers the files.
+    """
+
+    def __init__(self, folder, labels):
+        self.folder = pathlib.Path(folder)
+        self._numbers = {label: number for number, label in enumerate(labels)}
+
+    def checkpoints(self, label, seed):
+        """The `Checkpoints` of a run, of which the newest is kept."""
+        return Checkpoints(self._place(label, seed), keep=1)
+
+    def history(self, label, seed):
+        """The history of a finished run; None of any other."""
+        path = self._file(label, seed)
+        if not path.exists():
+            return None
+        return History(**json.loads(path.read_text(encoding="utf-8")))
+
+    def iterations(self, label, seed):
+        """How many iterations of a run are kept."""
+        history = self.history(label, seed)
+        if history:
+            return len(history)
+        names = [path.name for path in self._place(label, seed).glob("*")]
+        return max([int(name) for name in names if name.isdecimal()], default=0)
+
+    def finish(self, label, seed, history):
+        """Keep the history of a run that is finished, in place of its checkpoints."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(dataclasses.asdict(history))
+        write_text(self._file(label, seed), text + "\n")
+        shutil.rmtree(self._place(label, seed), ignore_errors=True)
+
+    def remove(self):
+        """Remove all of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _place(self, label, seed):
+        return self.folder / f"{self._numbers[label]}-{seed}"
+
+    def _file(self, label, seed):
+        return self._place(label, seed).with_suffix(".json")
