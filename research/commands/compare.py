@@ -49,8 +49,17 @@ def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     from research.comparison import train_in_turns
 
-    store = _store(place, named)
-    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
+    store, every = _store(place, named), options.checkpoint_every
+    return train_in_turns(
+        named, seeds, data, callbacks=_callbacks(options), store=store, every=every
+    )
+
+
+def _callbacks(options):
+    """A function of label and seed to a run's callbacks, if there is a target to watch for."""
+    from research.target import TimeToTarget
+
+    return options.target and (lambda label, seed: [TimeToTarget(options.target / 100)])
 
 
 def _store(place, named):
