@@ -41,15 +41,15 @@ def remarks(summary, margin=MARGIN, test_images=None):
     made = []
     if (summary.pairs > 1).any():
         made.append(
-            f"Verdicts are made with a margin of {margin:g} points, and p-values corrected over the "
+            f"Verdicts have a margin of {margin:g} points; their p-values are corrected over the "
             "methods (Holm)."
         )
     if test_images:
         accuracy = summary.accuracy_mean.mean()
         error = 100 * stats.binom.std(test_images, accuracy) / test_images
         made.append(
-            f"An accuracy of {100 * accuracy:.2f} % on {test_images:,} images has a binomial standard "
-            f"error of {error:.2f} points, which more seeds on the same images do not reduce."
+            f"An accuracy of {100 * accuracy:.2f} % on {test_images:,} images has a binomial "
+            f"standard error of {error:.2f} points, which more seeds on these images do not reduce."
         )
     return made + _worth(summary)
 

@@ -60,7 +60,7 @@ def table_rows(summary):
             f"{row.seconds_mean:.1f}",
             _ratio(row),
             number(row.predicted_ratio / predicted.get(row.baseline, np.nan), 2),
-            _after(row.difference, f"{100 * row.difference:+.2f} points") or "–",
+            _after(row.difference, f"{100 * row.difference:+.2f} pt") or "–",
             row.verdict.partition(" (")[0] if row.pairs else "–",
         )
         for _, row in summary.iterrows()
