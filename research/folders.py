@@ -317,5 +317,5 @@ def _differs(name, theirs, ours):
 
 
 def _shown(asked, name):
-    value = asked.get(name, "not given")
+    value = asked.get(name, LATER.get(name, "not given"))
     return ",".join(map(str, value)) if isinstance(value, list) else value

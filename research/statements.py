@@ -26,7 +26,7 @@ def statements(summary, margin=MARGIN, target=None, test_images=None):
     said = [_statement(row, rows[row.baseline], margin) for row in rows.values() if row.pairs]
     said = said or ["No method was run beside its baseline."]
     if target:
-        said += [_reached(row, target) for row in rows.values() if row.target_reached]
+        said += [_reached(row, target) for row in rows.values() if row.get("target_reached")]
     return said + remarks(summary, margin, test_images)
 
 
@@ -78,13 +78,8 @@ def _statement(row, baseline, margin):
         verdict += f" of {margin:g} points"
     if not verdict.startswith(UNKNOWN):
         verdict += f" (p = {row.p_holm:.2g})"
-    ratio = f"{row.time_ratio:.2f} of the time of {row.baseline}"
-    if row.pairs >= FEW and not np.isnan(row.time_low):
-        ratio += f", 95 % interval {row.time_low:.2f} to {row.time_high:.2f}"
-    predicted = row.predicted_ratio / baseline.predicted_ratio
-    if not np.isnan(predicted):
-        ratio += f"; predicted were {predicted:.2f}"
-    return f"{row.method} against {row.baseline}: {verdict}. {_difference(row)} It took {ratio}."
+    said = f"{row.method} against {row.baseline}: {verdict}. {_difference(row)}"
+    return said + _time(row, row.predicted_ratio / baseline.predicted_ratio)
 
 
 def _difference(row):
@@ -98,6 +93,17 @@ def _difference(row):
         return f"{difference} over {row.pairs} seeds, too few for an interval."
     interval = interval_text(100 * row.ci_low, 100 * row.ci_high)
     return f"{difference}, 95 % interval {interval}, over {row.pairs} seeds."
+
+
+def _time(row, predicted):
+    if np.isnan(row.time_ratio):
+        return ""
+    ratio = f"{row.time_ratio:.2f} of the time of {row.baseline}"
+    if row.pairs >= FEW and not np.isnan(row.time_low):
+        ratio += f", 95 % interval {row.time_low:.2f} to {row.time_high:.2f}"
+    if not np.isnan(predicted):
+        ratio += f"; predicted were {predicted:.2f}"
+    return f" It took {ratio}."
 
 
 def _reached(row, target):

@@ -37,9 +37,9 @@ class Verdict(NamedTuple):
 def judge(differences, margin):
     """The verdict on each method of a comparison.
 
-    Paired t tests of the mean difference, one against 0, of two sides, and one against −margin, of
-    one side (non-inferiority). The p-values of each are corrected over the methods by Holm, so that
-    the levels hold for all methods together. The first of these that holds is the verdict:
+    The mean difference is tested by paired t tests against 0 (two-sided) and against −margin
+    (one-sided: non-inferiority). The p-values of each are corrected over the methods by Holm, so
+    that the levels hold for all methods together. The first of these that holds is the verdict:
 
     1. better: the test against 0 rejects at 0.05, and the mean is above 0;
     2. no worse than the margin: the test against −margin rejects at 0.025;
