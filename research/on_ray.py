@@ -6,6 +6,7 @@ that a seed whose worker or node is lost goes on elsewhere from its last checkpo
 """
 
 import contextlib
+import functools
 import pathlib
 import sys
 import tempfile
@@ -21,12 +22,14 @@ LOOK = 0.5  # seconds from one report of a worker to the next
 STOP = 60  # seconds that workers have to save their checkpoints, when the command is interrupted
 
 
-def train_on_ray(named, seeds, data, store, *, every=None, threads=1, cpus=1, address=None):
+def train_on_ray(
+    named, seeds, data, store, *, callbacks=None, every=None, threads=1, cpus=1, address=None
+):
     """As `research.comparison.train_in_turns`, on a cluster.
 
     Parameters
     ----------
-    named, seeds, data, store, every
+    named, seeds, data, store, callbacks, every
         As for `train_in_turns`; the experiments are settled.
     threads : int
         TensorFlow's, in each worker. They decide the last bits, not the engine.
@@ -50,7 +53,7 @@ def train_on_ray(named, seeds, data, store, *, every=None, threads=1, cpus=1, ad
     with _cluster(ray, address), interruptible():
         keeper = _on_this_node(ray, ray.remote(_Keeper)).remote(store.folder, list(named))
         _pickle_by_value(ray, named)
-        everything = ray.put((named, data))
+        everything = ray.put((named, data, callbacks))
         task = ray.remote(_seed_made).options(
             num_cpus=cpus, max_retries=-1, scheduling_strategy="SPREAD"
         )
@@ -133,15 +136,14 @@ def _seed_made(keeper, everything, seed, threads, every, look):
     from batch.runtime import set_threads
 
     set_threads(threads)
-    named, data = everything
+    named, data, callbacks = everything
+    own = functools.partial(callbacks, seed=seed) if callbacks else None
     warm_up(named, data)
     with tempfile.TemporaryDirectory() as folder:
         store = _SentStore(keeper, folder, list(named), seed)
         try:
-            turns = Turns.of_seed(
-                named, seed, data, _SentProgress(keeper), store=store, every=every
-            )
-            return turns.take(look)
+            progress = _SentProgress(keeper)
+            return Turns.of_seed(named, seed, data, progress, own, store, every).take(look)
         except Interrupted:
             return None
 

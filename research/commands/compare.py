@@ -48,6 +48,7 @@ def compare(options):
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     kept = {"store": _store(place, named), "every": options.checkpoint_every}
+    kept["callbacks"] = _callbacks(options)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
 
@@ -56,6 +57,13 @@ def _made(options, named, seeds, data, place):
     from research.comparison import train_in_turns
 
     return train_in_turns(named, seeds, data, **kept)
+
+
+def _callbacks(options):
+    """A function of label and seed to a run's callbacks, if there is a target to watch for."""
+    from research.target import TimeToTarget
+
+    return options.target and (lambda label, seed: [TimeToTarget(options.target / 100)])
 
 
 def _store(place, named):
