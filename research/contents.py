@@ -1,6 +1,6 @@
 """What lies in a folder that a command of ours wrote, or was about to."""
 
-import json
+from batch.files import from_json, read_text
 
 CHECKPOINTS, CHECKPOINT = "checkpoints", "checkpoint.json"  # their folder, and what ends each
 RECORD = "experiment.json"  # in a finished one
@@ -34,7 +34,7 @@ def entries(folder):
 def read_json(path):
     """What a file of ours says; nothing if it is not there, or not whole."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = from_json(read_text(path))
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

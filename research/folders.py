@@ -14,7 +14,7 @@ from batch.files import remove_abandoned, to_disk, write_text
 from research.contents import CHECKPOINTS, RECORD, entries, is_ours, read_json, worth_keeping
 from research.interruption import Interrupted, finished_first
 from research.locks import LockedError, only_writer
-from research.names import BENCH_RECORD, PARTIAL
+from research.names import BENCH_RECORD, MARGIN, PARTIAL
 
 BEGUN = "begun.json"  # in a partial folder: what was asked for
 WHAT = {  # what commands go on with, and where it lies
@@ -23,6 +23,7 @@ WHAT = {  # what commands go on with, and where it lies
     "bench": ("benchmark", BENCH_RECORD),
 }
 ELSEWHERE = ("data_sha256",)  # what a record does not say of its run
+LATER = {"margin": MARGIN}  # settings that older records lack, and what they were then
 
 
 class ResultsError(RuntimeError):
@@ -308,9 +309,9 @@ def _differs(name, theirs, ours):
         return False
     if name == "cache" and ours.get(name) == "auto":
         return False
-    return theirs.get(name) != ours.get(name)
+    return theirs.get(name, LATER.get(name)) != ours.get(name)
 
 
 def _shown(asked, name):
-    value = asked.get(name, "not given")
+    value = asked.get(name, LATER.get(name, "not given"))
     return ",".join(map(str, value)) if isinstance(value, list) else value

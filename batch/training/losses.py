@@ -75,9 +75,11 @@ class Objective:
     ----------
     labels : TensorSpec
         Of the labels that it takes.
+    penalizes_frozen : bool
+        Whether penalties of weights that are frozen for good count.
     """
 
-    labels = tf.TensorSpec((None,), tf.int64)
+    labels, penalizes_frozen = tf.TensorSpec((None,), tf.int64), True
 
     def __init__(self, loss, logits):
         self._losses = compiled_loss(loss, logits)
@@ -96,6 +98,8 @@ class KerasObjective(Objective):
         From labels, logits and weights to the loss of a batch.
     labels : TensorSpec
     """
+
+    penalizes_frozen = False
 
     def __init__(self, loss, labels):
         self._loss, self.labels = loss, labels
@@ -251,12 +255,12 @@ def _check_means(loss):
     if loss.reduction not in MEANS:
         raise ValueError(
             f"loss: a step takes the mean over its examples, so the reduction of {name} must be "
-            f"{MEANS[0]}, its default. Received: {loss.reduction!r}"
+            f"{MEANS[0]}, its default. {received(loss.reduction)}"
         )
     if loss.dtype not in ("float32", "float64"):
         raise ValueError(
             f"loss: the dtype of {name} must be float32 or float64, since losses are never less "
-            f"precise. Received: {loss.dtype!r}"
+            f"precise. {received(loss.dtype)}"
         )
 
 
