@@ -11,8 +11,8 @@ import pytest
         ("freezeout", ("full",), 3),
     ],
 )
-def test_a_command_goes_on_to_the_same_bits(faults, tmp_path_factory, name, kinds, seed):
-    commands = faults.Faults(tmp_path_factory.mktemp("faults"), (name,), seed)
+def test_a_command_goes_on_to_the_same_bits(kills, tmp_path_factory, name, kinds, seed):
+    commands = kills.Faults(tmp_path_factory.mktemp("faults"), (name,), seed)
     commands.meet(kinds)
     assert commands.failures == []
     assert sum(commands.ended.values()) >= 1
