@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.usefixtures("bits_in_any_place")  # as the caches need that keep everything
 @pytest.mark.parametrize(
     ("name", "kinds", "seed"),
     [
