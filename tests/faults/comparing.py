@@ -2,12 +2,14 @@
 
 import io
 import json
+import re
 import zipfile
 
 import h5py
 import numpy as np
 import pandas as pd
 
+TIMES = re.compile("seconds|^time_")  # names of columns and of values
 RUN = ("method", "seed", "accuracy", "mistakes")  # of a record, and not what the cache was asked
 
 
@@ -40,7 +42,7 @@ def _same(value, other):
 
 def _table(path):
     table = pd.read_csv(path, dtype=str)
-    return table.drop(columns=[name for name in table if "seconds" in name]).to_csv()
+    return table.drop(columns=[name for name in table if TIMES.search(name)]).to_csv()
 
 
 def _record(path):
@@ -53,7 +55,7 @@ def _record(path):
 
 def _metrics(path):
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{name: line[name] for name in line if "seconds" not in name} for line in lines]
+    return [{name: line[name] for name in line if not TIMES.search(name)} for line in lines]
 
 
 def _network(file):
