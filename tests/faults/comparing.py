@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 TIMES = re.compile("seconds|^time_")  # names of columns and of values
-RUN = ("method", "seed", "accuracy", "mistakes")  # of a record, and not what the cache was asked
+RUN = ("method", "seed", "accuracy", "mistakes", "target")  # of a record, and not what the cache was asked
 
 
 def differences(folder, whole):
@@ -46,16 +46,20 @@ def _table(path):
 
 
 def _record(path):
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_times)
     record["runs"] = [{name: run.get(name) for name in RUN} for run in record["runs"]]
     if isinstance(record["settings"].get("cache"), int):  # half of what memory was free
         del record["settings"]["cache"]
     return record
 
 
+def _without_times(values):
+    return {name: value for name, value in values.items() if not TIMES.search(name)}
+
+
 def _metrics(path):
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{name: line[name] for name in line if not TIMES.search(name)} for line in lines]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, object_hook=_without_times) for line in lines]
 
 
 def _network(file):
