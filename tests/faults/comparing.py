@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 TIMES = re.compile("seconds|^time_")  # names of columns and of values
-RUN = ("method", "seed", "accuracy", "mistakes", "target")  # of a record, and not what the cache was asked
+RUN = ("method", "seed", "accuracy", "mistakes", "target")  # of a record, but for the cache
 
 
 def differences(folder, whole):
