@@ -27,7 +27,7 @@ class SettingsError(RuntimeError):
     """TensorFlow or Keras can't be used as they are set up here."""
 
 
-def set_globals(*, tensorflow=False, batchflow=False):
+def set_globals(*, tensorflow=False, batchflow=False, prefetch=None):
     """Change what can only be changed for the whole process; all such changes are made here.
 
     - On `import batch`: TensorFlow is to use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set. By
@@ -39,12 +39,24 @@ def set_globals(*, tensorflow=False, batchflow=False):
     - Before a pipeline uses our actions (`batchflow`): actions of BatchFlow may have an argument
       called `name`, as in `.train_res(losses, name='wide')`. Such a call was a TypeError. All other
       calls work as before.
+    - Before a pipeline uses our models: what generates its batches is what `prefetch`, a function,
+      makes of BatchFlow's own. It leaves alone what uses no model of ours.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if tensorflow:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if batchflow:
         _accept_name(importlib.import_module("batchflow").Pipeline)
+    if prefetch:
+        _prefetch_by(prefetch, importlib.import_module("batchflow.pipeline_executor"))
+
+
+def _prefetch_by(prefetch, module):
+    """Generate the batches of pipelines by what `prefetch` makes of BatchFlow's function."""
+    generate = module.PipelineExecutor.gen_batch
+    if not getattr(generate, "is_ours", False):
+        module.PipelineExecutor.gen_batch = prefetch(generate)
+        module.PipelineExecutor.gen_batch.is_ours = True
 
 
 def _accept_name(pipeline_class):

@@ -9,7 +9,8 @@ from batch.files import replacing, write_text
 from batch.shown import first_line
 from research import recorded
 from research.folders import RECORD, ResultsError
-from research.statistics import SUMMARY, summarize
+from research.names import MARGIN
+from research.statistics import summarize
 
 
 def check_file(path, overwrite=False):
@@ -63,14 +64,17 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     write_histories(histories, folder / "results.csv")
     names = ("method", "seed", "accuracy", "cache")
     runs = [
-        {name: getattr(history, name) for name in names} | _with_texts(history.mistakes)
+        {name: getattr(history, name) for name in names}
+        | ({"target": history.target} if history.target else {})
+        | _with_texts(history.mistakes)
         for history in histories
     ]
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
-        summary = summarize(histories, predicted_ratio, more.get("methods"))
+        margin = settings.get("margin", MARGIN)
+        summary = summarize(histories, predicted_ratio, more.get("methods"), margin)
         with replacing(folder / "summary.csv") as new:
-            summary.to_csv(new, columns=SUMMARY, index=False)
+            summary.drop(columns="pairs").to_csv(new, index=False)
 
 
 def write_record(folder, settings, environment, **more):
@@ -101,6 +105,7 @@ def read(folder):
         for history in histories:
             run = runs[history.method, history.seed]
             history.accuracy, history.cache = run["accuracy"], run.get("cache")
+            history.target = run.get("target")
             history.mistakes = _with_numbers(run.get("mistakes"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)

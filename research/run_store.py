@@ -51,6 +51,21 @@ class RunStore:
         write_text(self._file(label, seed), text + "\n")
         shutil.rmtree(self._place(label, seed), ignore_errors=True)
 
+    def packed(self, seed):
+        """What there is of a seed, by label: a history, or what `Checkpoints.packed` gives."""
+        return {
+            label: self.history(label, seed) or self.checkpoints(label, seed).packed()
+            for label in self._numbers
+        }
+
+    def unpack(self, seed, packed):
+        """Write what `packed` gave."""
+        for label, kept in packed.items():
+            if isinstance(kept, History):
+                RunStore.finish(self, label, seed, kept)
+            elif kept:
+                RunStore.checkpoints(self, label, seed).put(*kept)
+
     def remove(self):
         """Remove all of it."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -33,6 +33,8 @@ class History:
         Statistics of the cache of frozen blocks, as from `PrefixCache.stats`.
     mistakes : dict or None
         What the network gets wrong after the last iteration, as from `research.mistakes`.
+    target : dict or None
+        When the run reached a target accuracy, as from `research.target`.
     """
 
     method: str = ""
@@ -43,6 +45,7 @@ class History:
     accuracy: float | None = None
     cache: dict | None = None
     mistakes: dict | None = None
+    target: dict | None = None
 
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
@@ -55,7 +58,7 @@ class History:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"loss, seconds and frozen must be of one length. Received: {lengths}")
         checks.optional(checks.probability, "accuracy", self.accuracy)
-        for name in ("cache", "mistakes"):
+        for name in ("cache", "mistakes", "target"):
             if getattr(self, name) is not None:
                 checks.instance(name, getattr(self, name), dict, "a dict")
 

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import data_adapter_utils
 
-from batch.checks import instance
+from batch.checks import instance, received
 from batch.data.examples import Examples
-from batch.models.placed import place_once
+from batch.data.mapped import mapping_of
+from batch.models.placed import as_tensor, place_once
 
 Identified = collections.namedtuple("Identified", ("inputs", "id"))  # inputs of `with_ids`
 
@@ -41,6 +42,16 @@ def with_ids(dataset):
     return dataset.enumerate().map(identified)
 
 
+def unread(inputs):
+    """An array in a mapped file as a tensor, which Keras does not copy; other inputs as they are.
+
+    Keras would read it whole, and it makes float32 of all floats.
+    """
+    if not isinstance(inputs, np.ndarray) or mapping_of(inputs) is None:
+        return inputs
+    return as_tensor(inputs, np.float32 if inputs.dtype.kind == "f" else None)
+
+
 class Batches:
     """What `fit` gives for a batch, as `Examples`.
 
@@ -63,13 +74,13 @@ class Batches:
     @contextlib.contextmanager
     def of(self, inputs, labels):
         """Within this context, batches are of these; yields what `fit` is to get as inputs."""
-        if not all(isinstance(each, (np.ndarray, tf.Tensor)) for each in (inputs, labels)):
-            yield inputs
+        pair = [_single(each) for each in (inputs, labels)]
+        if not all(isinstance(each, (np.ndarray, tf.Tensor)) for each in pair):
+            yield unread(inputs)
             return
-        pair = inputs, labels
-        self.placed = [place_once(each, tf.convert_to_tensor, None, "as given") for each in pair]
+        self.placed = [place_once(each, as_tensor, None, "as given") for each in pair]
         try:
-            yield np.arange(len(inputs))
+            yield np.arange(len(pair[0]))
         finally:
             self.placed = None
 
@@ -78,14 +89,40 @@ class Batches:
         inputs, labels, weights = data_adapter_utils.unpack_x_y_sample_weight(batch)
         if labels is None:
             raise ValueError("y must be given: a BlockModel learns from labels. Received: None")
-        labels = tf.convert_to_tensor(labels)
-        given = None if weights is None else np.asarray(weights, np.float32)
+        labels = tf.convert_to_tensor(_one("y", labels))
+        given = None if weights is None else _of_examples(weights)
         if self.placed is not None:
             examples = Examples(*self.placed, np.asarray(inputs), weights=given)
         else:
             ids = None
             if isinstance(inputs, Identified):
                 inputs, ids = inputs.inputs, np.asarray(inputs.id)
-            inputs = tf.convert_to_tensor(inputs)
+            inputs = tf.convert_to_tensor(_one("x", inputs))
             examples = Examples(inputs, labels, np.arange(len(inputs)), ids, given)
         return examples, labels, None if given is None else tf.constant(given)
+
+
+def _single(given):
+    """What is in a list, tuple or dict, if that is a single thing; anything else as it is."""
+    if not isinstance(given, (list, tuple, dict)) or len(given) != 1:
+        return given
+    return next(iter(given.values() if isinstance(given, dict) else given))
+
+
+def _one(name, given):
+    """The only array of what `fit` gives."""
+    given = _single(given)
+    if isinstance(given, (list, tuple, dict)):
+        raise ValueError(
+            f"{name} must be one array: a BlockModel has one input and one output. "
+            f"Received: a {type(given).__name__} of {len(given)}"
+        )
+    return given
+
+
+def _of_examples(weights):
+    """Weights of the examples, shape (n,)."""
+    weights = np.asarray(_one("sample_weight", weights), np.float32)
+    if weights.size != len(weights):
+        raise ValueError(f"sample_weight must be a number an example. {received(weights)}")
+    return weights.reshape(-1)

@@ -1,7 +1,7 @@
 """`BlockModel`: a Keras model whose blocks freeze."""
 
 import contextlib
-import re
+import inspect
 
 import keras
 import numpy as np
@@ -9,18 +9,26 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 
 from batch.keras_model import saved
-from batch.keras_model.batches import Batches, Identified
+from batch.keras_model.batches import Batches, Identified, unread
+from batch.keras_model.freezing import freeze_here, say_what_freezes
+from batch.keras_model.given import layers_of, network_of
 from batch.keras_model.options import LEFT_OUT, Options
-from batch.keras_model.possible import check_types, checked_optimizer, refuse
-from batch.keras_model.training import Training
-from batch.models.network import read_layers
+from batch.keras_model.possible import (
+    check_callbacks,
+    check_class,
+    check_loss,
+    check_rate,
+    check_types,
+    checked_optimizer,
+    refuse,
+)
+from batch.keras_model.training import Training, build_for
 from batch.networks import known
-from batch.networks.freeze_by_name import inference_names, named_layers, set_trainable
-from batch.networks.keras_models import as_blocks
+from batch.networks.freeze_by_name import inference_names
 from batch.networks.keras_settings import check_settings
 from batch.training.losses import KerasObjective
 
-RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
+FIT = inspect.signature(keras.Model.fit)
 
 
 @keras.saving.register_keras_serializable("resbatch")
@@ -38,11 +46,15 @@ class BlockModel(keras.Model):
         Of a functional model: names of the layers after which a block ends; by default as
         `as_blocks` cuts it.
     name : str, optional
+    inputs, outputs : KerasTensor
+        Of a functional model, in place of the model: as `keras.Model` takes them.
 
     Attributes
     ----------
     network : keras.Sequential
         Of the blocks.
+    layers : list of keras.layers.Layer
+        Those of the model that was given.
 
     Examples
     --------
@@ -53,13 +65,18 @@ class BlockModel(keras.Model):
         model.fit(images, labels, epochs=10)
     """
 
-    def __init__(self, model_or_blocks, cut=None, name=None):
+    def __init__(self, model_or_blocks=None, cut=None, name=None, *, inputs=None, outputs=None):
         super().__init__(name=name)
         check_settings()
-        self.network = _network(model_or_blocks, cut)
+        tensors = model_or_blocks, cut
+        if any(isinstance(each, keras.KerasTensor) for each in tensors):  # as for keras.Model
+            inputs, outputs, cut = model_or_blocks, cut, None
+        given = model_or_blocks if inputs is None else keras.Model(inputs, outputs)
+        self.network = network_of(given, cut)
         self.built = self.network.built
         self._options, self._training = Options(), Training()
         self._batches, self._held_out, self._evaluates_rows = Batches(), Batches(), False
+        self._begins_fit = False
 
     @property
     def frozen(self):
@@ -70,6 +87,11 @@ class BlockModel(keras.Model):
     def rates(self):
         """Rates of the blocks and, last, the classifier in the last step; None before the first."""
         return self._training.trainer.rates if self._training.trainer else None
+
+    @property
+    def layers(self):
+        """Those of the model that was given."""
+        return layers_of(self.network)
 
     def call(self, inputs, training=None):
         """What the network computes."""
@@ -106,7 +128,9 @@ class BlockModel(keras.Model):
         auto_scale_loss : bool
             Of no use: mixed_float16 is refused.
         schedule : callable or (str, dict), optional
-            One of ours, its name and arguments, or a function from the number of blocks to one. By
+            One of ours, its name and arguments, or a function from the number of blocks to one. If
+            it has two arguments, it is called when `fit` begins, with the number of blocks and of
+            steps in an epoch, as `lambda blocks, steps: FreezeOut(blocks, 10 * steps, 0.1)`. By
             default every block learns at the optimizer's rate.
         freeze : sequence of str
             Names of blocks or layers to freeze for good, as for `TFModel`, beside those that are
@@ -119,92 +143,87 @@ class BlockModel(keras.Model):
         ValueError
             If something is not possible here; the message names it.
         """
+        check_class(type(self), BlockModel)
+        check_loss(loss)
         refuse(
-            loss=(loss, isinstance(loss, (str, keras.losses.Loss)) or callable(loss)),
             loss_weights=(loss_weights, loss_weights is None),
             run_eagerly=(run_eagerly, not run_eagerly),
             steps_per_execution=(steps_per_execution, steps_per_execution == 1),
             jit_compile=(jit_compile, jit_compile in ("auto", False)),
         )
-        before = self._training
-        goes_on = before.trainer is not None and optimizer is self.optimizer
+        before, optimizer = self._training, keras.optimizers.get(optimizer)
+        goes_on = before.template is not None and (
+            optimizer is self.optimizer
+            or (before.lacks_schedule and type(optimizer) is type(self.optimizer))
+        )
+        template = before.template if goes_on else checked_optimizer(optimizer)
+        options = Options(schedule, freeze, frozen_batch_norm, inference_mode, cache)
+        options.check(self.network, optimizer)
+        check_types(self.network)
+        state = before.state_now() if goes_on else {}
+        frozen_here = freeze_here(self.network, freeze, before.frozen_here)
         super().compile(
             optimizer=optimizer,
             loss=loss,
             metrics=metrics,
             weighted_metrics=weighted_metrics,
             jit_compile=False,
-            auto_scale_loss=auto_scale_loss,
+            auto_scale_loss=False,
         )
-        template = before.template if goes_on else checked_optimizer(self.optimizer)
-        state = before.state_now() if goes_on else before.state
-        self._training = Training(template, state, before.frozen_here)
-        self._options = Options(schedule, freeze, frozen_batch_norm, inference_mode, cache)
+        say_what_freezes(self.network, schedule is not None)
+        self._training, self._options = Training(template, state, frozen_here), options
+        self._training.rate = float(optimizer.learning_rate)
         self._update = tf.function(self._updated, reduce_retracing=True)
-        self._freeze(freeze)
-        self._options.check(self.network, self.optimizer)
-        check_types(self.network)
 
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
-        """Train, as Keras' `fit` does. Rows of arrays identify examples for the cache.
+    def fit(self, *arguments, **named):
+        """Train, as Keras' `fit` does, with its arguments.
+
+        Rows of arrays identify examples for the cache.
 
         Raises
         ------
         ValueError
-            If a callback sets the optimizer's rate while a schedule sets those of the blocks.
+            If a callback sets the optimizer's rate while a schedule sets those of the blocks, or a
+            schedule counts epochs and it is not known how many steps they have.
         """
-        self._check_fit(callbacks)
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = array_slicing.train_validation_split(
-                (x, y, sample_weight), validation_split=validation_split
-            )
-        with self._batches.of(x, y) as inputs, self._held_out_rows(validation_data) as held_out:
-            return super().fit(
-                x=inputs,
-                y=y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_data=held_out,
-                shuffle=shuffle,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                initial_epoch=initial_epoch,
-                steps_per_epoch=steps_per_epoch,
-                validation_steps=validation_steps,
-                validation_batch_size=validation_batch_size,
-                validation_freq=validation_freq,
-            )
+        bound = FIT.bind(self, *arguments, **named)
+        bound.apply_defaults()
+        given = {name: bound.arguments[name] for name in list(FIT.parameters)[1:]}
+        if self._training.lacks_schedule:
+            raise ValueError("The file lacked the schedule: give it to compile again.")
+        check_callbacks(given["callbacks"], self._options.schedule)
+        self._training.forget_if_changed()
+        if given["validation_split"] and given["validation_data"] is None:
+            whole = given["x"], given["y"], given["sample_weight"]
+            parts = array_slicing.train_validation_split(whole, given["validation_split"])
+            (given["x"], given["y"], given["sample_weight"]), given["validation_data"] = parts
+        with (
+            self._batches.of(given["x"], given["y"]) as given["x"],
+            self._held_out_rows(given["validation_data"]) as given["validation_data"],
+        ):
+            self._begins_fit = True
+            try:
+                return super().fit(**given)
+            finally:
+                self._begins_fit = False
 
-    def evaluate(self, *args, **kwargs):
+    fit.__signature__ = FIT
+
+    def evaluate(self, x=None, *args, **kwargs):
         """As Keras' `evaluate`."""
         after_epoch = kwargs.get("_use_cached_eval_dataset", False)
         self._evaluates_rows = after_epoch and self._held_out.are_rows
         if self._evaluates_rows:
+            self._training.forget_if_changed()
             self._training.validation(*self._held_out.placed).begin()
         try:
-            return super().evaluate(*args, **kwargs)
+            return super().evaluate(unread(x), *args, **kwargs)
         finally:
             self._evaluates_rows = False
+
+    def predict(self, x, *args, **kwargs):
+        """As Keras' `predict`."""
+        return super().predict(unread(x), *args, **kwargs)
 
     def make_test_function(self, force=False):
         """The function that `evaluate` calls for each batch."""
@@ -218,6 +237,10 @@ class BlockModel(keras.Model):
     def make_train_function(self, force=False):
         """The function that `fit` calls for each batch."""
         self.train_function = self._train_next
+
+    def export(self, *arguments, **named):
+        """As Keras' `export`; what is written is the network."""
+        self.network.export(*arguments, **named)
 
     def get_config(self):
         """What makes the model again."""
@@ -249,32 +272,30 @@ class BlockModel(keras.Model):
 
     def load_own_variables(self, store):
         """Read what `save_own_variables` wrote."""
-        self._training.state, self._training.trainer = saved.read(store), None
+        self._training.set_state(saved.read(store))
+
+    def set_weights(self, weights):
+        """As Keras' `set_weights`."""
+        super().set_weights(weights)
+        self._training.forget_if_changed()
 
     def _flatten_metrics_in_order(self, logs):
         metrics = {name: value for name, value in logs.items() if name != "frozen"}
         return super()._flatten_metrics_in_order(metrics)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        if self._begins_fit:
+            self._begins_fit = False
+            self._options = self._options.at_epochs_of(iterator.num_batches, self.network)
         if not self._batches.are_rows:
             super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
-
-    def _check_fit(self, callbacks):
-        if self._training.lacks_schedule:
-            raise ValueError("The file lacked the schedule: give it to compile again.")
-        callbacks = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks]
-        both = [one for one in callbacks if isinstance(one, RATE_CALLBACKS)]
-        if both and self._options.schedule is not None:
-            raise ValueError(
-                f"{type(both[0]).__name__} sets the optimizer's rate, and 'schedule' those of the "
-                "blocks: give one of the two"
-            )
 
     def _train_next(self, iterator):
         """Train on the next batch of an iterator; the logs."""
         examples, labels, weights = self._batches.read(next(iterator))
+        check_rate(self.optimizer, self._training.rate, self._options.schedule)
         trainer = self._begun(examples)
-        loss, logits = trainer.step(examples)
+        loss, logits = self._training.step(examples)
         self.optimizer._iterations.assign_add(1)  # noqa: SLF001 the public property counts updates
         logs = self._update(tf.constant(loss), labels, logits, weights)
         return {**logs, "frozen": trainer.frozen}
@@ -282,12 +303,13 @@ class BlockModel(keras.Model):
     @contextlib.contextmanager
     def _held_out_rows(self, data):
         """Within this context, validation data that are arrays are rows of these; yields them."""
-        arrays = isinstance(data, (tuple, list)) and len(data) > 1
-        if not arrays or self._options.frozen_batch_norm != "inference":
+        if not isinstance(data, (tuple, list)) or len(data) < 2:
             yield data
-            return
-        with self._held_out.of(*data[:2]) as inputs:
-            yield (inputs, *data[1:])
+        elif self._options.frozen_batch_norm != "inference":
+            yield (unread(data[0]), *data[1:])
+        else:
+            with self._held_out.of(*data[:2]) as inputs:
+                yield (inputs, *data[1:])
 
     def _test_next(self, iterator):
         """Evaluate the next batch of an iterator; the logs."""
@@ -302,15 +324,20 @@ class BlockModel(keras.Model):
         return self.compute_metrics(None, labels, logits, sample_weight=weights)
 
     def _begun(self, examples):
-        """The trainer, made for what these examples are if there is none."""
-        if self._training.trainer is None:
+        """The trainer, made for what these examples are if there is none for such."""
+        training = self._training
+        if training.trainer is not None and not training.takes(examples):
+            training.set_state(training.state_now())
+        if training.trainer is None:
             if not self.network.built:
                 self.network.build((None, *examples.images.shape[1:]))
+                self.built = True
             labels = examples.labels
             spec = tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
-            self._build_compiled(spec)
+            compiled = self._compile_loss, self._compile_metrics
+            build_for(spec, self.network.output_shape, *compiled)
             options = self._options
-            self._training.begin(
+            training.begin(
                 self.network,
                 schedule=options.schedule_of(self.network, self.optimizer),
                 loss=KerasObjective(self._compile_loss, spec),
@@ -318,37 +345,4 @@ class BlockModel(keras.Model):
                 inference_mode=inference_names(self.network, options.inference_mode),
                 cache=options.cache,
             )
-        return self._training.trainer
-
-    def _build_compiled(self, labels):
-        """Build loss and metrics for labels of a shape and type."""
-        some = tf.zeros((2, *labels.shape[1:]), labels.dtype)
-        outputs = tf.zeros((2, *self.network.output_shape[1:]))
-        for part in (self._compile_loss, self._compile_metrics):
-            if part is not None and not part.built:
-                part.build(some, outputs)
-
-    def _freeze(self, patterns):
-        """Freeze what patterns name; what was frozen so before, and is not named now, thaws."""
-        if len(patterns) and not self.network.built:
-            raise ValueError("To freeze layers, begin the network with keras.Input(shape)")
-        for layer in named_layers(self.network, self._training.frozen_here).values():
-            set_trainable(layer, True)
-        named = named_layers(self.network, patterns)
-        here = [re.escape(name) for name, layer in named.items() if layer.trainable]
-        for layer in named.values():
-            layer.trainable = False
-        self._training.frozen_here = here
-
-
-def _network(given, cut):
-    """The blocks as one network."""
-    if cut is not None or (hasattr(given, "operations") and not hasattr(given, "add")):
-        given = as_blocks(given, cut)
-    if isinstance(given, (list, tuple)) and given and isinstance(given[0], keras.KerasTensor):
-        given = keras.Sequential(given)
-    layers = read_layers(given)
-    if isinstance(given, keras.Sequential):
-        return given
-    begin = [keras.Input(layers[0].input.shape[1:])] if layers[0].built else []
-    return keras.Sequential([*begin, *layers])
+        return training.trainer

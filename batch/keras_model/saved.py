@@ -12,9 +12,9 @@ FROZEN = "frozen"  # names the layers that were frozen for good
 TEXTS = {"run", FROZEN}
 
 
-def state_now(trainer):
-    """The state of a trainer: arrays by name."""
-    return {**state_of(trainer), FROZEN: np.array(json.dumps(_frozen(trainer)))}
+def state_now(trainer, frozen_then):
+    """The state of a trainer, made when `frozen` of its network gave this: arrays by name."""
+    return {**state_of(trainer), FROZEN: np.array(json.dumps(frozen_then))}
 
 
 def set_state(trainer, state):
@@ -22,7 +22,7 @@ def set_state(trainer, state):
     before = from_json(str(state.get(FROZEN)))
     if not isinstance(before, list) or len(before) != len(trainer.network.layers):
         raise ValueError("The file does not say which layers of each block were frozen.")
-    pairs = enumerate(zip(before, _frozen(trainer)))
+    pairs = enumerate(zip(before, frozen(trainer.network)))
     changed = [block for block, (then, now) in pairs if then != now]
     restore(trainer, {name: state[name] for name in state if name != FROZEN}, changed)
 
@@ -42,6 +42,6 @@ def read(store):
     return state
 
 
-def _frozen(trainer):
+def frozen(network):
     """Names of the layers that are frozen for good in each block."""
-    return [sorted(frozen_names(block)) for block in trainer.network.layers]
+    return [sorted(frozen_names(block)) for block in network.layers]

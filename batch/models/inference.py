@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from batch.networks.added_losses import added_losses, total, weight_penalty
+from batch.networks.added_losses import added_losses, regularized, total, weight_penalty
 
 CHUNK = 500  # images at a time, to bound the memory that is taken; fewer of large ones
 LARGE = 64 * 64  # pixels
@@ -48,7 +48,7 @@ class Inference:
             features = self.preprocessing.inference(tf.gather(images, rows))
             with added_losses(self.network) as losses:
                 logits = tf.cast(self.network(features, training=False), tf.float32)
-            return logits, total([*losses, *weight_penalty(self.network)])
+            return logits, total([*losses, *weight_penalty(regularized(self.network))])
 
         whole = tf.TensorSpec((None, *images.shape[1:]), images.dtype)
         rows = tf.TensorSpec((None,), tf.int64)

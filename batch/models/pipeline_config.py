@@ -68,15 +68,19 @@ def check_outer_keys(pipeline, kinds):
 
 def used(pipeline):
     """Names in the arguments of a pipeline's actions, those of named expressions among them."""
-    names, waiting, seen = set(), [pipeline._actions, list(pipeline.models.models)], {}  # noqa: SLF001
+    everything = values_in([pipeline._actions, list(pipeline.models.models)])  # noqa: SLF001
+    return {value for value in everything if isinstance(value, str)}
+
+
+def values_in(*values):
+    """All values in these, in the arguments of actions and named expressions too, in any order."""
+    waiting, seen = list(values), {}
     while waiting:
         value = waiting.pop()
-        if isinstance(value, str):
-            names.add(value)
-        elif id(value) not in seen:  # a list may contain itself
+        if id(value) not in seen:  # a list may contain itself
             seen[id(value)] = value
             waiting += _parts(value)
-    return names
+            yield value
 
 
 def _parts(value):

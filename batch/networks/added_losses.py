@@ -34,21 +34,21 @@ def added_losses(layer):
         _asked.losses = before
 
 
-def regularized(layer):
-    """The weights in a layer that have a regularizer, frozen ones included."""
+def regularized(layer, frozen=True):
+    """The weights in a layer that have a regularizer, with those that are frozen or without."""
     weights = [
         weight
         for part in layer._flatten_layers()  # noqa: SLF001
         for weight in part._trainable_variables  # noqa: SLF001 `trainable_weights` lacks frozen ones
-        if weight.trainable or not part.trainable
+        if weight.trainable or (frozen and not part.trainable)
     ]
     each_once = {id(weight): weight for weight in weights if weight.regularizer is not None}
     return list(each_once.values())
 
 
-def weight_penalty(layer):
-    """The penalty of all regularized weights in a layer, as from `total`."""
-    return total([weight.regularizer(weight) for weight in regularized(layer)])
+def weight_penalty(weights):
+    """The penalty of weights that have a regularizer, as from `total`."""
+    return total([weight.regularizer(weight) for weight in weights])
 
 
 def total(losses):

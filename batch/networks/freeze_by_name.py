@@ -3,6 +3,7 @@
 import re
 
 import keras
+from keras.src.models.functional import Functional
 
 from batch.checks import received
 from batch.networks.fade_in import FadeIn
@@ -10,6 +11,8 @@ from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.shown import short
 from batch.spelling import did_you_mean
+
+PASSING_ON = (keras.Sequential, Functional)  # they give `training` to their layers, no more
 
 
 def freeze_layers(network, patterns):
@@ -96,11 +99,17 @@ def learning(layers):
     list of bool
     """
     able = [_can_learn(layer) for layer in layers]
-    follows = [not layer.weights and not takes_training(layer) for layer in layers[:-1]] + [False]
+    follows = [not layer.weights and not distinguishes(layer) for layer in layers[:-1]] + [False]
     learns = able[follows.index(False)]
     for place, following in enumerate(follows):
         learns = able[place] = learns if following else able[place]
     return able
+
+
+def distinguishes(layer):
+    """Whether a layer, or one within it, may compute something else in training."""
+    parts = layer._flatten_layers()  # noqa: SLF001
+    return any(takes_training(part) for part in parts if type(part) not in PASSING_ON)
 
 
 def _can_learn(block):

@@ -6,6 +6,7 @@ import keras
 
 from batch.checks import received, sequence
 from batch.networks.equality import difference, fitting_outputs, outputs
+from batch.networks.freeze_by_name import distinguishes
 from batch.networks.layer_state import refuse_shared
 from batch.spelling import did_you_mean
 
@@ -25,7 +26,8 @@ def as_blocks(model, cuts=None):
         its output must be logits: `classifier_activation=None`.
     cuts : sequence of str, optional
         Names of the layers after which to cut, in their order. What comes after the last of them is
-        the classifier. By default `block_ends`, and before the last layer with weights.
+        the classifier. By default `block_ends`, after augmentation in front, and before the last
+        layer with weights and the dropout before that.
 
     Returns
     -------
@@ -51,7 +53,8 @@ def as_blocks(model, cuts=None):
     _check_functional(model)
     possible = _bottlenecks(model)
     if cuts is None:
-        cuts = list(dict.fromkeys([*block_ends(model), *_before_classifier(model, possible)]))
+        chosen = {*block_ends(model), *_around_weights(model, possible)}
+        cuts = [name for name in possible if name in chosen]
     cuts = [cuts] if isinstance(cuts, str) else sequence("cuts", cuts, "names of layers")
     if not all(isinstance(name, str) for name in cuts):
         raise TypeError(f"cuts must be a list of names of layers. {received(cuts)}")
@@ -162,12 +165,27 @@ def _before_smaller(model, possible):
     return [name for name, side, after in pairs if after < side]
 
 
-def _before_classifier(model, possible):
-    """The last of the possible cuts before the last layer with weights, if there is one."""
+def _around_weights(model, possible):
+    """The last of the possible cuts before the classifier, and after augmentation in front.
+
+    The classifier is the last layer with weights, and what precedes it and does something in
+    training alone, as dropout. Neither that nor augmentation must freeze with layers beside it.
+    """
     order = [operation.name for operation in model.operations]
-    weighted = [layer.name for layer in model.layers if layer.weights]
-    last = max(map(order.index, weighted), default=0)
-    return [name for name in possible if order.index(name) < last][-1:]
+    weighted = [order.index(layer.name) for layer in model.layers if layer.weights]
+    first, last = min(weighted, default=0), max(weighted, default=0)
+    trains = {name for name, made in possible.items() if _only_trains(_operation(made))}
+    in_front = [name for name in possible if name in trains and order.index(name) < first]
+    before = [name for name in possible if order.index(name) < last]
+    while before and before[-1] in trains:
+        before.pop()
+    return [*in_front[-1:], *before[-1:]]
+
+
+def _only_trains(operation):
+    """Whether an operation has no weights, and computes something else in training."""
+    is_layer = isinstance(operation, keras.layers.Layer)
+    return is_layer and not operation.weights and distinguishes(operation)
 
 
 def _operation(output):

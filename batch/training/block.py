@@ -25,6 +25,8 @@ class Block:
         The block runs in inference mode even while it learns.
     depthwise_gradient : {'tensorflow', 'by_shape'}
         As for `Trainer`.
+    penalizes_frozen : bool
+        As for `Objective`.
 
     Attributes
     ----------
@@ -44,6 +46,7 @@ class Block:
         frozen_batch_norm="inference",
         inference_mode=False,
         depthwise_gradient="tensorflow",
+        penalizes_frozen=True,
     ):
         trainable = layer.trainable_variables
         self.layer = layer
@@ -56,8 +59,8 @@ class Block:
         self._train = _traced(layer, not inference_mode, frozen, by_shape)
         self._infer = _traced(layer, False, norms)
         self._penalty = list  # nothing
-        if regularized(layer):
-            self._penalty = tf.function(lambda: weight_penalty(layer), autograph=False)
+        if weights := regularized(layer, frozen=penalizes_frozen):
+            self._penalty = tf.function(lambda: weight_penalty(weights), autograph=False)
         self.updates = Updates(optimizer, trainable, weight_decay)
         self.update = tf.function(self.updates, autograph=False)
 
@@ -68,7 +71,7 @@ class Block:
 
     def infer(self, features):
         """Its outputs while it is frozen."""
-        return self._frozen(features)[0]
+        return self._called(self._infer, features)[0]
 
     def forward(self, features, rate, is_active):
         """The forward pass of the block; if `is_active` is None, its rate decides which.
@@ -80,8 +83,13 @@ class Block:
             What it adds to the loss that depends on its input: one sum, or nothing.
         """
         if is_active is None:
-            return self._by_rate(features, rate)
-        return self._active(features) if is_active else self._frozen(features)
+            outputs, added, logits = self._by_rate(features, rate)
+        else:
+            traced = self._train if is_active else self._infer
+            outputs, added, logits = self._called(traced, features)
+        if logits:
+            outputs._keras_logits = logits[0]  # noqa: SLF001 Keras' losses look for them
+        return outputs, added
 
     def weight_penalty(self, rate, is_active):
         """What the penalties of its weights add to the loss: one sum, or nothing.
@@ -96,21 +104,19 @@ class Block:
         nothing = [tf.zeros(())] if _adds(self._train) or _adds(self._infer) else []
 
         def active():
-            outputs, added = self._active(features)
-            return outputs, added or nothing
+            outputs, added, logits = self._called(self._train, features)
+            return outputs, added or nothing, logits
 
         def frozen():
             # All blocks before it are frozen too, and they need no gradient from it.
-            outputs, added = tf.nest.map_structure(tf.stop_gradient, self._frozen(features))
-            return outputs, added or nothing
+            made = self._called(self._infer, features)
+            outputs, added, logits = tf.nest.map_structure(tf.stop_gradient, made)
+            return outputs, added or nothing, logits
 
         return tf.cond(rate > 0, active, frozen)
 
-    def _active(self, features):
-        return self._train(tf.cast(features, self.layer.input.dtype))
-
-    def _frozen(self, features):
-        return self._infer(tf.cast(features, self.layer.input.dtype))
+    def _called(self, traced, features):
+        return traced(tf.cast(features, self.layer.input.dtype))
 
     def learn(self, rate, gradients, is_active):
         """Update the weights; if `is_active` is None, only if the rate is above 0."""
@@ -123,8 +129,9 @@ class Block:
 def _traced(layer, training, by_batch, by_shape=False):
     """The layer's forward pass; its normalizations in `by_batch` use the batch's statistics.
 
-    It returns the outputs, and what the layer adds to the loss as from `total`. With `by_shape`,
-    depthwise convolutions have gradients as from `differentiate_by_shape`.
+    It returns the outputs, what the layer adds to the loss as from `total`, and a list of the
+    logits, if the outputs are a softmax or sigmoid of some. With `by_shape`, depthwise convolutions
+    have gradients as from `differentiate_by_shape`.
     """
 
     def forward(features):
@@ -132,10 +139,17 @@ def _traced(layer, training, by_batch, by_shape=False):
             outputs = run(layer, features, training)
         if by_shape:
             differentiate_by_shape(tf.compat.v1.get_default_graph())
-        return outputs, total(losses)
+        return outputs, total(losses), _logits(outputs)
 
     entry = tf.TensorSpec((None, *layer.input.shape[1:]), layer.input.dtype)
     return tf.function(forward, input_signature=[entry], autograph=False)
+
+
+def _logits(outputs):
+    """A list of what outputs are the softmax or sigmoid of; empty if they are none."""
+    if hasattr(outputs, "_keras_logits"):
+        return [outputs._keras_logits]  # noqa: SLF001
+    return list(outputs.op.inputs) if outputs.op.type in ("Softmax", "Sigmoid") else []
 
 
 def _adds(traced):

@@ -75,9 +75,11 @@ class Objective:
     ----------
     labels : TensorSpec
         Of the labels that it takes.
+    penalizes_frozen : bool
+        Whether penalties of weights that are frozen for good count.
     """
 
-    labels = tf.TensorSpec((None,), tf.int64)
+    labels, penalizes_frozen = tf.TensorSpec((None,), tf.int64), True
 
     def __init__(self, loss, logits):
         self._losses = compiled_loss(loss, logits)
@@ -96,6 +98,8 @@ class KerasObjective(Objective):
         From labels, logits and weights to the loss of a batch.
     labels : TensorSpec
     """
+
+    penalizes_frozen = False
 
     def __init__(self, loss, labels):
         self._loss, self.labels = loss, labels

@@ -121,6 +121,7 @@ class Trainer:
         self.frozen = 0
         self.data_loss = self.rates = None
         self.plan = StagePlan(schedule, network, learning(network.layers))
+        objective = loss if isinstance(loss, Objective) else Objective(loss, network.outputs[0])
         blocks = [
             Block(
                 layer,
@@ -129,12 +130,13 @@ class Trainer:
                 frozen_batch_norm=frozen_batch_norm,
                 inference_mode=layer.name in inference_mode,
                 depthwise_gradient=depthwise_gradient,
+                penalizes_frozen=objective.penalizes_frozen,
             )
             for layer, block_optimizer in zip(network.layers, self._optimizers)
         ]
         self.steps = Steps(
             blocks,
-            loss if isinstance(loss, Objective) else Objective(loss, network.outputs[0]),
+            objective,
             self.preprocessing,
             global_clipnorm=optimizer.global_clipnorm,
             loss_scale=optimizer.loss_scale_factor,

@@ -14,6 +14,12 @@ def photos():
     return images.astype(np.float32), labels
 
 
+@pytest.fixture(scope="session")
+def rows(photos):
+    """The images as rows of 180 numbers, and their classes."""
+    return photos[0].reshape(60, -1), photos[1]
+
+
 def make_layers(outputs=3, seed=0):
     """Layers of a small network; the second has a normalization, the third a penalty."""
     layers = keras.layers
@@ -35,6 +41,18 @@ def network():
 
     def make(outputs=3):
         return keras.Sequential([keras.Input(SHAPE), *make_layers(outputs)])
+
+    return make
+
+
+@pytest.fixture
+def dense():
+    """A function that makes a small network for `rows`, with the same weights each time."""
+
+    def make():
+        keras.utils.set_random_seed(0)
+        hidden = [keras.layers.Dense(6, activation="tanh", name=f"hidden_{n}") for n in range(3)]
+        return keras.Sequential([keras.Input((180,)), *hidden, keras.layers.Dense(3)])
 
     return make
 

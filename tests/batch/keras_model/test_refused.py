@@ -19,6 +19,16 @@ LOSS = "sparse_categorical_crossentropy"
         ({"loss": {"a": LOSS}}, "loss. Received: "),
         ({"loss": [LOSS, LOSS]}, "loss. Received: "),
         ({"optimizer": keras.optimizers.SGD(use_ema=True)}, "use_ema of an optimizer. Received:"),
+        ({"loss": keras.losses.MeanSquaredError(reduction="none")}, "reduction. Received: 'none'"),
+        (
+            {"optimizer": keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD())},
+            "Received: LossScaleOptimizer, which has apply",
+        ),
+        (
+            {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9))}
+            | {"schedule": ("Constant", {"learning_rate": 0.1})},
+            "Give 'schedule' or a schedule of the optimizer's rate, not both. Received: 'Cosine",
+        ),
         ({"freeze": ["nothing"]}, "freeze: 'nothing' matches nothing. Expected: stem, "),
         ({"inference_mode": ["nothing"]}, "inference_mode: 'nothing' matches nothing."),
         ({"schedule": ("FreezOut", {})}, "Did you mean 'FreezeOut'"),
@@ -30,6 +40,26 @@ def test_compile_refuses(network, arguments, message):
     model = BlockModel(network())
     with pytest.raises(ValueError, match=message):
         model.compile(**{"optimizer": "sgd", "loss": LOSS, **arguments})
+    assert not model.compiled
+    assert all(layer.trainable for layer in model.layers)
+
+
+@pytest.mark.parametrize("name", ["call", "train_step", "test_step", "compute_loss"])
+def test_methods_that_training_would_not_call_are_refused(network, name):
+    own = type("Own", (BlockModel,), {name: lambda self, *_, **__: None})(network())
+    with pytest.raises(ValueError, match=rf"so {name}\(\) of Own would not be called: put it into"):
+        own.compile("sgd", LOSS)
+
+
+def test_random_layers_that_freezing_switches_off_are_said(caplog):
+    layers = [keras.layers.Dense(3, name="inner"), keras.layers.Dropout(0.5, name="drop")]
+    blocks = [keras.Sequential(layers, name="first"), keras.layers.Dense(2)]
+    model = BlockModel([keras.Input((4,)), *blocks])
+    model.compile("sgd", LOSS)
+    assert not caplog.text
+    blocks[0].trainable = False
+    model.compile("sgd", LOSS)
+    assert "these layers do what they do in inference: drop in first." in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,70 @@
+"""Keras' dtype policies: mixed_bfloat16 trains, mixed_float16 is refused."""
+
+import keras
+import numpy as np
+import pytest
+
+from batch import BlockModel
+
+LAYERS = {"stem", "inner", "penalty"}
+
+
+@pytest.fixture(params=["everywhere", "in layers"])
+def in_bfloat16(request, network):
+    """A function that makes the network in mixed_bfloat16; its outputs are float32."""
+    before = keras.config.dtype_policy()
+
+    def make():
+        if request.param == "everywhere":
+            keras.config.set_dtype_policy("mixed_bfloat16")
+        made = network()
+        for layer in made._flatten_layers():
+            if layer.name in LAYERS:
+                layer.dtype_policy = keras.DTypePolicy("mixed_bfloat16")
+        made.layers[-1].layers[-1].dtype_policy = keras.DTypePolicy("float32")
+        return made
+
+    yield make
+    keras.config.set_dtype_policy(before)
+
+
+def trained(model, photos, recorded, **own):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), loss, ["accuracy"], **own)
+    keras.utils.set_random_seed(1)
+    seen = recorded()
+    history = model.fit(
+        *photos, 12, 4, 0, shuffle=False, validation_data=photos, callbacks=[seen]
+    ).history
+    return seen["loss"], history
+
+
+@pytest.mark.parametrize("freeze", [[], ["stem", "normalized"]])
+def test_losses_are_near_stock_keras(in_bfloat16, photos, recorded, freeze, bits_in_any_place):
+    stock = in_bfloat16()
+    for layer in stock.layers:
+        layer.trainable = layer.name not in freeze
+    stock_losses, stock_history = trained(stock, photos, recorded)
+    losses = {}
+    for cache in ("off", "memory"):
+        model = BlockModel(in_bfloat16())
+        assert model.get_layer("stem").compute_dtype == "bfloat16"
+        seen, history = trained(model, photos, recorded, freeze=freeze, cache=cache)
+        losses[cache] = seen, history["val_loss"]
+        np.testing.assert_allclose(seen, stock_losses, rtol=0.02)
+        np.testing.assert_allclose(history["val_loss"], stock_history["val_loss"], rtol=0.02)
+    assert model._training.trainer.cache.hits == (180 if freeze else 0)
+    assert losses["off"] == losses["memory"]
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+
+
+def test_mixed_float16_everywhere_is_refused(network):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = BlockModel(network())
+        with pytest.raises(ValueError, match="mixed_float16, in which stem computes: make it in"):
+            model.compile("sgd", "mse")
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert not model.compiled
