@@ -63,7 +63,7 @@ def test_mixed_float16_everywhere_is_refused(network):
     keras.config.set_dtype_policy("mixed_float16")
     try:
         model = BlockModel(network())
-        with pytest.raises(ValueError, match="mixed_float16, in which .* computes: make it in"):
+        with pytest.raises(ValueError, match=r"mixed_float16, in which .* computes: make it in"):
             model.compile("sgd", "mse")
     finally:
         keras.config.set_dtype_policy(before)
