@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+FLOOR := .venv-floor
+FLOOR_TESTS := $(addprefix tests/,batch/data batch/test_files.py batch/models/test_network_file.py \
+	batch/keras_model/test_saving.py batch/res_batch/test_index.py research/test_report.py research/test_tensorboard.py \
+	utils)
 
-.PHONY: help compare test lint reproduce bench venv .venv clean
+.PHONY: help compare test floor lint reproduce bench venv .venv clean
 
 help:
 	@echo "make compare    FreezeOut and stochastic depth against a classic ResNet, on digits: table, figure, report"
 	@echo "make test       lint and tests"
+	@echo "make floor      tests of what each dependency is for, on the lowest versions that are admitted"
 	@echo "make reproduce  run every notebook to a notebook and an HTML page"
 	@echo "make bench      the benchmarks, side by side with their peers"
 
@@ -18,6 +23,17 @@ compare: $(READY)
 # Two workers, a thread each.
 test: lint
 	@TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# A test or more of what each dependency is for, on the lowest versions that pyproject.toml admits, in a place of its own.
+floor: $(FLOOR)/ready
+	@TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 $(FLOOR)/bin/python -m pytest $(FLOOR_TESTS)
+
+$(FLOOR)/ready: pyproject.toml $(READY)
+	@echo "Setting up $(FLOOR) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(FLOOR)
+	@$(BIN)/uv pip install --quiet --python $(FLOOR)/bin/python --resolution lowest-direct -e '.[test]'
+	@touch $@
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -41,4 +57,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(FLOOR) runs

@@ -10,27 +10,14 @@ import math
 import numbers
 import os
 
+from batch.nested import MOST_OF_CONFIG, countable
+from batch.shown import name_of, received, short
 from batch.spelling import did_you_mean
 
 LARGEST = 2**53  # up to here float64 holds every whole number
 MOST_LAYERS = 10_000  # of a network
 MOST_CHANNELS = 2**20
 SMALLEST, GREATEST = 2.0**-149, (2 - 2**-23) * 2.0**127  # above 0 in float32, as rates end up
-_LONGEST = 150  # characters of a value in a message
-_LISTS = (list, tuple, dict, set, frozenset)
-
-
-def received(value):
-    """The end of a message, on one short line: what was received."""
-    if getattr(value, "ndim", 0) and hasattr(value, "dtype"):
-        return f"Received: an array of shape {value.shape}, {value.dtype}"
-    if isinstance(value, _LISTS) and len(value) > _LONGEST:
-        return f"Received: a {type(value).__name__} of {len(value):,}"
-    try:
-        shown = " ".join(repr(value).split())
-    except Exception:  # a whole number of thousands of digits, or a repr of the user's own
-        shown = f"a {type(value).__name__} too large to be shown"
-    return f"Received: {shown if len(shown) <= _LONGEST else shown[:_LONGEST] + ' …'}"
 
 
 def whole(name, value, least=0, most=LARGEST):
@@ -184,11 +171,18 @@ def even(name, values):
     """The values as an array of any type; a ValueError if they are uneven, or no sequence."""
     import numpy as np
 
+    countable(name, values)
     # Of rows of several lengths, or of a list in itself, NumPy makes no array.
     with contextlib.suppress(ValueError, TypeError, RecursionError, OverflowError):
         if isinstance(values, (list, tuple, range)) or hasattr(values, "__array__"):
             return np.asarray(values)
     raise ValueError(f"{name} must be an array. {received(values)}")
+
+
+def _some(names):
+    """The first of some names, and how many more there are."""
+    more = [f"and {len(names) - 10:,} more"] if len(names) > 10 else []
+    return ", ".join([*map(name_of, names[:10]), *more])
 
 
 def as_number(value):
@@ -225,6 +219,8 @@ def as_dict(config, name="config"):
         return {}
     if not isinstance(config, (dict, Config)):
         raise TypeError(f"{name} must be a dict. Received: {type(config).__name__}")
+    for key, value in config.items():
+        countable(f"{name}/{name_of(key)}", value, MOST_OF_CONFIG)
     return dict(Config(config).config)
 
 
@@ -236,11 +232,11 @@ def check_keys(config, allowed, where):
     ValueError
         If there are some; it names them and lists the known ones.
     """
-    unknown = sorted(set(config) - set(allowed), key=str)
+    unknown = sorted(set(config) - set(allowed), key=name_of)
     if unknown:
         raise ValueError(
             f"Unknown key{'s' * (len(unknown) > 1)} in the config of {where}: "
-            f"{', '.join(map(str, unknown))}. Known keys: {', '.join(sorted(allowed))}"
+            f"{_some(unknown)}. Known keys: {', '.join(sorted(allowed))}"
             f"{did_you_mean(unknown, allowed)}"
         )
 
@@ -314,7 +310,7 @@ def _plain(value, where):
 
     if isinstance(value, NamedExpression):
         raise ValueError(
-            f"{where} is a named expression, {value!r}, which BatchFlow evaluates for dynamic "
+            f"{where} is a named expression, {short(value)}, which BatchFlow evaluates for dynamic "
             "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
         )
     if isinstance(value, (dict, Config)):

@@ -1,9 +1,16 @@
-"""Writing files whole, in the place of what stands there."""
+"""Files: written whole, in the place of what stands there; read as those of anyone."""
 
 import contextlib
+import json
 import os
 import pathlib
 import secrets
+import stat
+
+from batch.machine import free_memory
+
+DEEPEST = 200  # lists and dicts within each other in JSON
+MEMORY = 8  # bytes of memory that reading a byte of text may take
 
 
 @contextlib.contextmanager
@@ -56,3 +63,73 @@ def write_text(path, text):
     with replacing(path) as new:
         # A name that is not UTF-8 reaches us with surrogates, which no file can hold.
         new.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def check_file(path, memory=1):
+    """Refuse what is no regular file, which could be read without end, or is too large to be read.
+
+    Parameters
+    ----------
+    path : path
+    memory : float
+        Bytes that reading one of its bytes takes.
+
+    Raises
+    ------
+    ValueError
+    OSError
+        If there is no such file.
+    """
+    state = os.stat(path)
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f"{path} is no regular file")
+    check_memory(path, memory * state.st_size)
+
+
+def check_memory(what, needed):
+    """Refuse what takes more memory, in bytes, than is free, with a ValueError."""
+    free = free_memory()
+    if needed > free:
+        raise ValueError(
+            f"{what} takes {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free"
+        )
+
+
+def read_text(path):
+    """The text of a file, UTF-8.
+
+    Raises
+    ------
+    ValueError
+        If it is no regular file or no text, or too large.
+    OSError
+        If it can't be read.
+    """
+    check_file(path, MEMORY)
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+def from_json(text):
+    """The value of a JSON text.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or goes deeper than `DEEPEST`.
+    """
+    with contextlib.suppress(RecursionError):
+        value = json.loads(text)
+        level = [value]
+        for _ in range(DEEPEST):
+            level = [inner for outer in level for inner in _within(outer)]
+            if not level:
+                return value
+    raise ValueError(f"its JSON goes deeper than {DEEPEST} lists and dicts within each other")
+
+
+def _within(value):
+    """The lists and dicts in a list or a dict."""
+    if not isinstance(value, (dict, list)):
+        return []
+    inner = value.values() if isinstance(value, dict) else value
+    return [each for each in inner if isinstance(each, (dict, list))]

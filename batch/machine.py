@@ -18,6 +18,9 @@ CACHE_SHARE = 0.5  # of the free memory, and of the free disk space, that 'auto'
 MOST_VISITS = 1000  # visits of an example, where nothing says how long training goes on
 WRITE_BACKLOG = 2  # batches of features that may wait to be written
 
+# Arrays of images, of which tensors take as much again.
+ARRAY_SHARE = 0.25  # of the free memory, that what could be mapped may take
+
 # Plans of stages. Measured with DenseNet, Wide ResNet and VGG on two cores of an AMD EPYC.
 STEP_SPEED = 5e10  # multiply-adds a second of a training step
 COMPILE_SECONDS = 0.015  # for each convolution or matrix product of the network
@@ -30,9 +33,9 @@ TRIAL_SHARE = 0.1  # of the free memory that the variables of a trial step may t
 COMPILE_LEAD = 5.0  # seconds before a stage at which compiling its step begins
 COMPILE_NICENESS = 10  # of the compiling thread: a lower priority than that of training
 
-_CONTROL_GROUPS = {  # files with the limit of a control group and with what it uses, by version
-    "": ("memory.max", "memory.current"),
-    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+_CONTROL_GROUPS = {  # by version: files with a control group's limit and use, and a prefix
+    "": ("memory.max", "memory.current", ""),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
 }
 
 
@@ -73,8 +76,18 @@ def _left_by_limits(groups="/proc/self/cgroup", root="/sys/fs/cgroup"):
     return left
 
 
-def _left_in(folder, limit, used):
+def _left_in(folder, limit, used, prefix):
     with contextlib.suppress(OSError, ValueError):  # no limit, or no such file
         limit, used = (int((folder / name).read_text(encoding="utf-8")) for name in (limit, used))
-        return [max(limit - used, 0)]
+        return [max(limit - used + _of_files(folder, prefix), 0)]
     return []
+
+
+def _of_files(folder, prefix):
+    """Bytes of files that a control group holds in memory, and gives up when memory is needed."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    held = dict(line.split() for line in lines)
+    return sum(int(held.get(f"{prefix}{kind}_file", 0)) for kind in ("inactive", "active"))

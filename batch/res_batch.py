@@ -47,7 +47,7 @@ FREEZING = tuple(key for key in DEFAULTS["freeznet"] if key != "optimizer")
 
 
 set_globals(batchflow=True)
-_making = threading.Lock()  # prefetched batches must not make a model twice
+_making = threading.Lock()  # two threads must not make a model twice
 
 
 class ResBatch(Batch):
@@ -74,6 +74,7 @@ class ResBatch(Batch):
     """
 
     components = "images", "labels"
+    model_actions = "train_res", "train_freez", "train_stochastic", "test"  # never run ahead
 
     @property
     def pipeline(self):

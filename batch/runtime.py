@@ -20,13 +20,14 @@ KERAS_SETTINGS = (
     "Keras' backend must be 'tensorflow', in the environment variable KERAS_BACKEND or else in "
     "keras.json, in ~/.keras or KERAS_HOME"
 )
+SEED_GENERATOR = "global_seed_generator"  # Keras' name of that of the process
 
 
 class SettingsError(RuntimeError):
     """TensorFlow or Keras can't be used as they are set up here."""
 
 
-def set_globals(*, tensorflow=False, batchflow=False):
+def set_globals(*, tensorflow=False, batchflow=False, prefetch=None):
     """Change what can only be changed for the whole process; all such changes are made here.
 
     - On `import batch`: TensorFlow is to use oneDNN, unless `TF_ENABLE_ONEDNN_OPTS` is set. By
@@ -38,12 +39,24 @@ def set_globals(*, tensorflow=False, batchflow=False):
     - Before a pipeline uses our actions (`batchflow`): actions of BatchFlow may have an argument
       called `name`, as in `.train_res(losses, name='wide')`. Such a call was a TypeError. All other
       calls work as before.
+    - Before a pipeline uses our models: what generates its batches is what `prefetch`, a function,
+      makes of BatchFlow's own. It leaves alone what uses no model of ours.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if tensorflow:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if batchflow:
         _accept_name(importlib.import_module("batchflow").Pipeline)
+    if prefetch:
+        _prefetch_by(prefetch, importlib.import_module("batchflow.pipeline_executor"))
+
+
+def _prefetch_by(prefetch, module):
+    """Generate the batches of pipelines by what `prefetch` makes of BatchFlow's function."""
+    generate = module.PipelineExecutor.gen_batch
+    if not getattr(generate, "is_ours", False):
+        module.PipelineExecutor.gen_batch = prefetch(generate)
+        module.PipelineExecutor.gen_batch.is_ours = True
 
 
 def _accept_name(pipeline_class):
@@ -99,22 +112,21 @@ def seeded(seed):
     import keras
     import numpy as np
     from keras.src.backend.common import global_state  # only there can it be put back
-    from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 
     first, *state = np.random.SeedSequence(seed).generate_state(5).tolist()
     with _SEEDING:
         plain, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002
-        own = global_state.get_global_attribute(GLOBAL_SEED_GENERATOR)
+        own = global_state.get_global_attribute(SEED_GENERATOR)
         random.seed(first)
         np.random.seed(state)  # noqa: NPY002
         generator = keras.random.SeedGenerator(first)
-        global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, generator)
+        global_state.set_global_attribute(SEED_GENERATOR, generator)
         try:
             yield
         finally:
             random.setstate(plain)
             np.random.set_state(numpys)  # noqa: NPY002
-            global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, own)
+            global_state.set_global_attribute(SEED_GENERATOR, own)
 
 
 @contextlib.contextmanager

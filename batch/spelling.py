@@ -2,6 +2,8 @@
 
 import difflib
 
+LONGEST = 100  # characters of a name that may have meant another
+
 
 def did_you_mean(names, known, cutoff=0.6):
     """The end of a message about unknown names: the known ones that they are nearly; or nothing.
@@ -17,7 +19,7 @@ def did_you_mean(names, known, cutoff=0.6):
     known = {str(name).lower(): name for name in known}
     near = []
     listed = names if isinstance(names, (list, tuple)) else [names]
-    for name in [name for name in listed if isinstance(name, str)]:
+    for name in [name for name in listed[:10] if isinstance(name, str) and len(name) < LONGEST]:
         near += difflib.get_close_matches(name.lower(), known, 1, cutoff)
     meant = dict.fromkeys(repr(known[name]) for name in near)
     return f". Did you mean {' and '.join(meant)}?" if meant else ""

@@ -124,6 +124,16 @@ def positive(text):
     return _number(text, lambda value: 0 < value < math.inf, "above 0")
 
 
+def points(text):
+    """Percentage points that are to be resolved: from 0.001, below 100."""
+    return _number(text, lambda value: 0.001 <= value < 100, "from 0.001, below 100")
+
+
+def percent(text):
+    """A number above 0, at most 100."""
+    return _number(text, lambda value: 0 < value <= 100, "above 0, at most 100")
+
+
 def cache(text):
     """A place for what frozen blocks compute, or a whole number of bytes."""
     if text.isdecimal():

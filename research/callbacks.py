@@ -68,6 +68,11 @@ class Progress(tqdm, Callback):
         if not self.disable:
             self.start_t = self.last_print_t = self._time()
 
+    def count(self, iterations, text):
+        """Show iterations that were made elsewhere, some perhaps for the second time."""
+        self.set_description(text, refresh=False)
+        self.update(min(iterations, self.total - self.n))
+
     def on_train_batch_end(self, run):
         """Count another iteration of a run."""
         history = run.history

@@ -9,10 +9,10 @@ import sys
 
 from batch import __version__
 from research import console
-from research.arguments import count, file, folder, keras_file, seed
+from research.arguments import count, file, folder, keras_file, percent, points, seed
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
-from research.names import SUITES
+from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
     add_import_options,
     add_out,
@@ -95,6 +95,37 @@ def _add_compare(commands):
         "that saves most, both forms of momentum, fixed crops to be kept, how many blocks of a "
         "pre-trained base to freeze, or widths and types of blocks of Wide ResNets; at a size for "
         "two cores, or (…-full) at the paper's",
+    )
+    compare.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default=ENGINES[0],
+        help="one run after the other here, or a seed at a time on each worker of a Ray cluster "
+        f"(default: {ENGINES[0]})",
+    )
+    compare.add_argument(
+        "--address", metavar="ADDRESS", help="of the Ray cluster (default: one on this machine)"
+    )
+    compare.add_argument(
+        "--cpus-per-run",
+        type=count,
+        metavar="N",
+        help="what a seed asks Ray for (default: as many as --threads, which is 1 there)",
+    )
+    compare.add_argument(
+        "--margin",
+        type=points,
+        default=MARGIN,
+        metavar="POINTS",
+        help="of accuracy that a method may lose to its baseline and still be no worse "
+        "(default: %(default)s)",
+    )
+    compare.add_argument(
+        "--target",
+        type=percent,
+        metavar="PERCENT",
+        help="evaluate after every epoch, and say when each method reached so much accuracy "
+        "(default: don't)",
     )
     compare.add_argument(
         "--equal-time",

@@ -85,7 +85,7 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None, store=None, 
     from research.cache_memory import settled
     from research.callbacks import Progress
     from research.experiment import check, make_model
-    from research.turns import Turns
+    from research.turns import Turns, warm_up
 
     named = settled(named)
     for experiment in named.values():
@@ -97,16 +97,12 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None, store=None, 
     histories = []
     with Progress(total, made, quiet=quiet, about=data.summary()) as progress:
         if made < total:
-            _warm_up(next(iter(named.values())), data)
+            warm_up(named, data)
             progress.restart()
         for seed in seeds:
-            seeded = {
-                label: dataclasses.replace(experiment, seed=seed)
-                for label, experiment in named.items()
-            }
             own = functools.partial(callbacks, seed=seed) if callbacks else None
-            turns = Turns(seeded, data, progress, own, store, every, seed == seeds[0])
-            histories += turns.take()
+            turns = Turns.of_seed(named, seed, data, progress, own, store, every)
+            histories += turns.take(look=seed == seeds[0])
     return histories
 
 
@@ -121,10 +117,3 @@ def of_methods(base, chosen):
     return {
         methods.find(method).name: dataclasses.replace(base, method=method) for method in chosen
     }
-
-
-def _warm_up(experiment, data):
-    from research.run import Run
-
-    short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
-    Run(dataclasses.replace(experiment, **short), data).advance(2)

@@ -1,6 +1,7 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
 from batch import flops
+from batch.data.mapped import mapping_of
 from batch.schedules.stages import stages
 from batch.training.block_times import timed
 from research import experiment as experiments
@@ -91,10 +92,11 @@ def _memory(experiment, costs, data):
 
     Weights, their gradients and momenta; what all blocks hold for the backward pass of a batch, and
     twice the most that one of them holds, for what it works with; the images, in the program and on
-    the device.
+    the device, but for those in mapped files.
     """
     held = [cost.held for cost in costs]
-    images = sum(split.images.nbytes for split in (data.train, data.test))
+    every = data.train.images, data.test.images
+    images = sum(images.nbytes for images in every if mapping_of(images) is None)
     return (
         RUNTIME
         + 3 * 4 * _parameters(costs)

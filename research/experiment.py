@@ -4,6 +4,7 @@ import dataclasses
 import functools
 
 from batch import checks
+from batch.shown import short
 from research import bases, methods, optimizers
 from research.fields import FIELDS
 from research.methods.loading import errors_named
@@ -228,7 +229,7 @@ def _check_config(config, experiment, blocks):
     if "optimizer" in config and experiment.optimizer is not None:
         raise ValueError(
             f"{method.name} has an optimizer of its own, so the run's can't be "
-            f"{experiment.optimizer}"
+            f"{short(experiment.optimizer)}"
         )
     if "schedule" not in config:
         if method.action == "train_freez":
@@ -265,7 +266,7 @@ def _check_optimizer(experiment):
     if experiment.momentum is not None:
         raise ValueError(
             "momentum is for the method's own optimizer: give it as an argument of "
-            f"{experiment.optimizer}. Received: {experiment.momentum}"
+            f"{short(experiment.optimizer)}. {checks.received(experiment.momentum)}"
         )
     optimizers.check(experiment.optimizer)
 

@@ -10,10 +10,10 @@ import json
 import pathlib
 import shutil
 
-from batch.files import write_text
+from batch.files import from_json, read_text, write_text
 from research.interruption import Interrupted
 from research.locks import LockedError, only_writer
-from research.names import BENCH_RECORD, PARTIAL
+from research.names import BENCH_RECORD, MARGIN, PARTIAL
 
 CHECKPOINTS = "checkpoints"  # name of their folder
 BEGUN = "begun.json"  # in a partial folder: what was asked for
@@ -26,6 +26,7 @@ RECORD = "experiment.json"  # in a finished one
 # What commands write.
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
 ELSEWHERE = ("data_sha256",)  # what a record does not say of its run
+LATER = {"margin": MARGIN}  # settings that older records lack, and what they were then
 
 
 class ResultsError(RuntimeError):
@@ -300,7 +301,7 @@ def _entries(folder):
 def _json(path):
     """What a file of ours says; nothing if it is not there, or not whole."""
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = from_json(read_text(path))
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}
@@ -312,9 +313,9 @@ def _differs(name, theirs, ours):
         return False
     if name == "cache" and ours.get(name) == "auto":
         return False
-    return theirs.get(name) != ours.get(name)
+    return theirs.get(name, LATER.get(name)) != ours.get(name)
 
 
 def _shown(asked, name):
-    value = asked.get(name, "not given")
+    value = asked.get(name, LATER.get(name, "not given"))
     return ",".join(map(str, value)) if isinstance(value, list) else value

@@ -147,8 +147,13 @@ def _match(folder, other):
         for name in {*ours, *theirs}.difference(FREE)
         if name not in SHARED or all(name in options for options in read)  # else of no use to one
     ]
-    same = {"cache": alike}
+    same = {"cache": alike, **dict.fromkeys(("margin", "target"), _agree)}
     return all(same.get(name, operator.eq)(ours.get(name), theirs.get(name)) for name in compared)
+
+
+def _agree(*values):
+    """Whether a setting that not every command has is the same in those that have it."""
+    return None in values or operator.eq(*values)
 
 
 def _shared(dicts):

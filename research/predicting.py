@@ -1,12 +1,12 @@
 """What a trained network says of image files."""
 
-import json
 import pathlib
 
 import numpy as np
 
-from batch.checks import received
+from batch.checks import instance, received, sequence_of, whole
 from batch.data.image_file import ImageError, decoded, look
+from research.recorded import read_record
 from research.results import ResultsError
 
 LIKELIEST = 3  # classes that are named of each image
@@ -50,8 +50,12 @@ def predictions(folder, paths):
 def _trained(folder):
     """What `experiment.json` says of the network in a folder."""
     try:
-        record = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
-        return record["network"]
+        trained = instance("network", read_record(folder)["network"], dict, "a dict")
+        height, width, channels = (whole("shape", size, 1) for size in trained["shape"])
+        if pathlib.Path(trained["weights"]).name != trained["weights"]:
+            raise ValueError(f"weights must be a file in it. {received(trained['weights'])}")
+        names = sequence_of("classes", trained["classes"], str, "texts")
+        return {**trained, "shape": (height, width, channels), "classes": names}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(
             f"{folder} must be a folder of resbatch train, with the network that it trained: "

@@ -144,6 +144,7 @@ def settle(options):
     if options.command not in ("compare", "train"):
         return []
     usage.check_alone(options)
+    usage.settle_engine(options)
     study = _of_study(options)
     if getattr(options, "study", None):
         usage.check_study(options, FIXED[study_module(options.study)])

@@ -2,13 +2,13 @@
 
 import base64
 import contextlib
+import dataclasses
 import io
 import pathlib
 
 import jinja2
 import matplotlib
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
@@ -16,7 +16,10 @@ from batch.files import replacing, write_text
 from research import studies
 from research.confusion import confusion_figure
 from research.labels import facts_of
-from research.statistics import interval_text, statements, summarize, worth
+from research.names import MARGIN
+from research.statements import remarks, statements
+from research.statistics import summarize
+from research.tables import tables_of
 from utils.plots import compare_curves
 
 WINDOW = 20  # iterations that the curves are averaged over
@@ -52,20 +55,23 @@ def write_report(folder, histories, record):
     """
     folder = pathlib.Path(folder)
     methods = facts_of(by_method(histories), record.get("methods"))
-    summary = summarize(histories, record["predicted_ratio"], methods)
-    figures = _figures(histories, methods) + _confusion(histories, record)
+    settings = record["settings"]
+    margin, test_images = settings.get("margin", MARGIN), settings.get("test_images")
+    summary = summarize(histories, record["predicted_ratio"], methods, margin)
+    drawn = [dataclasses.replace(run, method=_literal(run.method)) for run in histories]
+    figures = _figures(drawn, methods) + _confusion(drawn, record)
     _write_png(folder / "loss.png", figures[0][1])
     compared = "study" not in record or summary.baseline.notna().any()
-    tables = _tables(histories, summary if compared else summary[:0])
-    texts = statements(summary)
+    tables = tables_of(histories, summary if compared else summary[:0])
+    texts = statements(summary, margin, settings.get("target"), test_images)
     if "study" in record:
         table, texts, figure = _study(folder, histories, record)
-        texts += worth(summary)
+        texts += remarks(summary, margin, test_images)
         tables.insert(0, table)
         figures.insert(0, figure)
     page = _template().render(
         record=record,
-        title=_title(record["settings"], methods),
+        title=_title(settings, methods),
         length=_length(histories),
         tables=[(list(table), table.to_numpy().tolist()) for table in tables],
         statements=texts,
@@ -94,6 +100,11 @@ def _figures(histories, methods):
     return figures
 
 
+def _literal(text):
+    """A text for matplotlib, which takes what is between dollars for a formula."""
+    return text.replace("$", r"\$")
+
+
 def _with_mistakes(histories):
     """The runs whose mistakes are shown."""
     runs = [history for history in histories if history.mistakes]
@@ -115,7 +126,8 @@ def _confusion(histories, record):
     if not runs:
         return []
     matrices = {f"{run.method}, seed {run.seed}": run.mistakes["confusion"] for run in runs}
-    figure = confusion_figure(matrices, _class_names(runs, record))
+    names = [_literal(name) for name in _class_names(runs, record)]
+    figure = confusion_figure(matrices, names)
     caption = "How many images of each class, in a row, are taken for which, in a column."
     return [("Confusion matrix", _png(figure), caption)]
 
@@ -138,17 +150,6 @@ def _worst(histories, record):
         )
         for run in runs
     ]
-
-
-def _tables(histories, summary):
-    """The tables of texts: what the methods reached, and what their caches held."""
-    tables = []
-    if len(summary):
-        rows = [table_row(row) for _, row in summary.iterrows()]
-        tables.append(pd.DataFrame(rows, columns=COLUMNS))
-    if any(history.cache for history in histories):
-        tables.append(pd.DataFrame(cache_rows(histories), columns=CACHE_COLUMNS))
-    return tables
 
 
 def _study(folder, histories, record):
@@ -181,58 +182,6 @@ def _length(histories):
 
 def _validated(record):
     return record["settings"].get("validate") == "val"
-
-
-COLUMNS = (
-    "method",
-    "seeds",
-    "accuracy, %",
-    "seconds",
-    "time / classic",
-    "predicted",
-    "difference, points",
-    "95 % interval",
-)
-
-
-CACHE_COLUMNS = (
-    "kept of frozen blocks",
-    "examples asked for",
-    "found, %",
-    "at most, MB",
-    "estimated saving, s",
-)
-
-
-def cache_rows(histories):
-    """One row per method that cached what frozen blocks compute: means over its runs, as texts."""
-    rows = []
-    for method, runs in by_method(histories).items():
-        caches = [run.cache for run in runs if run.cache]
-        if caches:
-            asked, hits, held, saved = (
-                np.mean([cache[name] for cache in caches])
-                for name in ("asked", "hits", "bytes", "seconds_saved")
-            )
-            share = f"{100 * hits / asked:.1f}"
-            rows.append((method, f"{asked:.0f}", share, f"{held / 1e6:.0f}", f"{saved:.1f}"))
-    return rows
-
-
-def table_row(row):
-    """A row of the summary as the texts of a table's cells; a dash is an unknown value."""
-    spread = "" if np.isnan(row.accuracy_std) else f" ± {100 * row.accuracy_std:.2f}"
-    known = not np.isnan(row.difference)
-    return (
-        row.method,
-        str(row.seeds),
-        f"{100 * row.accuracy_mean:.2f}{spread}",
-        f"{row.seconds_mean:.1f}",
-        studies.number(row.seconds_ratio, 3),
-        studies.number(row.predicted_ratio, 3),
-        f"{100 * row.difference:+.2f} to {row.baseline}" if known else "–",
-        interval_text(100 * row.ci_low, 100 * row.ci_high) if known else "–",
-    )
 
 
 def loss_figure(histories):

@@ -6,8 +6,11 @@ import pathlib
 
 from batch.data.history import read_histories, write_histories
 from batch.files import replacing, write_text
+from batch.shown import first_line
+from research import recorded
 from research.folders import RECORD, ResultsError
-from research.statistics import SUMMARY, summarize
+from research.names import MARGIN
+from research.statistics import summarize
 
 
 def check_file(path, overwrite=False):
@@ -61,14 +64,17 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     write_histories(histories, folder / "results.csv")
     names = ("method", "seed", "accuracy", "cache")
     runs = [
-        {name: getattr(history, name) for name in names} | _with_texts(history.mistakes)
+        {name: getattr(history, name) for name in names}
+        | ({"target": history.target} if history.target else {})
+        | _with_texts(history.mistakes)
         for history in histories
     ]
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
     if settings["command"] == "compare":
-        summary = summarize(histories, predicted_ratio, more.get("methods"))
+        margin = settings.get("margin", MARGIN)
+        summary = summarize(histories, predicted_ratio, more.get("methods"), margin)
         with replacing(folder / "summary.csv") as new:
-            summary.to_csv(new, columns=SUMMARY, index=False)
+            summary.drop(columns="pairs").to_csv(new, index=False)
 
 
 def write_record(folder, settings, environment, **more):
@@ -94,18 +100,33 @@ def read(folder):
     folder = pathlib.Path(folder)
     try:
         histories = read_histories(folder / "results.csv")
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = recorded.checked(recorded.read_record(folder))
         runs = {(run["method"], run["seed"]): run for run in record["runs"]}
         for history in histories:
             run = runs[history.method, history.seed]
             history.accuracy, history.cache = run["accuracy"], run.get("cache")
+            history.target = run.get("target")
             history.mistakes = _with_numbers(run.get("mistakes"))
-        record["settings"], record["environment"], record["predicted_ratio"]
     except (OSError, ValueError, KeyError, TypeError) as error:
+        missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         raise ResultsError(
-            f"{folder} holds no results of resbatch compare or train: {error}"
+            f"{folder} holds no results of resbatch compare or train: {missing}"
         ) from error
     return histories, record
+
+
+@contextlib.contextmanager
+def drawing(folders):
+    """Within this context, whatever results fail with that were read but can't be drawn is said."""
+    try:
+        yield
+    except (OSError, ResultsError):
+        raise
+    except Exception as error:
+        raise ResultsError(
+            f"{', '.join(map(str, folders))} can't be drawn, and may be damaged: "
+            f"{type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _with_texts(mistakes):

@@ -13,6 +13,7 @@ from batchflow import Dataset, DatasetIndex
 from batch import ResBatch
 from batch.data.data import load_data
 from batch.data.history import History
+from batch.data.mapped import slices
 from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
 from research import bases
@@ -72,7 +73,9 @@ class Run:
     def identity(self):
         """What the run is, in plain values: experiment, training images, code of an own method."""
         split, base = self.data.train, self.experiment.base
-        digest = hashlib.sha256(np.ascontiguousarray(split.images))
+        digest = hashlib.sha256()
+        for rows in slices(split.images):
+            digest.update(np.ascontiguousarray(split.images[rows]))
         digest.update(np.ascontiguousarray(split.labels))
         own = loading.digest(self.experiment.trained_by)
         return {

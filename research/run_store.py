@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 from batch.data.history import History
-from batch.files import write_text
+from batch.files import from_json, read_text, write_text
 from batch.models.checkpoint import Checkpoints
 
 
@@ -34,7 +34,7 @@ class RunStore:
         path = self._file(label, seed)
         if not path.exists():
             return None
-        return History(**json.loads(path.read_text(encoding="utf-8")))
+        return History(**from_json(read_text(path)))
 
     def iterations(self, label, seed):
         """How many iterations of a run are kept."""
@@ -50,6 +50,21 @@ class RunStore:
         text = json.dumps(dataclasses.asdict(history))
         write_text(self._file(label, seed), text + "\n")
         shutil.rmtree(self._place(label, seed), ignore_errors=True)
+
+    def packed(self, seed):
+        """What there is of a seed, by label: a history, or what `Checkpoints.packed` gives."""
+        return {
+            label: self.history(label, seed) or self.checkpoints(label, seed).packed()
+            for label in self._numbers
+        }
+
+    def unpack(self, seed, packed):
+        """Write what `packed` gave."""
+        for label, kept in packed.items():
+            if isinstance(kept, History):
+                RunStore.finish(self, label, seed, kept)
+            elif kept:
+                RunStore.checkpoints(self, label, seed).put(*kept)
 
     def remove(self):
         """Remove all of it."""

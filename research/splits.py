@@ -6,6 +6,7 @@ import os
 
 from batch.data.data import NAMES, load_data
 from batch.data.dataset import Split, check_covered
+from batch.data.mapped import mapping_of
 
 HELD_OUT = 5000  # training images that validation takes
 
@@ -46,7 +47,12 @@ def hold_out(data):
             f"has {len(labels):,}. Validate on the test split."
         )
     train, held = slice(None, -HELD_OUT), slice(-HELD_OUT, None)
-    parts = [Split(images[rows].copy(), labels[rows].copy()) for rows in (train, held)]
+    parts = [Split(_own(images[rows]), labels[rows].copy()) for rows in (train, held)]
     data = dataclasses.replace(data, train=parts[0], test=parts[1])
     check_covered(data)
     return data
+
+
+def _own(part):
+    """A copy of a part of an array, so that the rest can go; a mapped one stays as it is."""
+    return part.copy() if mapping_of(part) is None else part

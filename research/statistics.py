@@ -1,4 +1,4 @@
-"""What runs say about their methods: means, paired differences, and both in words."""
+"""What runs say about their methods: means, paired differences, ratios of time, and verdicts."""
 
 import numpy as np
 import pandas as pd
@@ -6,27 +6,20 @@ from scipy import stats
 
 from batch.data.history import by_method
 from research.labels import facts_of
+from research.names import MARGIN
+from research.verdicts import AGREED, FEW, Verdict, agree, judge
 
+DIFFERENCE = "difference", "ci_low", "ci_high"
+RATIO = "time_ratio", "time_low", "time_high"
 SUMMARY = [
-    "method",
-    "seeds",
-    "accuracy_mean",
-    "accuracy_std",
-    "seconds_mean",
-    "seconds_ratio",
-    "predicted_ratio",
-    "baseline",
-    "difference",
-    "ci_low",
-    "ci_high",
+    *("method", "seeds", "accuracy_mean", "accuracy_std", "seconds_mean", "seconds_ratio"),
+    *("predicted_ratio", "baseline", *DIFFERENCE, *Verdict._fields, *RATIO),
 ]
-PAIRED = ("pairs", "time_ratio")  # more of them, which only words need
-FEW = 5  # seeds below which an interval is worth little
-AGREED = "all seeds agree"  # in place of an interval: equal differences give none
+TARGET = ["target_reached", "target_seconds"]  # where a target was watched for
 
 
-def summarize(histories, predicted, methods=None):
-    """One row per method: accuracy, time, and the difference to its baseline.
+def summarize(histories, predicted, methods=None, margin=MARGIN):
+    """One row per method: accuracy, time, both against its baseline, and the verdict.
 
     Parameters
     ----------
@@ -36,24 +29,49 @@ def summarize(histories, predicted, methods=None):
     methods : dict, optional
         What the labels of the histories stand for, as from `research.labels.describe`; not needed
         for labels that begin with the name of one of our methods.
+    margin : float
+        How much accuracy a method may lose and still be no worse, in percentage points.
 
     Returns
     -------
     DataFrame
-        With the columns of `SUMMARY`. `seconds_ratio` is to classic, on the seeds that both have;
-        the difference in test accuracy is to `baseline`, paired over these seeds, with its 95 %
-        interval (Student's t).
+        With the columns of `SUMMARY` and, where the histories have a target, of `TARGET`.
+        `seconds_ratio` is to classic, on the seeds that both have. The rest is to `baseline`,
+        paired over these seeds: the difference in test accuracy with its 95 % interval (Student's
+        t), `research.verdicts.Verdict`, and the ratio of time with its interval, both from the mean
+        of its logarithm. `target_reached` is as 3/5 runs, `target_seconds` the median of all, of
+        which those that never reach it take longest.
         What can't be known is empty: a ratio or a difference without the runs it needs, an interval
-        from fewer than 2 seeds or from differences that are all the same. Of `PAIRED`, too: how
-        many seeds were paired, and the time of these runs over that of their baseline's.
+        from fewer than 2 seeds or from differences that are all the same. `pairs`, too: how many
+        seeds were paired.
     """
     runs = {
         method: {history.seed: history for history in own}
         for method, own in by_method(histories).items()
     }
     facts = facts_of(runs, methods)
-    rows = [_row(method, facts[method]["baseline"], runs, predicted.get(method)) for method in runs]
-    return pd.DataFrame(rows, columns=[*SUMMARY, *PAIRED])
+    baselines = {method: facts[method]["baseline"] for method in runs}
+    pairs = {method: _pairs(runs[method], runs.get(baselines[method], {})) for method in runs}
+    differences = {
+        method: [run.accuracy - usual.accuracy for run, usual in pairs[method]]
+        for method in runs
+        if baselines[method] in runs
+    }
+    verdicts = judge(differences, margin)
+    table = pd.DataFrame(
+        {
+            **_of_runs(method, runs, predicted.get(method)),
+            "baseline": baselines[method] if method in verdicts else None,
+            **dict(zip(DIFFERENCE, paired_interval(differences.get(method, [])))),
+            **(verdicts[method]._asdict() if method in verdicts else {}),
+            **dict(zip(RATIO, ratio_interval(_ratios(pairs[method])))),
+            "pairs": len(pairs[method]),
+        }
+        for method in runs
+    )
+    targets = TARGET if any(history.target for history in histories) else []
+    table = table.reindex(columns=[*SUMMARY, *targets, "pairs"])
+    return table.astype({"predicted_ratio": float, "seeds_needed": "Int64"})
 
 
 def deviation(values):
@@ -79,15 +97,28 @@ def paired_interval(differences, confidence=0.95):
     if differences.size < 2:
         return np.nan, np.nan, np.nan
     mean = differences.mean()
-    if np.allclose(differences, mean, rtol=1e-9, atol=1e-9):
+    if agree(differences):
         return mean, np.nan, np.nan
-    reach = _reach(differences.size, confidence) * differences.std(ddof=1)
-    return mean, mean - reach, mean + reach
+    return mean, *stats.ttest_1samp(differences, 0).confidence_interval(confidence)
 
 
-def _reach(seeds, confidence=0.95):
-    """Half the width of an interval, in standard deviations of the differences."""
-    return stats.t.ppf(0.5 + confidence / 2, seeds - 1) / np.sqrt(seeds)
+def ratio_interval(ratios, confidence=0.95):
+    """Mean of ratios and its confidence interval, both of their logarithms, as ratios again.
+
+    Parameters
+    ----------
+    ratios : array_like, shape (seeds,)
+        Above 0.
+
+    Returns
+    -------
+    mean, low, high : float
+        As from `paired_interval`, but the mean of a single ratio is that ratio.
+    """
+    logs = np.log(np.asarray(ratios, dtype=float))
+    if logs.size == 1:
+        return ratios[0], np.nan, np.nan
+    return tuple(np.exp(paired_interval(logs, confidence)))
 
 
 def interval_text(low, high, decimals=2):
@@ -102,90 +133,56 @@ def less_time(saved):
     return f"{abs(saved):.1f} % {'less' if saved >= 0 else 'more'} time"
 
 
-def verdict(low, high):
-    """An interval in words, and whether the difference may be chance."""
+def chance(low, high, seeds):
+    """An interval over 2 seeds or more in words, and whether the difference may be chance."""
     if np.isnan(low):
         return AGREED
-    chance = ", which may be chance" if low <= 0 <= high else ""
-    return f"from {low:+.2f} to {high:+.2f}{chance}"
+    if seeds < FEW:
+        return f"{seeds} seeds, too few for an interval"
+    maybe = ", which may be chance" if low <= 0 <= high else ""
+    return f"from {low:+.2f} to {high:+.2f}{maybe}"
 
 
-def worth(summary):
-    """What the intervals of a summary are worth, as a list of one text; empty for 5 seeds or more.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As from `summarize`; the interval over the fewest seeds counts.
-    """
-    seeds = summary.pairs[summary.pairs > 1].min()  # NaN if there are none
-    if not seeds < FEW:
-        return []
-    return [
-        f"Intervals over {seeds:.0f} seeds are worth little: they reach {_reach(seeds):.1f} "
-        f"standard deviations of the differences to each side ({_reach(FEW):.1f} with {FEW} "
-        f"seeds), and that deviation is itself a guess from {seeds:.0f} numbers. Run {FEW} or more."
-    ]
-
-
-def statements(summary):
-    """What each row says about its method against the baseline, as a list of texts.
-
-    The last says what their intervals are worth, where they are over few seeds.
-    """
-    rows = {row.method: row for _, row in summary.iterrows()}
-    said = [_statement(row, rows[row.baseline]) for row in rows.values() if row.pairs]
-    return said + worth(summary)
-
-
-def _row(method, baseline, all_runs, predicted):
+def _of_runs(method, all_runs, predicted):
+    """What is known of a method without its baseline."""
     runs = all_runs[method]
     accuracies = [run.accuracy for run in runs.values()]
-    usual = all_runs.get(baseline, {})
-    shared = sorted(set(runs) & set(usual))
-    differences = [runs[seed].accuracy - usual[seed].accuracy for seed in shared]
-    return [
-        method,
-        len(runs),
-        np.mean(accuracies),
-        deviation(accuracies),
-        np.mean([sum(run.seconds) for run in runs.values()]),
-        _time_ratio(runs, all_runs.get("classic", {})),
-        predicted,
-        baseline if baseline in all_runs else None,
-        *paired_interval(differences),
-        len(shared),
-        _time_ratio(runs, usual),
-    ]
+    classic = _pairs(runs, all_runs.get("classic", {}))
+    ours, theirs = (sum(map(_seconds, some)) for some in zip(*classic)) if classic else (0, 0)
+    return {
+        "method": method,
+        "seeds": len(runs),
+        "accuracy_mean": np.mean(accuracies),
+        "accuracy_std": deviation(accuracies),
+        "seconds_mean": np.mean([_seconds(run) for run in runs.values()]),
+        "seconds_ratio": ours / theirs if theirs else np.nan,
+        "predicted_ratio": predicted,
+        **_target([run.target for run in runs.values() if run.target]),
+    }
 
 
-def _time_ratio(runs, others):
-    """Seconds of runs over those of others, on the seeds that both have; NaN without any."""
-    shared = set(runs) & set(others)
-    ours, theirs = (sum(sum(own[seed].seconds) for seed in shared) for own in (runs, others))
-    return ours / theirs if shared else np.nan
+def _pairs(runs, others):
+    """Runs and those of others, on the seeds that both have."""
+    return [(runs[seed], others[seed]) for seed in sorted(set(runs) & set(others))]
 
 
-def _statement(row, baseline):
-    return (
-        f"{row.method} against {row.baseline}: {_verdict(row)} "
-        f"It took {row.time_ratio:.2f} of the time of {row.baseline}; "
-        f"predicted were {row.predicted_ratio / baseline.predicted_ratio:.2f}."
-    )
+def _seconds(run):
+    return sum(run.seconds)
 
 
-def _verdict(row):
-    if np.isnan(row.difference):
-        return "one seed tells nothing about accuracy; run at least two."
-    sign = "more" if row.difference >= 0 else "less"
-    difference = f"{abs(100 * row.difference):.2f} points {sign} accuracy"
-    if np.isnan(row.ci_low):
-        return (
-            f"{difference}. All {row.pairs} seeds gave the same, which says little about others: "
-            "run more."
-        )
-    interval = interval_text(100 * row.ci_low, 100 * row.ci_high)
-    difference = f"{difference}, 95 % interval {interval}, over {row.pairs} seeds."
-    if row.ci_low > 0 or row.ci_high < 0:
-        return difference + " Seeds alone would hardly give that."
-    return difference + " That can't be told from chance."
+def _ratios(pairs):
+    """Ratios of time; none of runs whose seconds are not known."""
+    seconds = [[_seconds(run) for run in pair] for pair in pairs]
+    return [ours / theirs for ours, theirs in seconds if ours and theirs]
+
+
+def _target(targets):
+    """How many runs reached the target, and when; it is empty where half of them did not."""
+    if not targets:
+        return {"target_reached": ""}
+    seconds = [np.inf if own["seconds"] is None else own["seconds"] for own in targets]
+    median = np.median(seconds)
+    return {
+        "target_reached": f"{np.isfinite(seconds).sum()}/{len(targets)}",
+        "target_seconds": median if np.isfinite(median) else np.nan,
+    }

@@ -25,18 +25,27 @@ class Turns:
     store : RunStore, optional
     every : int, optional
         As for `CheckpointEvery`, which has the checkpoints of the store.
-    look : bool
-        Whether to look for their mistakes.
     """
 
-    def __init__(self, named, data, progress, callbacks=None, store=None, every=None, look=False):
+    def __init__(self, named, data, progress, callbacks=None, store=None, every=None):
         self._named, self._data, self._progress = named, data, progress
         self._callbacks, self._store, self._every = callbacks, store, every
-        self._look = look
         self._savers = {}
 
-    def take(self):
-        """Make what is left of the runs; their histories, in the order of their labels."""
+    @classmethod
+    def of_seed(cls, named, seed, *rest, **more):
+        """The same, with one seed for all."""
+        seeded = {label: dataclasses.replace(made, seed=seed) for label, made in named.items()}
+        return cls(seeded, *rest, **more)
+
+    def take(self, look=False):
+        """Make what is left of the runs; their histories, in the order of their labels.
+
+        Parameters
+        ----------
+        look : bool
+            Whether to look for their mistakes.
+        """
         finished = {label: self._finished(label) for label in self._named}
         waiting = {label: self._run(label) for label, history in finished.items() if not history}
         try:
@@ -45,7 +54,7 @@ class Turns:
                     run.advance(TURN)
                     run.settle()
                     if run.done:
-                        finished[label] = self._made(label, run)
+                        finished[label] = self._made(label, run, look)
                         del waiting[label]
         except Interrupted:
             for label, run in waiting.items():
@@ -54,8 +63,8 @@ class Turns:
             raise
         return [finished[label] for label in self._named]
 
-    def _made(self, label, run):
-        if self._look:
+    def _made(self, label, run, look):
+        if look:
             run.history.mistakes = mistakes(run.model, self._data.test)
         history = dataclasses.replace(run.history, method=label)
         if self._store:
@@ -74,3 +83,9 @@ class Turns:
             self._savers[label] = CheckpointEvery(checkpoints, self._every)
             run.callbacks.append(self._savers[label])
         return run
+
+
+def warm_up(named, data):
+    """Make a short run that is thrown away: TensorFlow's first steps are nobody's disadvantage."""
+    short = {"iterations": 2, "freeze_iterations": None, "freeze_every": None}
+    Run(dataclasses.replace(next(iter(named.values())), **short), data).advance(2)

@@ -44,6 +44,17 @@ def check_alone(options):
         )
 
 
+def settle_engine(options):
+    """Refuse options of Ray where it is not asked for; fill in what it needs."""
+    if getattr(options, "engine", "local") == "ray":
+        options.threads = options.threads or options.cpus_per_run or 1
+        options.cpus_per_run = options.cpus_per_run or options.threads
+        return
+    for name in ("address", "cpus_per_run"):
+        if getattr(options, name, None) is not None:
+            raise ValueError(f"{flag(name)} needs --engine ray")
+
+
 def check_views(options):
     """Refuse views of images that are not augmented; call it when the recipe is filled in."""
     if options.views and not options.augment:

@@ -23,6 +23,7 @@ from batch.checks import (
     text,
     true_or_false,
 )
+from batch.shown import short
 
 MOST_ITERATIONS = 1_000_000  # of which rates are drawn
 PARAMETERS = ("degree", "iteration", "learning_rate", "scaled")
@@ -172,7 +173,7 @@ def compare_curves(curves, window=20, axis=None):
         raise TypeError(f"curves must be a dict of losses by name, not empty. {received(curves)}")
     window = positive_whole("window", window)
     curves = {
-        text("a name in curves", name): finite(f"curves[{name!r}]", losses, (1, 2))
+        text("a name in curves", name): finite(f"curves[{short(name)}]", losses, (1, 2))
         for name, losses in curves.items()
     }
     axis = _axis(axis)

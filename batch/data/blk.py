@@ -1,20 +1,37 @@
 """Arrays in `.blk` files, as `blosc.pack_array` writes them, read without running any code.
 
-`blosc.pack_array` compresses a pickle, and a pickle can call any function that it names. The reader
-here checks the declared size first. Then it unpickles with only those functions that a plain
-numeric array needs, and each of them checks its arguments.
+`blosc.pack_array` compresses a pickle of an array. Here a checksum follows the pickle, within what
+is compressed; `blosc.unpack_array` does not look at it.
 """
 
-import io
+import functools
+import hashlib
+import logging
+import os
 import pickle
+import stat
+import struct
 
 import blosc
 import numpy as np
 
 from batch import checks
+from batch.data.array_pickle import NoArrayError, read_array
 from batch.files import replacing
+from batch.machine import free_memory
 
-LARGEST = 8 * 2**30  # bytes that a file may declare to hold
+MOST_BYTES = blosc.MAX_BUFFERSIZE - 1000  # of an array: a pickle is a little larger
+_HEADER = struct.Struct(
+    "<4B3I"
+)  # versions, flags, size of a value; bytes unpacked, a block, packed
+_MOST_RATIOS = {  # bytes that one byte can become, by the three high bits of the flags
+    0: 255,  # blosclz, whose lengths of runs are sums of bytes
+    1: 255,  # lz4, lz4hc: the same
+    2: 64,  # snappy: a copy of 64 bytes
+    3: 1032,  # zlib: 258 bytes by two bits
+    4: 2**15,  # zstd: a block of 2**17 bytes by four
+}
+_CHECKSUM = b"blake2b:"  # what stands before 16 bytes of checksum
 
 
 class BlkError(ValueError):
@@ -22,90 +39,94 @@ class BlkError(ValueError):
 
 
 def write_blk(path, array):
-    """Write an array so that `blosc.unpack_array(file.read())` gives it back.
+    """Write an array so that `blosc.unpack_array(file.read())` gives it back, with a checksum.
 
     The file appears whole or not at all.
     """
     array = checks.numeric("array", array)
+    if array.nbytes > MOST_BYTES:
+        raise ValueError(
+            f"array must have at most {MOST_BYTES:,} bytes. Received: {array.nbytes:,}"
+        )
+    pickled = pickle.dumps(np.ascontiguousarray(array), pickle.HIGHEST_PROTOCOL)
     with replacing(checks.path("path", path)) as new:
-        new.write_bytes(blosc.pack_array(np.ascontiguousarray(array)))
+        new.write_bytes(blosc.compress(pickled + _checksum(pickled), array.itemsize))
 
 
 def read_blk(path):
     """The array in a `.blk` file.
 
+    A line warns of a file without a checksum, as other programs write it.
+
     Raises
     ------
     BlkError
-        If the file holds anything but a plain array of numbers (kinds b, i, u, f).
+        If the file holds anything but a plain array of numbers (kinds b, i, u, f), if it is
+        damaged, or if there is too little memory.
     OSError
         If it can't be read.
     """
-    with open(checks.path("path", path), "rb") as file:
-        packed = file.read()
-    try:
-        size, packed_size, _ = blosc.get_cbuffer_sizes(packed)
-        if packed_size != len(packed) or size > LARGEST:
-            raise BlkError(f"it declares {packed_size} bytes packed, {size} unpacked")
-        array = _Reader(io.BytesIO(blosc.decompress(packed)), encoding="latin1").load()
-    except BlkError:
-        raise
-    except Exception as error:  # a crafted file can fail in any way
-        raise BlkError(f"{type(error).__name__}: {error}") from error
-    if not (isinstance(array, np.ndarray) and _is_plain(array.dtype)):
-        raise BlkError(f"it holds a {type(array).__name__}, not a plain array of numbers")
+    array, checked = read_checked(path)
+    if not checked:
+        warn_unchecked(os.fspath(path))
     return array
 
 
-class _Reader(pickle.Unpickler):
-    """Unpickles an array of numbers and nothing else."""
-
-    def find_class(self, module, name):
-        try:
-            return _ADMITTED[module.replace("numpy.core", "numpy._core"), name]
-        except KeyError:
-            raise BlkError(f"it asks for {module}.{name}") from None
-
-    def persistent_load(self, pid):
-        raise BlkError("it refers to data outside the file")
-
-
-def _dtype(code, *_):
-    if not isinstance(code, str) or not _is_plain(np.dtype(code)):
-        raise BlkError(f"it holds values of type {code!r}")
-    return np.dtype(code, copy=True)  # a copy, since the pickle may set its byte order
+def read_checked(path):
+    """The array in a `.blk` file, and whether the file has a checksum; errors as of `read_blk`."""
+    pickled = _unpacked(_packed(checks.path("path", path)))
+    try:
+        array, end = read_array(pickled)
+    except NoArrayError as error:
+        raise BlkError(str(error)) from error
+    rest = memoryview(pickled)[end:]
+    if rest and rest != _checksum(memoryview(pickled)[:end]):
+        raise BlkError("its checksum is not that of its array: it is damaged")
+    return array, bool(rest)
 
 
-def _from_buffer(buffer, dtype, shape, order):  # by position, as the pickle calls it
-    if not _is_plain(dtype):
-        raise BlkError(f"it holds values of type {dtype}")
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
+@functools.cache
+def warn_unchecked(*paths):
+    """Say in a line, once in a process, that these files have no checksum."""
+    logging.getLogger(__name__).warning(
+        "No checksum in %s: damage would not be noticed. `resbatch data` writes files with one.",
+        ", ".join(paths),
+    )
 
 
-def _encode(text, encoding):
-    if encoding != "latin1":
-        raise BlkError(f"it encodes text as {encoding!r}")
-    return text.encode("latin1")
+def _checksum(pickled):
+    return _CHECKSUM + hashlib.blake2b(pickled, digest_size=16).digest()
 
 
-def _reconstruct(kind, shape, code):
-    if kind is not _ndarray or tuple(shape) != (0,):
-        raise BlkError("it builds something else than an array")
-    return np.ndarray((0,), np.int8)
+def _packed(path):
+    """The bytes of a file, if they can be what blosc makes of an array that fits into memory."""
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        raise BlkError("it is no regular file")
+    with open(path, "rb") as file:
+        header = file.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise BlkError(f"it has {len(header)} bytes, fewer than a header")
+        _, _, flags, _, size, block, packed = _HEADER.unpack(header)
+        if packed != status.st_size:
+            raise BlkError(f"it declares {packed:,} bytes and has {status.st_size:,}")
+        most = packed * _MOST_RATIOS.get(flags >> 5, 0)
+        if size > min(most, blosc.MAX_BUFFERSIZE):
+            raise BlkError(
+                f"it declares {size:,} bytes unpacked, and {packed:,} can't become these"
+            )
+        needed = packed + 2 * size + 3 * min(size, block * blosc.nthreads)
+        free = free_memory()
+        if needed > free:
+            raise BlkError(f"it needs {needed:,} bytes of memory, and {free:,} are free")
+        read = header + file.read(packed - len(header))
+    if len(read) != packed:
+        raise BlkError("it was changed while it was read")
+    return read
 
 
-def _ndarray(*_):
-    raise BlkError("it builds an array by hand")
-
-
-def _is_plain(dtype):
-    return isinstance(dtype, np.dtype) and dtype.kind in "biuf" and dtype.subdtype is None
-
-
-_ADMITTED = {
-    ("numpy", "dtype"): _dtype,
-    ("numpy", "ndarray"): _ndarray,
-    ("numpy._core.numeric", "_frombuffer"): _from_buffer,  # today's pickles
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,  # older ones
-    ("_codecs", "encode"): _encode,  # bytes in the oldest
-}
+def _unpacked(packed):
+    try:
+        return blosc.decompress(packed)
+    except Exception as error:  # a crafted file can fail in any way
+        raise BlkError("its compressed bytes are damaged") from error

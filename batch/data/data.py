@@ -5,17 +5,18 @@ import functools
 import importlib
 import os
 import pathlib
-import zipfile
-import zlib
 
 import numpy as np
+from numpy.lib.format import MAGIC_PREFIX
 
-from batch import checks
-from batch.data.blk import BlkError, read_blk, write_blk
+from batch import archives, checks
+from batch.data.blk import MOST_BYTES, BlkError, read_checked, warn_unchecked, write_blk
 from batch.data.dataset import Data, DataError, Split
 from batch.data.image_folder import is_image_folder, load_image_folder
 from batch.data.labels import one_hot
 from batch.data.resize import MOST_SIDE
+from batch.machine import free_memory
+from batch.shown import short
 from batch.spelling import did_you_mean
 
 NAMES = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
@@ -79,8 +80,8 @@ def _loaded(name, side, skip_broken):
     if path.is_symlink():
         raise DataError(f"{path} is a symbolic link that leads nowhere")
     raise UnknownDataError(
-        f"No data set {name!r}: expected {', '.join(NAMES)}, or the path of an .npz, of a folder "
-        "with *_pics.blk and *_labels.blk, or of one with a folder of images for each class"
+        f"No data set {short(name)}: expected {', '.join(NAMES)}, or the path of an .npz, of a "
+        "folder with *_pics.blk and *_labels.blk, or of one with a folder of images for each class"
         f"{did_you_mean(name, NAMES)}"
     )
 
@@ -104,7 +105,13 @@ def pack(data, folder):
     list of pathlib.Path
         The files: images `(N, H, W)`, or `(N, H, W, C)` with colours, `uint8`; labels one-hot
         `(N, classes)`, `uint8`.
+
+    Raises
+    ------
+    DataError
+        If they are more than a file or the memory can hold, or can't be written.
     """
+    _check_packable(data)
     images = np.concatenate([data.train.images, data.test.images])
     labels = np.concatenate([data.train.labels, data.test.labels])
     if images.shape[-1] == 1:
@@ -117,6 +124,18 @@ def pack(data, folder):
     except OSError as error:
         raise DataError(f"Can't write {paths[0]} and {paths[1].name}: {error.strerror}") from error
     return paths
+
+
+def _check_packable(data):
+    """Refuse what no .blk file can hold, or what has no room in memory while it is packed."""
+    size = data.train.images.nbytes + data.test.images.nbytes
+    # Both splits as one array, its pickle, and what is compressed of it.
+    most = min(MOST_BYTES, free_memory() // 3)
+    if size > most:
+        raise DataError(
+            f"{data.name} must be at most {most / 1e9:.1f} GB of images to be packed, for what a "
+            f".blk file can hold and memory that is free. Received: {size / 1e9:.1f} GB"
+        )
 
 
 def _local(name):
@@ -179,19 +198,19 @@ def _from_keras(name):
 
 def _from_npz(path, name):
     try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
-        with archive:
-            missing = [key for key in ARRAYS if key not in archive.files]
-            if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")
-            arrays = [archive[key] for key in ARRAYS]
+        with open(path, "rb") as file:
+            if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+                raise DataError(f"{path} is no .npz archive: expected {', '.join(ARRAYS)}")
+        with archives.opened(path) as archive:
+            missing = [key for key in ARRAYS if f"{key}.npy" not in archive.namelist()]
+        if missing:
+            raise DataError(f"{path} lacks {', '.join(missing)}: expected {', '.join(ARRAYS)}")
+        arrays = [*archives.read_arrays(path, ARRAYS).values()]
     except DataError:
         raise
     except FileNotFoundError:
         raise DataError(f"There is no file {path}") from None
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, archives.ArchiveError) as error:
         raise DataError(
             f"{path} is no whole .npz of plain arrays: expected {', '.join(ARRAYS)} ({error})"
         ) from error
@@ -206,8 +225,11 @@ def _from_folder(folder):
             f"Received: {len(pictures)} *_pics.blk, no folder"
         )
     name = pictures[0].name.removesuffix("_pics.blk")
-    images = _read(pictures[0])
-    labels = _read(folder / f"{name}_labels.blk")
+    paths = pictures[0], folder / f"{name}_labels.blk"
+    (images, labels), checked = zip(*map(_read, paths))
+    unchecked = [str(path) for path, known in zip(paths, checked) if not known]
+    if unchecked:
+        warn_unchecked(*unchecked)
     if images.ndim < 3 and images.size == len(labels) * 28 * 28:
         images = images.reshape(-1, 28, 28)
     train = len(labels) - len(labels) // 7
@@ -220,14 +242,16 @@ def _from_folder(folder):
 
 
 def _read(path):
+    """The array in a .blk file, and whether it has a checksum."""
     try:
-        return np.atleast_1d(read_blk(path))
+        array, checked = read_checked(path)
     except FileNotFoundError:
         raise DataError(f"There is no file {path}") from None
     except (BlkError, OSError) as error:
         raise DataError(
             f"{path} is no plain numeric array packed with blosc.pack_array: {error}"
         ) from error
+    return np.atleast_1d(array), checked
 
 
 def _checked(name, where, pairs):

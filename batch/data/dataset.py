@@ -1,4 +1,4 @@
-"""A data set in memory, `Data`, and the checks of arrays that are to become one."""
+"""A data set, `Data`, and the checks of arrays that are to become one."""
 
 import dataclasses
 
@@ -6,8 +6,10 @@ import numpy as np
 
 from batch.checks import optional, positive_whole, text
 from batch.data.labels import class_numbers, count_classes, named
+from batch.data.mapped import all_of, copied
 from batch.data.resize import resized
 from batch.data.scales import Pixels, refuse_channels_first, to_uint8, white_of
+from batch.nested import countable
 
 KINDS = ("train", "test")
 
@@ -18,7 +20,7 @@ class DataError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images `(N, H, W, C)`, `uint8`, and labels `(N,)`, `int64`."""
+    """Images `(N, H, W, C)`, `uint8`, perhaps in a mapped file, and labels `(N,)`, `int64`."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -121,7 +123,7 @@ class Data:
         order = np.random.RandomState(0).permutation(len(labels))
         chosen = [order[labels[order] == label][:share] for label, share in zip(present, shares)]
         rows = np.sort(np.concatenate(chosen))
-        return Split(split.images[rows], labels[rows])
+        return Split(copied(split.images, rows), labels[rows])
 
     def summary(self):
         """What was understood of the data, in a line: shape, range, classes, examples of each."""
@@ -179,6 +181,7 @@ def _split(kind, images, labels, classes):
 
 
 def _array(name, values):
+    countable(name, values)
     try:
         return np.asarray(values)
     except (ValueError, TypeError):
@@ -191,7 +194,7 @@ def _check_images(images):
         raise ValueError(f"images must be (N, H, W) or (N, H, W, C). Received: {images.shape}")
     if images.dtype.kind not in "biuf":
         raise ValueError(f"pixels must be numbers. Received: {images.dtype}")
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
+    if images.dtype.kind == "f" and not all_of(images, np.isfinite):
         raise ValueError(f"pixels must be finite. Received: {images.dtype} with NaN or infinity")
     refuse_channels_first(images.shape[1:])
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from batch.data.dataset import KINDS, DataError, Split
 from batch.data.image_file import SUFFIXES, ImageError, decoded, look
-from batch.machine import free_memory
+from batch.data.mapped import copy_rows, loaded, new_file
 
 HELD_OUT = 7  # one of so many images of each class is for the test split, if the folder has none
 VERSION = 1  # of how images are decoded
@@ -48,7 +48,7 @@ class DecodedImages:
     Raises
     ------
     DataError
-        If they have no room in memory or on the disk.
+        If they have no room on the disk.
     """
 
     def __init__(self, folder, files, side=None):
@@ -60,10 +60,9 @@ class DecodedImages:
         self.broken, self.notes = index["broken"], index["notes"]
 
     def split(self, kind):
-        """The `Split` for 'train' or 'test'."""
-        return Split(
-            *(np.load(self._place / f"{kind}_{what}.npy") for what in ("images", "labels"))
-        )
+        """The `Split` for 'train' or 'test'; its images stay in their file if that is large."""
+        images, labels = (self._place / f"{kind}_{what}.npy" for what in ("images", "labels"))
+        return Split(loaded(images), np.load(labels))
 
     def _placed(self, side):
         root = os.environ.get("RESBATCH_CACHE") or os.path.join("~", ".cache", "resbatch")
@@ -74,16 +73,11 @@ class DecodedImages:
 
     def _keep(self, side):
         """Decode all images, and write them whole."""
-        images, good, index = self._decode(side)
-        labels = np.array([label for _, label, _ in good], np.int64)
         try:
             self._place.parent.mkdir(parents=True, exist_ok=True)
             new = pathlib.Path(tempfile.mkdtemp(prefix=".", dir=self._place.parent))
             try:
-                for kind, rows in _rows(labels, [kind for *_, kind in good]).items():
-                    np.save(new / f"{kind}_images.npy", images[rows])
-                    np.save(new / f"{kind}_labels.npy", labels[rows])
-                (new / "index.json").write_text(json.dumps(index), encoding="utf-8")
+                self._write(new, side)
                 if not self._place.exists():
                     new.rename(self._place)
             finally:
@@ -94,17 +88,17 @@ class DecodedImages:
                 f"RESBATCH_CACHE may name: {error.strerror}"
             ) from error
 
-    def _decode(self, side):
-        """Images, the files that they are of, and what is noticed."""
-        headers, broken = {}, {}
-        for path, *_ in tqdm(self._files, "reading headers", **BAR):
-            try:
-                headers[path] = look(self._folder / path)
-            except ImageError as error:
-                broken[path] = str(error)
+    def _write(self, new, side):
+        """Write the arrays of both splits and what is noticed to a folder.
+
+        Which rows are whose is known once all images are decoded, so these go to a file of their
+        own first, in the order of their files.
+        """
+        headers, broken = self._look()
         size, colour = _size(headers.values(), side), any(one.colour for one in headers.values())
-        images = self._room(len(headers), (*size, 3 if colour else 1))
-        good = []
+        shape = len(headers), *size, 3 if colour else 1
+        self._check_space(shape)
+        images, good = new_file(new / "images.npy", shape), []
         files = [file for file in self._files if file[0] in headers]
         for file in tqdm(files, "decoding", **BAR):
             try:
@@ -112,17 +106,35 @@ class DecodedImages:
                 good.append(file)
             except ImageError as error:
                 broken[file[0]] = str(error)
-        return images, good, {"broken": broken, "notes": _notes(headers)}
+        labels = np.array([label for _, label, _ in good], np.int64)
+        for kind, rows in _rows(labels, [kind for *_, kind in good]).items():
+            copy_rows(images, rows, new_file(new / f"{kind}_images.npy", (len(rows), *shape[1:])))
+            np.save(new / f"{kind}_labels.npy", labels[rows])
+        (new / "images.npy").unlink()
+        index = {"broken": broken, "notes": _notes(headers)}
+        (new / "index.json").write_text(json.dumps(index), encoding="utf-8")
 
-    def _room(self, count, shape):
-        """An array for so many images, if it and its two splits have room in memory."""
-        needed = 2 * count * int(np.prod(shape))
-        if needed > free_memory():
+    def _look(self):
+        """The headers of images, by path, and what is wrong with other files."""
+        headers, broken = {}, {}
+        for path, *_ in tqdm(self._files, "reading headers", **BAR):
+            try:
+                headers[path] = look(self._folder / path)
+            except ImageError as error:
+                broken[path] = str(error)
+        return headers, broken
+
+    def _check_space(self, shape):
+        """Refuse images that the disk has no room for: a file for all, and the two splits."""
+        count, *size = shape
+        needed, free = 2 * int(np.prod(shape)), shutil.disk_usage(self._place.parent).free
+        if needed > free:
             raise DataError(
-                f"{self._folder}: {count:,} images of {'×'.join(map(str, shape))} take "
-                f"{needed / 1e9:.1f} GB, more than is free: give a smaller image_size"
+                f"{self._folder}: {count:,} images of {'×'.join(map(str, size))} take "
+                f"{needed / 1e9:.1f} GB of {self._place.parent} while they are decoded, and "
+                f"{free / 1e9:.1f} GB are free: give a smaller image_size, or name another place "
+                "in RESBATCH_CACHE"
             )
-        return np.empty((count, *shape), np.uint8)
 
 
 def _state(path):

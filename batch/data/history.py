@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from batch import checks
-from batch.files import replacing
+from batch.files import MEMORY, check_file, replacing
 from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
@@ -33,6 +33,8 @@ class History:
         Statistics of the cache of frozen blocks, as from `PrefixCache.stats`.
     mistakes : dict or None
         What the network gets wrong after the last iteration, as from `research.mistakes`.
+    target : dict or None
+        When the run reached a target accuracy, as from `research.target`.
     """
 
     method: str = ""
@@ -43,6 +45,7 @@ class History:
     accuracy: float | None = None
     cache: dict | None = None
     mistakes: dict | None = None
+    target: dict | None = None
 
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
@@ -55,7 +58,7 @@ class History:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"loss, seconds and frozen must be of one length. Received: {lengths}")
         checks.optional(checks.probability, "accuracy", self.accuracy)
-        for name in ("cache", "mistakes"):
+        for name in ("cache", "mistakes", "target"):
             if getattr(self, name) is not None:
                 checks.instance(name, getattr(self, name), dict, "a dict")
 
@@ -135,6 +138,7 @@ def read_histories(path):
         If the file lacks a column, or holds no rows.
     """
     path = checks.path("path", path)
+    check_file(path, MEMORY)
     frame = pd.read_csv(path, converters={"loss": float, "seconds": float})  # to the last bit
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing or frame.empty:
@@ -143,6 +147,8 @@ def read_histories(path):
             + (f"Missing: {', '.join(missing)}" if missing else "It has none.")
             + did_you_mean(missing, frame.columns.difference(COLUMNS))
         )
+    if frame.seed.dtype.kind not in "iu":
+        raise ValueError(f"{path} must have whole numbers as seeds. Received: {frame.seed.dtype}")
     return [
         History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))
         for (method, seed), rows in frame.groupby(["method", "seed"], sort=False)

@@ -14,7 +14,7 @@ NAMED = 5  # files that an error names, at most
 
 
 def load_image_folder(folder, image_size=None, *, skip_broken=False):
-    """The images of a folder, decoded only the first time.
+    """The images of a folder, decoded only the first time; they may be larger than memory.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def load_image_folder(folder, image_size=None, *, skip_broken=False):
     ------
     DataError
         If files can't be used; it names them, and what is wrong. If there are not two classes, or
-        a class without an image to train on.
+        a class without an image to train on. If the disk has no room for what is decoded.
     """
     folder = pathlib.Path(folder)
     side = optional(positive_whole, "image_size", image_size, MOST_SIDE)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from batch.checks import positive_whole
+from batch.data.mapped import room
 
 MOST_SIDE = 4096
 TOGETHER = 256  # images that are resized at a time, to save memory
@@ -29,7 +30,7 @@ def resized(images, side):
     if images.shape[1:3] == (side, side):
         return images
     rows, columns = (_weights(old, side) for old in images.shape[1:3])
-    made = np.empty((len(images), side, side, images.shape[3]), np.uint8)
+    made = room((len(images), side, side, images.shape[3]), np.uint8, images)
     for start in range(0, len(images), TOGETHER):
         some = np.moveaxis(images[start : start + TOGETHER], 3, 1)
         whole = np.rint(np.round(rows @ some @ columns.T, EXACT))  # the same on every machine

@@ -5,6 +5,8 @@ import numbers
 
 import numpy as np
 
+from batch.nested import countable
+
 
 def row_numbers(rows, count):
     """Positions of rows.
@@ -28,7 +30,7 @@ def row_numbers(rows, count):
     """
     if rows is None:
         return np.arange(count)
-    values = _array(rows)
+    values = _array("rows", rows)
     if values.dtype == bool and values.shape == (count,):
         values = np.flatnonzero(values)
     whole = values.ndim == 1 and values.dtype.kind in "iu"
@@ -61,7 +63,7 @@ def example_ids(ids, rows, count):
     ValueError
         If they are no numbers or names, or not as many.
     """
-    values = _array(ids)
+    values = _array("indices", ids)
     if values.shape != (count,) or not are_ids(values[rows]):
         raise ValueError(
             f"indices must be an id, a name or a whole number for each of the {count} images. "
@@ -103,8 +105,9 @@ def _id_number(value):
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
 
-def _array(values):
+def _array(name, values):
     """An array of these values; of objects, if some are masked, or only some are truth values."""
+    countable(name, values)
     given = values if isinstance(values, (list, tuple)) else ()
     mixed = len({isinstance(value, (bool, np.bool_)) for value in given}) > 1
     try:

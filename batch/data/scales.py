@@ -7,6 +7,8 @@ import dataclasses
 
 import numpy as np
 
+from batch.data.mapped import room, slices
+
 PALE = 32  # the least that is white in a dataset of pixels from 0 to 255
 BRIGHT = 128  # the least that is white in any images of them
 OVERSHOOT = 16  # by how much resizing takes pixels out of 0 … 255
@@ -34,7 +36,13 @@ class Pixels:
     @classmethod
     def of(cls, images):
         """Of an array of images that is not empty."""
-        return cls(images.dtype, len(images), float(images.min()), float(images.max()))
+        low, high = np.inf, -np.inf
+        for rows in slices(images):
+            low = np.minimum(low, float(images[rows].min()))
+            high = np.maximum(high, float(images[rows].max()))
+            if images.dtype == np.uint8 and (low, high) == (0, 255):
+                break
+        return cls(images.dtype, len(images), float(low), float(high))
 
     def __str__(self):
         return f"{self.dtype} from {self.low:g} to {self.high:g}"
@@ -88,11 +96,14 @@ def to_uint8(images, white):
     """
     if images.dtype == np.uint8:
         return images
-    pixels = images * np.float32(255) if white == 1 else images
-    whole = np.round(pixels)
-    if np.abs(pixels - whole).max() > TOLERANCE:
-        raise _not_whole(images, white)
-    return whole.astype(np.uint8)
+    made = room(images.shape, np.uint8, images)
+    for rows in slices(images):
+        pixels = images[rows] * np.float32(255) if white == 1 else images[rows]
+        whole = np.round(pixels)
+        if np.abs(pixels - whole).max() > TOLERANCE:
+            raise _not_whole(images, white)
+        made[rows] = whole
+    return made
 
 
 def _not_whole(images, white):

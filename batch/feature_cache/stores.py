@@ -3,8 +3,6 @@
 import concurrent.futures
 import contextlib
 import mmap
-import os
-import tempfile
 import weakref
 
 import blosc
@@ -12,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from batch import machine
+from batch.data.mapped import temporary_file
 
 
 class MemoryStore:
@@ -72,11 +71,7 @@ class MappedStore(MemoryStore):
     reading, writing = machine.FILE_READING, machine.FILE_WRITING
 
     def _reserved(self, rows, shape, dtype):
-        with tempfile.TemporaryFile() as file:
-            file.truncate(self._size)
-            if hasattr(os, "posix_fallocate"):  # or a full disk would end the process later
-                os.posix_fallocate(file.fileno(), 0, self._size)
-            return np.memmap(file, dtype, "r+", shape=(rows, *shape))
+        return temporary_file((rows, *shape), dtype)
 
 
 class CompressedStore:

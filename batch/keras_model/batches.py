@@ -3,13 +3,15 @@
 import collections
 import contextlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import data_adapter_utils
 
 from batch.checks import instance, received
 from batch.data.examples import Examples
-from batch.models.placed import place_once
+from batch.data.mapped import mapping_of
+from batch.models.placed import as_tensor, place_once
 
 Identified = collections.namedtuple("Identified", ("inputs", "id"))  # inputs of `with_ids`
 
@@ -41,6 +43,19 @@ def with_ids(dataset):
     return dataset.enumerate().map(identified)
 
 
+def unread(inputs):
+    """An array in a mapped file as a tensor, which Keras does not copy; other inputs as they are.
+
+    Keras would read it whole, and it makes float32 of all floats. It may stand in a list, a tuple
+    or a dict alone.
+    """
+    if _single(inputs) is not inputs:
+        return keras.tree.map_structure(unread, inputs)
+    if not isinstance(inputs, np.ndarray) or mapping_of(inputs) is None:
+        return inputs
+    return as_tensor(inputs, np.float32 if inputs.dtype.kind == "f" else None)
+
+
 class Batches:
     """What `fit` gives for a batch, as `Examples`.
 
@@ -65,9 +80,9 @@ class Batches:
         """Within this context, batches are of these; yields what `fit` is to get as inputs."""
         pair = [_single(each) for each in (inputs, labels)]
         if not all(isinstance(each, (np.ndarray, tf.Tensor)) for each in pair):
-            yield inputs
+            yield unread(inputs)
             return
-        self.placed = [place_once(each, tf.convert_to_tensor, None, "as given") for each in pair]
+        self.placed = [place_once(each, as_tensor, None, "as given") for each in pair]
         try:
             yield np.arange(len(pair[0]))
         finally:

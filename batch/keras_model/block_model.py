@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 
 from batch.keras_model import saved
-from batch.keras_model.batches import Batches, Identified
+from batch.keras_model.batches import Batches, Identified, unread
 from batch.keras_model.freezing import freeze_here, say_what_freezes
 from batch.keras_model.given import layers_of, network_of
 from batch.keras_model.options import LEFT_OUT, Options
@@ -23,6 +23,7 @@ from batch.keras_model.possible import (
     refuse,
 )
 from batch.keras_model.training import Training, build_for
+from batch.networks import known
 from batch.networks.freeze_by_name import inference_names
 from batch.networks.keras_settings import check_settings
 from batch.training.losses import KerasObjective
@@ -206,7 +207,7 @@ class BlockModel(keras.Model):
 
     fit.__signature__ = FIT
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, x=None, *args, **kwargs):
         """As Keras' `evaluate`."""
         after_epoch = kwargs.get("_use_cached_eval_dataset", False)
         self._evaluates_rows = after_epoch and self._held_out.are_rows
@@ -214,9 +215,13 @@ class BlockModel(keras.Model):
             self._training.forget_if_changed()
             self._training.validation(*self._held_out.placed).begin()
         try:
-            return super().evaluate(*args, **kwargs)
+            return super().evaluate(unread(x), *args, **kwargs)
         finally:
             self._evaluates_rows = False
+
+    def predict(self, x, *args, **kwargs):
+        """As Keras' `predict`."""
+        return super().predict(unread(x), *args, **kwargs)
 
     def make_test_function(self, force=False):
         """The function that `evaluate` calls for each batch."""
@@ -242,7 +247,7 @@ class BlockModel(keras.Model):
     @classmethod
     def from_config(cls, config):
         """The model with this config."""
-        return cls(keras.saving.deserialize_keras_object(config["network"]), name=config["name"])
+        return cls(known.deserialize(config["network"]), name=config["name"])
 
     def get_compile_config(self):
         """What `compile` was given; a schedule that Keras can't save is left out, with a line."""
@@ -253,7 +258,7 @@ class BlockModel(keras.Model):
 
     def compile_from_config(self, config):
         """Compile as the saved model was."""
-        config = keras.saving.deserialize_keras_object(config)
+        config = known.deserialize(config)
         lacks = config["schedule"] == LEFT_OUT
         schedule = None if lacks else config["schedule"]
         self.compile(**{**config, "schedule": schedule and tuple(schedule)})
@@ -296,12 +301,13 @@ class BlockModel(keras.Model):
     @contextlib.contextmanager
     def _held_out_rows(self, data):
         """Within this context, validation data that are arrays are rows of these; yields them."""
-        arrays = isinstance(data, (tuple, list)) and len(data) > 1
-        if not arrays or self._options.frozen_batch_norm != "inference":
+        if not isinstance(data, (tuple, list)) or len(data) < 2:
             yield data
-            return
-        with self._held_out.of(*data[:2]) as inputs:
-            yield (inputs, *data[1:])
+        elif self._options.frozen_batch_norm != "inference":
+            yield (unread(data[0]), *data[1:])
+        else:
+            with self._held_out.of(*data[:2]) as inputs:
+                yield (inputs, *data[1:])
 
     def _test_next(self, iterator):
         """Evaluate the next batch of an iterator; the logs."""

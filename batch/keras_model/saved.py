@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from batch.files import from_json
 from batch.models.model_file import restore, state_of
 from batch.networks.freeze_by_name import frozen_names
 
@@ -18,7 +19,9 @@ def state_now(trainer, frozen_then):
 
 def set_state(trainer, state):
     """Set what `state_now` gave; blocks in which other layers are frozen now begin anew."""
-    before = json.loads(str(state[FROZEN]))
+    before = from_json(str(state.get(FROZEN)))
+    if not isinstance(before, list) or len(before) != len(trainer.network.layers):
+        raise ValueError("The file does not say which layers of each block were frozen.")
     pairs = enumerate(zip(before, frozen(trainer.network)))
     changed = [block for block, (then, now) in pairs if then != now]
     restore(trainer, {name: state[name] for name in state if name != FROZEN}, changed)

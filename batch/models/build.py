@@ -23,6 +23,7 @@ from batch.networks.remake import own_classes
 from batch.networks.stochastic_depth import StochasticDepth
 from batch.runtime import names_not_kept
 from batch.schedules import choose_schedule
+from batch.shown import short
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
 from batch.training.preprocessing import Preprocessing, make_preprocessing
@@ -171,7 +172,7 @@ def reopen(model, path, config):
     if changed:
         raise ValueError(
             f"The network in {path} is as it was made, and {', '.join(changed)} can't change "
-            f"it. Received: {', '.join(f'{key}={config[key]!r}' for key in changed)}"
+            f"it. Received: {', '.join(f'{key}={short(config[key])}' for key in changed)}"
         )
     if saved.get("freeze") is not None:  # Keras' file says it of whole blocks only
         freeze_layers(network, saved["freeze"])

@@ -5,18 +5,20 @@ A checkpoint is a folder, named after the iteration, with
 - `model`: what `TFModel.save` writes: weights, slots of the optimizers, iteration, states of random
   generators, config;
 - `history.csv`: the rows of the run so far;
-- `checkpoint.json`: the settings of the run, the iteration, and the SHA-256 of the other two.
+- `checkpoint.json`: the settings of the run, the iteration, when a target was reached, and the
+  SHA-256 of the other two.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import pathlib
 import shutil
 
-from batch.checks import positive_whole
+from batch.checks import instance, positive_whole
 from batch.data.history import History, read_histories, write_histories
-from batch.files import to_disk, write_text
+from batch.files import check_file, from_json, read_text, to_disk, write_text
 
 FILES = ("model", "history.csv")
 RECORD = "checkpoint.json"
@@ -76,26 +78,51 @@ class Checkpoints:
         run : dict
             Settings of the run, in plain values.
         """
-        whole = self.folder / f"{model.iteration:08}"
+        with self._new(f"{model.iteration:08}") as partial:
+            model.save(partial / "model")
+            write_histories([history], partial / "history.csv")
+            record = {
+                "iteration": model.iteration,
+                "run": run,
+                "target": history.target,
+                "sha256": {name: _digest(partial / name) for name in FILES},
+            }
+            write_text(partial / RECORD, json.dumps(record, indent=2) + "\n")
+
+    def packed(self):
+        """The newest checkpoint as a name and its files' bytes, for `put`; None if none is there.
+
+        Returns
+        -------
+        (str, dict from str to bytes) or None
+        """
+        folders = self._folders()
+        if not folders:
+            return None
+        return folders[0].name, {path.name: path.read_bytes() for path in folders[0].iterdir()}
+
+    def put(self, name, files):
+        """Write a checkpoint that `packed` gave."""
+        with self._new(name) as partial:
+            for file, content in files.items():
+                (partial / file).write_bytes(content)
+
+    @contextlib.contextmanager
+    def _new(self, name):
+        """A folder to write a checkpoint in, which then takes its place; the oldest ones go."""
+        whole = self.folder / name
         partial = whole.with_suffix(".partial")
         for abandoned in self.folder.glob("*.partial"):  # from an interrupted save
             if abandoned.stem.isdecimal() and abandoned.is_dir() and not abandoned.is_symlink():
                 shutil.rmtree(abandoned)
         partial.mkdir(parents=True)
-        model.save(partial / "model")
-        write_histories([history], partial / "history.csv")
-        record = {
-            "iteration": model.iteration,
-            "run": run,
-            "sha256": {name: _digest(partial / name) for name in FILES},
-        }
-        write_text(partial / RECORD, json.dumps(record, indent=2) + "\n")
+        yield partial
         for path in (*partial.iterdir(), partial):
             to_disk(path)
         shutil.rmtree(whole, ignore_errors=True)
         partial.rename(whole)
         to_disk(self.folder)
-        later = [path for path in self._folders() if int(path.name) > model.iteration]
+        later = [path for path in self._folders() if int(path.name) > int(name)]
         for old in (*later, *self._folders()[len(later) + self.keep :]):
             shutil.rmtree(old)  # later ones: the run went back to before them
 
@@ -136,15 +163,23 @@ def read_checkpoint(folder):
     """
     folder = pathlib.Path(folder)
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = from_json(read_text(folder / RECORD))
         damaged = [name for name in FILES if _digest(folder / name) != record["sha256"][name]]
         if damaged:
             raise CheckpointError(f"{folder / damaged[0]} is damaged")
         (history,) = read_histories(folder / "history.csv")
-        return Checkpoint(folder, record["iteration"], history, record["run"])
+        history.target = record.get("target")
+        iteration = positive_whole("iteration", record["iteration"])
+        run = instance("run", record["run"], dict, "a dict")
+        return Checkpoint(folder, iteration, history, run)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{folder} is no checkpoint: {error}") from error
 
 
 def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    check_file(path)
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()

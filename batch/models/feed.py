@@ -8,10 +8,11 @@ import tensorflow as tf
 from batch.checks import even, instance, numeric
 from batch.data.examples import Examples
 from batch.data.labels import class_numbers
+from batch.data.mapped import all_of
 from batch.data.rows import example_ids, row_numbers
 from batch.data.scales import Pixels
 from batch.models.pixels import check_scale
-from batch.models.placed import place_once
+from batch.models.placed import as_tensor, place_once
 from batch.spelling import did_you_mean
 
 FEED = ("images", "labels", "indices", "loss_weights")  # what a model may be fed
@@ -218,11 +219,12 @@ def _image_tensor(images):
     """Images on the device, and their `Pixels`; None for rows (N, L), which have no scale."""
     if images.dtype.kind not in "biuf":
         raise ValueError(f"images must be numbers. Received: {images.dtype}")
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
+    if images.dtype.kind == "f" and not all_of(images, np.isfinite):
         raise ValueError("images must be finite. Received: NaN or infinite pixels")
-    if images.dtype.kind in "iu" and images.dtype.itemsize > 2 and np.abs(images).max() > EXACT:
+    wide = images.dtype.kind in "iu" and images.dtype.itemsize > 2
+    if wide and not all_of(images, lambda values: np.abs(values) <= EXACT):
         raise ValueError(f"whole numbers must be at most {EXACT}, which float32 holds exactly.")
     shape = image_shape(images)  # or it raises
     pixels = Pixels.of(images) if images.ndim > 2 else None
     kind = np.uint8 if pixels and images.dtype == np.uint8 else np.float32
-    return tf.constant(images.reshape(len(images), *shape), dtype=kind), pixels
+    return as_tensor(images.reshape(len(images), *shape), kind), pixels

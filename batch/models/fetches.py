@@ -53,7 +53,7 @@ def make_fetches(output=None):
             if not name.isidentifier() or name in operations:
                 raise ValueError(
                     "A callable in 'output/ops' must have a name of its own, by which to fetch it. "
-                    f"Received: {operation!r}"
+                    f"{received(operation)}"
                 )
             operations[name] = _applied(operation)
         elif not isinstance(operation, str) or operation not in {**OPERATIONS, **ACTIVATIONS}:

@@ -63,7 +63,7 @@ def read_inputs(inputs, input_block=None):
     labels = [name for name in entries if "classes" in entries[name]]
     if wanted is not None and not images:
         raise ValueError(
-            f"'input_block/inputs' must name an input with a shape. Received: {wanted!r}, but "
+            f"'input_block/inputs' must name an input with a shape. {received(wanted)}, but "
             f"'inputs' has {', '.join(entries) or 'none'}"
         )
     if len(images) != 1 or len(labels) != 1:

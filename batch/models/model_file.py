@@ -7,8 +7,11 @@ import zipfile
 
 import numpy as np
 
+from batch import archives, checks
+from batch.files import from_json
 from batch.models.network_file import FILES, read_network, write_network
 from batch.schedules import observes
+from batch.shown import first_line
 from batch.training.optimizers import to_dict
 
 
@@ -77,16 +80,36 @@ def read_model(path, classes=None):
         If the file is not one of ours, or not whole, or holds classes that are not known.
     """
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-            record = json.loads(archive.read("config.json"))
-            network = read_network(archive, classes)
-            with np.load(archive.extract("state.npz", folder), allow_pickle=False) as state:
-                config = {**record["config"], "optimizer": record["optimizer"]}
-                if record["own_network"]:
-                    config["network"] = network.layers
-                return network, config, record["left_out"], dict(state)
-    except (OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        with tempfile.TemporaryDirectory() as folder:
+            record, state = _extracted(path, folder)
+            network = read_network(folder, path, classes)
+    except (OSError, archives.ArchiveError) as error:
         raise ValueError(f"{path} is no model that TFModel.save wrote: {error}") from error
+    config = {**record["config"], "optimizer": record["optimizer"]}
+    if record["own_network"]:
+        config["network"] = network.layers
+    return network, config, record["left_out"], state
+
+
+def _extracted(path, folder):
+    """The record and the state of a model from its file; the files of its network in a folder."""
+    with archives.opened(path) as archive:
+        record = _checked(from_json(archive.read("config.json")))
+        for name in {*FILES, "state.npz"} & {*archive.namelist()}:
+            archive.extract(name, folder)
+    return record, archives.read_arrays(os.path.join(folder, "state.npz"))
+
+
+def _checked(record):
+    """The record of a model, if it is as `write_model` writes it."""
+    checks.instance("its config.json", record, dict, "a dict")
+    kinds = {"config": dict, "optimizer": dict, "left_out": list, "own_network": bool}
+    for name, kind in kinds.items():
+        checks.instance(f"{name} of its config.json", record[name], kind, f"a {kind.__name__}")
+    elsewhere = {"network", "base", "load"} & {*record["config"]}
+    if elsewhere or not all(isinstance(key, str) for key in record["left_out"]):
+        raise ValueError("its config.json is not as TFModel.save writes it")
+    return record
 
 
 def restore(trainer, state, changed=()):
@@ -116,12 +139,37 @@ def restore(trainer, state, changed=()):
         raise ValueError(
             f"The file holds slots of another optimizer than {type(trainer.optimizers[0]).__name__}"
         )
+    run = _read_run(str(state["run"]))
     for name, variable in variables.items():
-        variable.assign(saved[name])
-    run = json.loads(str(state["run"]))
+        value = saved[name]
+        if value.shape != tuple(variable.shape) or value.dtype.kind not in "biuf":
+            raise ValueError(
+                f"The file holds {name} of shape {value.shape}, {value.dtype}, and the network "
+                f"takes {tuple(variable.shape)}, {variable.dtype}"
+            )
+        variable.assign(value)
     trainer.iteration, trainer.frozen = run["iteration"], run["frozen"]
     if observes(trainer.schedule) and type(trainer.schedule).__name__ == run["rule"]:
-        trainer.schedule.set_state(run["state"])
+        _set_schedule(trainer.schedule, run.get("state"))
+
+
+def _read_run(text):
+    """How far a trainer was, checked."""
+    try:
+        run = from_json(text)
+        counts = {name: checks.whole(name, run[name]) for name in ("iteration", "frozen")}
+        return {**run, **counts, "rule": run["rule"]}
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"The file does not say how far its run was: {error}") from error
+
+
+def _set_schedule(schedule, state):
+    try:
+        schedule.set_state(state)
+    except Exception as error:  # of a schedule of anyone's
+        raise ValueError(
+            f"The file holds a state that {type(schedule).__name__} can't have: {first_line(error)}"
+        ) from error
 
 
 def state_of(trainer):

@@ -205,10 +205,13 @@ def is_model_file(path):
 
 def _names(path):
     """Names of the files in an archive; none if it is no archive."""
-    if not zipfile.is_zipfile(path):
+    if not os.path.isfile(path) or not zipfile.is_zipfile(path):
         return ()
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except Exception:  # whatever zipfile fails with in a broken file
+        return ()
 
 
 def _read_network(path, name):

@@ -1,16 +1,16 @@
 """A network in a file: Keras' own, and beside it what that lacks, with outputs to check it by."""
 
-import json
 import os
-import tempfile
 import warnings
-import zipfile
 
 import keras
 import numpy as np
 
+from batch import archives
+from batch.models.keras_file import check_keras_file, check_work
 from batch.networks import densenet, efficientnet, equality, wide_resnet  # noqa: F401 their layers
 from batch.networks.layer_state import set_unsaved_state, unsaved_state
+from batch.shown import first_line
 
 FILES = ("network.keras", "network.npz")
 
@@ -25,13 +25,15 @@ def write_network(network, folder):
     np.savez_compressed(more, **check, **state)
 
 
-def read_network(archive, classes=None):
+def read_network(folder, name, classes=None):
     """Read a network that `write_network` wrote.
 
     Parameters
     ----------
-    archive : zipfile.ZipFile
+    folder : path
         With its files; those of earlier versions have Keras' alone.
+    name : str
+        What they are of, for messages.
     classes : dict, optional
         The user's own classes and functions by name, as from `own_classes`.
 
@@ -40,18 +42,22 @@ def read_network(archive, classes=None):
     ValueError
         If Keras can't read it, or its outputs are not those of the network that was saved.
     """
-    saved, more = FILES
-    with tempfile.TemporaryDirectory() as folder:
-        network = read_keras_file(archive.extract(saved, folder), classes, archive.filename)
-        if more in archive.namelist():
-            with np.load(archive.extract(more, folder), allow_pickle=False) as state:
-                set_unsaved_state(network, _part(state, "state/"))
-                if (off := _off(network, **_part(state, "check/"))) > 0:
-                    raise ValueError(
-                        f"The network in {archive.filename} computes something else than the one "
-                        f"that was saved, off by {off:.2g} of its outputs' norm: one of its layers "
-                        "does not save all of its state."
-                    )
+    saved, more = (os.path.join(folder, file) for file in FILES)
+    network = read_keras_file(saved, classes, name)
+    if not os.path.exists(more):
+        return network
+    state = archives.read_arrays(more)
+    try:
+        set_unsaved_state(network, _part(state, "state/"))
+    except Exception as error:  # whatever arrays of another network fail with
+        raise ValueError(
+            f"{name} holds the state of another network ({first_line(error)})"
+        ) from error
+    if (off := _off(network, state.get("check/inputs"), state.get("check/outputs"))) > 0:
+        raise ValueError(
+            f"The network in {name} computes something else than the one that was saved, off by "
+            f"{off:.2g} of its outputs' norm: one of its layers does not save all of its state."
+        )
     return network
 
 
@@ -59,10 +65,11 @@ def _part(state, start):
     return {name.removeprefix(start): state[name] for name in state if name.startswith(start)}
 
 
-def _off(network, inputs=None, outputs=None):
+def _off(network, inputs, outputs):
     """How far its outputs are off those that were saved; 0 as far as machines may differ."""
-    if inputs is None:
+    if inputs is None or outputs is None:
         return 0.0
+    check_work(network, inputs)
     try:
         off = equality.difference(equality.outputs(network, inputs), outputs)
     except ValueError:
@@ -95,31 +102,11 @@ def read_keras_file(path, classes=None, name=None):
     ValueError
         If Keras can't read it.
     """
+    refused = f"The network in {name or path} can't be read."
     try:
-        return keras.saving.load_model(path, custom_objects=classes)
-    except (TypeError, ValueError, AttributeError) as error:
-        unknown = sorted(_unknown(path, classes or {}))
-        reason = f"Keras says: {str(error).strip().splitlines()[0]}"
-        if unknown:
-            reason = (
-                f"Keras doesn't know {' and '.join(unknown)}. Import what defines it, with "
-                "@keras.saving.register_keras_serializable(), or give the layers as 'network'"
-            )
-        raise ValueError(f"The network in {name or path} can't be read. {reason}") from error
-
-
-def _unknown(path, classes):
-    """Names of the classes and functions in a file that Keras can't find."""
-    with zipfile.ZipFile(path) as archive:
-        waiting, unknown = [json.loads(archive.read("config.json"))], set()
-    while waiting:
-        config = waiting.pop()
-        waiting += config.values() if isinstance(config, dict) else config
-        waiting = [part for part in waiting if isinstance(part, (dict, list))]
-        if isinstance(config, dict) and "registered_name" in config:
-            name = config["registered_name"]
-            name = config["config"] if name == "function" else name
-            theirs = (config.get("module") or "").startswith("keras")
-            if name and not theirs and not keras.saving.get_registered_object(name, classes):
-                unknown.add(name)
-    return unknown
+        check_keras_file(path, classes)
+        return keras.saving.load_model(path, custom_objects=classes, compile=False)
+    except archives.ArchiveError as error:
+        raise ValueError(f"{refused} {str(error)[0].upper()}{str(error)[1:]}") from error
+    except Exception as error:  # whatever Keras and HDF5 fail with
+        raise ValueError(f"{refused} Keras says: {first_line(error)}") from error

@@ -6,6 +6,7 @@ from batchflow import Pipeline
 from batchflow.named_expr import NamedExpression
 
 from batch.checks import as_dict
+from batch.shown import short
 from batch.spelling import did_you_mean
 
 ALIASES = {"freezeout": "freeznet"}  # another key of the same model
@@ -60,20 +61,26 @@ def check_outer_keys(pipeline, kinds):
         hint = did_you_mean(re.sub(r"[\W_]", "", key), ours, NEARLY)
         names = used(pipeline) if hint and names is None else names
         if hint and key not in names:
-            raise ValueError(f"The pipeline's config has a key that nothing uses: {key!r}{hint}")
+            raise ValueError(
+                f"The pipeline's config has a key that nothing uses: {short(key)}{hint}"
+            )
 
 
 def used(pipeline):
     """Names in the arguments of a pipeline's actions, those of named expressions among them."""
-    names, waiting, seen = set(), [pipeline._actions, list(pipeline.models.models)], {}  # noqa: SLF001
+    everything = values_in([pipeline._actions, list(pipeline.models.models)])  # noqa: SLF001
+    return {value for value in everything if isinstance(value, str)}
+
+
+def values_in(*values):
+    """All values in these, in the arguments of actions and named expressions too, in any order."""
+    waiting, seen = list(values), {}
     while waiting:
         value = waiting.pop()
-        if isinstance(value, str):
-            names.add(value)
-        elif id(value) not in seen:  # a list may contain itself
+        if id(value) not in seen:  # a list may contain itself
             seen[id(value)] = value
             waiting += _parts(value)
-    return names
+            yield value
 
 
 def _parts(value):

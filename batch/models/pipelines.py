@@ -6,12 +6,14 @@ from batchflow.named_expr import NamedExpression
 
 from batch import checks
 from batch.data.rows import are_ids, row_numbers
+from batch.nested import MOST_OF_CONFIG, leaves
 
 
 class AsGiven(W):
     """Gives an action the user's list itself, or the list that a named expression stands for.
 
     BatchFlow would give it a new copy for every batch, and what is appended to a copy is lost.
+    Tuples and dicts that are too large to be copied at all are left for the action to refuse.
     """
 
     def get(self, **kwargs):
@@ -42,7 +44,8 @@ def keep_lists(entries, actions):
 
 def _as_given(value):
     rebuilt = isinstance(value, (list, NamedExpression)) and not isinstance(value, W)
-    return AsGiven(value) if rebuilt else value
+    large = isinstance(value, (tuple, dict)) and leaves(value) > MOST_OF_CONFIG
+    return AsGiven(value) if rebuilt or large else value
 
 
 def batch_rows(batch, count, arrays="images"):

@@ -5,8 +5,12 @@ import weakref
 import zlib
 
 import numpy as np
+import tensorflow as tf
+
+from batch.data.mapped import copied, mapping_of
 
 PART = 2**24  # bytes that are copied at a time, of an array whose rows do not lie in one piece
+ALIGNED = 64  # to a multiple of so many bytes, or TensorFlow copies an array
 
 _placed = {}  # (id of an array, …) → Placed
 _lock = threading.Lock()  # models in several threads may take the same array
@@ -60,6 +64,39 @@ class Placed:
             return False
         then = self._checksums if rows is None else self._checksums[rows]
         return np.array_equal(then, _checksums(array, rows))
+
+
+def as_tensor(array, dtype=None):
+    """A tensor of an array's values; of one in a mapped file, the tensor is that file's memory.
+
+    Parameters
+    ----------
+    array : ndarray
+    dtype : dtype, optional
+        Of the tensor; the array's own by default. A mapped array of another one, or whose rows do
+        not lie in one piece, is copied, to memory or to a temporary file (`mapped.room`).
+
+    Returns
+    -------
+    tensor
+        It does not keep the array, only the mapping.
+    """
+    kind = array.dtype.newbyteorder("=") if dtype is None else np.dtype(dtype)
+    if mapping_of(array) is None or kind.kind not in "biuf":
+        return tf.constant(array, dtype)
+    at = array.__array_interface__["data"][0]
+    if array.dtype != kind or not array.flags.c_contiguous or at % ALIGNED:
+        array = copied(array, dtype=kind)
+    return tf.experimental.dlpack.from_dlpack(np.asarray(_Memory(array)).__dlpack__())
+
+
+class _Memory:
+    """An array's memory as NumPy takes it: to be written, as DLPack asks, though nobody does."""
+
+    def __init__(self, array):
+        self._owner = array if mapping_of(array) is None else mapping_of(array)
+        at = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (at, False)}
 
 
 def _checksums(array, rows=None):

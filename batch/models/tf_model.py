@@ -11,11 +11,15 @@ from batch.models.fetches import check_fetches, fetch, labels_of, mean
 from batch.models.inference import Inference
 from batch.models.network import config_of
 from batch.models.pixels import check_same_scale
+from batch.models.prefetch import in_order
 from batch.models.stored import StoredModel, exclusive
 from batch.models.torch_calls import with_torch_words
 from batch.models.torch_config import in_our_words, waits_for_images, with_shape
+from batch.runtime import set_globals
 from batch.training.microbatches import part_size
 from batch.training.trainer import Trainer
+
+set_globals(prefetch=in_order)
 
 
 class TFModel(StoredModel):
@@ -103,8 +107,8 @@ class TFModel(StoredModel):
 
     Notes
     -----
-    Several threads may use a model, as prefetching pipelines do: steps, predictions and saves wait
-    for each other.
+    Several threads may use a model: steps, predictions and saves wait for each other. A pipeline
+    that prefetches makes steps in the caller's order (`batch.models.prefetch`).
     """
 
     DEFAULTS: ClassVar = {}  # a subclass's options of its network, and other defaults
@@ -224,7 +228,8 @@ class TFModel(StoredModel):
         images : array_like, shape (N, H, W) or (N, H, W, C), or (N, L)
             `uint8` is divided by 255, anything else is taken as it is; what almost surely is on
             another scale than the network takes is refused. An array moves to the device only once,
-            and again when rows that a batch has were changed in place since.
+            and again when rows that a batch has were changed in place since; one in a mapped file
+            stays there, and the rows of each batch are read.
         labels : array_like, shape (N,) or (N, classes)
             Class numbers, or one-hot rows.
         indices : array_like of int or str, shape (N,), optional

@@ -20,6 +20,7 @@ from batch.checks import (
     whole,
 )
 from batch.machine import free_memory
+from batch.nested import MOST_OF_CONFIG, countable
 
 MOST_CLASSES = 2**24
 MOST_PIXELS = 2**16  # of one side of an image, or of a window
@@ -243,9 +244,11 @@ def checked(arguments, checks):
 
 
 class Checked:
-    """A layer that takes no list that contains itself, in which Keras would recurse for ever."""
+    """A layer that takes no list in which Keras would recurse for ever, as one within itself."""
 
     def __new__(cls, *args, **kwargs):
+        for name, value in bound(cls.__init__, args, kwargs).items():
+            countable(name, value, MOST_OF_CONFIG)
         try:
             return super().__new__(cls, *args, **kwargs)
         except RecursionError:

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from batch.checks import optional, positive_whole
+from batch.networks import known
 from batch.networks.arguments import a_layer, check_dtype, layers_of
 from batch.networks.layers import Block, run
 
@@ -105,9 +106,7 @@ class FadeIn(Block):
     @classmethod
     def from_config(cls, config):
         layers = {
-            name: None
-            if config[name] is None
-            else keras.saving.deserialize_keras_object(config[name])
+            name: None if config[name] is None else known.deserialize(config[name])
             for name in ("new", "old")
         }
         return cls(**{**config, **layers})

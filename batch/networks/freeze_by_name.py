@@ -9,6 +9,7 @@ from batch.checks import received
 from batch.networks.fade_in import FadeIn
 from batch.networks.layers import takes_training
 from batch.networks.stochastic_depth import StochasticDepth
+from batch.shown import short
 from batch.spelling import did_you_mean
 
 PASSING_ON = (keras.Sequential, Functional)  # they give `training` to their layers, no more
@@ -163,7 +164,7 @@ def matching(patterns, names, where="freeze"):
             blocks = [name for name in names if "/" not in name]
             inner = next((f", or a layer in them, as {name}" for name in names if "/" in name), "")
             raise ValueError(
-                f"{where}: {pattern!r} matches nothing. Expected: {', '.join(blocks)}{inner}. "
+                f"{where}: {short(pattern)} matches nothing. Expected: {', '.join(blocks)}{inner}. "
                 f"{received(patterns)}"
                 f"{did_you_mean(pattern, names)}"
             )

@@ -1,11 +1,15 @@
 """State dicts of PyTorch: read from their files, and sorted by the modules they are of."""
 
+import os
 import re
 import warnings
+import zipfile
 
 import numpy as np
 
+from batch import archives
 from batch.checks import instance, numeric, received
+from batch.files import check_file, check_memory
 
 SUFFIXES = ("weight", "bias", "running_mean", "running_var")
 HOLDERS = ("state_dict", "model_state_dict", "model", "net", "params")  # keys of checkpoints
@@ -31,9 +35,14 @@ def read_state_dict(path):
             "Reading weights of PyTorch takes the package torch: pip install 'resbatch[torch]'"
         ) from error
     try:
+        check_file(path)
+        if zipfile.is_zipfile(path):
+            with archives.opened(path):
+                pass
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that it then refuses
             state = torch.load(path, weights_only=True, map_location="cpu")
+        _check_sizes(state, os.path.getsize(path))
     except OSError:
         raise
     except Exception as error:  # a pickle that is none can end in any of them
@@ -43,8 +52,26 @@ def read_state_dict(path):
     return state
 
 
+def _check_sizes(state, size):
+    """Refuse tensors that are views of fewer numbers than they show: they are copied whole."""
+    held = [state, *(state.get(key) for key in HOLDERS)] if isinstance(state, dict) else []
+    tensors = [
+        value
+        for values in held
+        if isinstance(values, dict)
+        for value in values.values()
+        if hasattr(value, "numel")
+    ]
+    shown = sum(4 * tensor.numel() for tensor in tensors)
+    if shown > max(archives.SMALL, 8 * size):
+        raise archives.ArchiveError(f"its tensors show {shown:,} bytes, and it has {size:,}")
+    check_memory("it", shown)
+
+
 def _reason(error):
     """What is wrong with a file, without PyTorch's advice to read it nevertheless."""
+    if isinstance(error, ValueError):
+        return str(error)
     foreign = re.search(r"GLOBAL (\S+)", str(error))
     if foreign:
         return (

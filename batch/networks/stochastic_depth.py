@@ -14,6 +14,7 @@ from batch.checks import (
     sequence,
     whole,
 )
+from batch.networks import known
 from batch.networks.added_losses import conditional
 from batch.networks.arguments import MOST_SEED, check_dtype, layers_of
 from batch.networks.layers import Block
@@ -179,7 +180,7 @@ class StochasticDepth(Block):
 
     @classmethod
     def from_config(cls, config):
-        block = keras.saving.deserialize_keras_object(config["block"])
+        block = known.deserialize(config["block"])
         return cls(**{**config, "block": block})
 
 

@@ -8,6 +8,7 @@ around each block, which its learning rate decides.
 import numpy as np
 import tensorflow as tf
 
+from batch.checks import one_of
 from batch.networks.entrance import entrance
 from batch.schedules import observes
 from batch.schedules.stages import stages
@@ -50,10 +51,7 @@ class StaticGraph(tf.Module):
 
     def __init__(self, trainer, iterations, conditionals="blocks", *, dtype="uint8"):
         super().__init__()
-        if conditionals not in CONDITIONALS:
-            raise ValueError(
-                f"conditionals must be {' or '.join(CONDITIONALS)}. Received: {conditionals!r}"
-            )
+        one_of("conditionals", conditionals, CONDITIONALS)
         if observes(trainer.schedule):
             raise ValueError(
                 "A static graph needs a schedule that is a function of the iteration. "

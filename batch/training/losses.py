@@ -255,12 +255,12 @@ def _check_means(loss):
     if loss.reduction not in MEANS:
         raise ValueError(
             f"loss: a step takes the mean over its examples, so the reduction of {name} must be "
-            f"{MEANS[0]}, its default. Received: {loss.reduction!r}"
+            f"{MEANS[0]}, its default. {received(loss.reduction)}"
         )
     if loss.dtype not in ("float32", "float64"):
         raise ValueError(
             f"loss: the dtype of {name} must be float32 or float64, since losses are never less "
-            f"precise. Received: {loss.dtype!r}"
+            f"precise. {received(loss.dtype)}"
         )
 
 

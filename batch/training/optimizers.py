@@ -21,6 +21,8 @@ from batch.checks import (
     received,
     true_or_false,
 )
+from batch.networks import known
+from batch.shown import first_line, name_of
 from batch.spelling import did_you_mean
 
 # Methods that see all weights at once: an optimizer with its own may do more than update each.
@@ -159,7 +161,7 @@ def rate_of(optimizer):
     if callable(rate):
         raise ValueError(
             "The optimizer's learning rate must be a number or a Keras learning-rate schedule. "
-            f"Received: {rate!r}"
+            f"{received(rate)}"
         )
     # Keras keeps a number as a float32; the shortest form of that is what was given.
     return float(str(np.float32(rate)))
@@ -234,14 +236,14 @@ def _read(saved):
     excluded = entries.pop("excluded", None)
     try:
         # `keras.optimizers.deserialize` gives a name, not an optimizer, for some of Keras' own.
-        optimizer = keras.saving.deserialize_keras_object(entries)
+        optimizer = known.deserialize(entries)
         if not isinstance(optimizer, keras.optimizers.Optimizer):
             raise TypeError(f"{type(optimizer).__name__} is no optimizer")
-    except (TypeError, ValueError, KeyError) as error:
+    except Exception as error:  # whatever Keras fails with
         raise ValueError(
-            f"optimizer: Keras can't read back {entries['class_name']}. Register its class with "
-            "keras.saving.register_keras_serializable and import it, or give 'optimizer' in the "
-            f"config again ({str(error).splitlines()[0][:120]})"
+            f"optimizer: Keras can't read back {name_of(saved.get('class_name'))}. Register its "
+            "class with keras.saving.register_keras_serializable and import it, or give "
+            f"'optimizer' in the config again ({first_line(error)})"
         ) from error
     if excluded:
         optimizer.exclude_from_weight_decay(var_names=[excluded])

@@ -15,6 +15,7 @@ from batch.checks import (
     true_or_false,
     whole,
 )
+from batch.data.mapped import slices
 from batch.data.scales import Pixels, refuse_binary
 from batch.training.views import with_views
 
@@ -178,10 +179,9 @@ def channel_statistics(images):
         raise ValueError(f"images must be uint8, (N, H, W, C). Received: {pixels}")
     refuse_binary(pixels)
     counts = np.zeros((images.shape[-1], 256), np.int64)
-    for start in range(0, len(images), 1000):  # counting takes eight times the memory
+    for rows in slices(images):  # counting takes eight times the memory
         for channel, count in enumerate(counts):
-            pixels = images[start : start + 1000, ..., channel]
-            count += np.bincount(pixels.ravel(), minlength=256)
+            count += np.bincount(images[rows][..., channel].ravel(), minlength=256)
     values = np.arange(256) / 255
     mean = counts @ values / counts.sum(axis=1)
     variance = (counts * (values - mean[:, None]) ** 2).sum(axis=1) / counts.sum(axis=1)

@@ -5,7 +5,7 @@ import pathlib
 
 import pandas as pd
 
-from batch.files import replacing, write_text
+from batch.files import from_json, read_text, replacing, write_text
 from research.benchmarks.harness import COLUMNS
 from research.names import BENCH_RECORD
 from research.results import ResultsError
@@ -42,10 +42,11 @@ class Record:
     def _read(self):
         path = self._folder / BENCH_RECORD
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = from_json(read_text(path))
             earlier, self.parts = dict(record["identity"]), record["parts"]
+            self.slowness()
             self._whole()
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ResultsError(f"{path} holds no benchmark to resume: {error}") from error
         names = {**earlier, **self._identity}
         other = [name for name in names if earlier.get(name) != self._identity.get(name)]

@@ -63,7 +63,7 @@ def settings_of(options, base, data, named, seeds):
         if name not in unused and value is not None and value != ()
     }
     data_choices = "validate", "image_size", "skip_broken"
-    choices = (*data_choices, "const_time", "equal_time", "study", "costs")
+    choices = (*data_choices, "const_time", "equal_time", "study", "costs", "margin", "target")
     chosen = {name: getattr(options, name) for name in choices if getattr(options, name, None)}
     longer = chosen.keys() & {"const_time", "equal_time"}  # runs and schedules are longer
     if "freeze_iterations" not in unused and not longer:

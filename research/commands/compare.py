@@ -47,10 +47,23 @@ def compare(options):
 
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
+    kept = {"store": _store(place, named), "every": options.checkpoint_every}
+    kept["callbacks"] = _callbacks(options)
+    if options.engine == "ray":
+        from research.on_ray import train_on_ray
+
+        cluster = {"cpus": options.cpus_per_run, "address": options.address}
+        return train_on_ray(named, seeds, data, threads=options.threads, **cluster, **kept)
     from research.comparison import train_in_turns
 
-    store = _store(place, named)
-    return train_in_turns(named, seeds, data, store=store, every=options.checkpoint_every)
+    return train_in_turns(named, seeds, data, **kept)
+
+
+def _callbacks(options):
+    """A function of label and seed to a run's callbacks, if there is a target to watch for."""
+    from research.target import TimeToTarget
+
+    return options.target and (lambda label, seed: [TimeToTarget(options.target / 100)])
 
 
 def _store(place, named):

@@ -17,13 +17,14 @@ def report(options):
     if len(options.folders) == 1 and options.out is None:
         (folder,) = options.folders
         results.read(folder)  # before there is a lock beside what holds no results
-        with only_writer(folder):
+        with only_writer(folder), results.drawing([folder]):
             text = drawn_again(folder)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")
         return
     loaded = [results.read(folder) for folder in options.folders]
-    histories, record = together(options.folders, loaded)
+    with results.drawing(options.folders):
+        histories, record = together(options.folders, loaded)
     with folders.new_folder(options.out, "report", options.overwrite) as place:
         results.save(place.path, histories, **record)
         page = Page(place.path)

@@ -92,8 +92,8 @@ class Method:
         unknown = [name for name in self.options if name not in SHARED]
         if unknown:
             raise ValueError(
-                f"options of {self.name} must be of {', '.join(SHARED)}. Received: {unknown[0]!r}"
-                f"{did_you_mean(unknown[0], SHARED)}"
+                f"options of {self.name} must be of {', '.join(SHARED)}. "
+                f"{checks.received(unknown[0])}{did_you_mean(unknown[0], SHARED)}"
             )
         checks.instance(f"paper of {self.name}", self.paper, str, "a text")
         checks.true_or_false(f"adapts of {self.name}", self.adapts)

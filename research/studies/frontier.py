@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from batch.data.history import by_method
 from research import bases
-from research.statistics import deviation, less_time, paired_interval, verdict
+from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
 
 OPTIONS = ("depths",)  # of the command line, for `experiments`
@@ -187,7 +187,7 @@ def _against(row, seeds):
 
 
 def _points(row, difference, low, high, seeds):
-    interval = f" ({verdict(row[low], row[high])})" if seeds > 1 else ""
+    interval = f" ({chance(row[low], row[high], seeds)})" if seeds > 1 else ""
     return f"{row[difference]:+.2f} points{interval}"
 
 

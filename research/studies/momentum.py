@@ -78,7 +78,7 @@ def statements(table, seeds):
     for row in table.to_dict("records"):
         low, high = row["interval from"], row["to"]
         if low <= 0 <= high:
-            verdict = "no difference can be told from chance"
+            verdict = "any difference may be chance"
         elif np.isnan(low):
             verdict = AGREED
         else:

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from batch.data.history import by_method
-from research.statistics import deviation, less_time, paired_interval, verdict
+from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
 
 VIEWS = (1, 4, 8, 16)
@@ -74,7 +74,7 @@ def statements(table, seeds):
         saved, difference = row["time saved, %"], row["difference, points"]
         text = f"{row['run']}: {less_time(saved)} than {BASELINE}, {difference:+.2f} points"
         if seeds > 1:
-            text += f" ({verdict(row['from'], row['to'])})"
+            text += f" ({chance(row['from'], row['to'], seeds)})"
         said.append(f"{text}.")
     return said
 

@@ -39,6 +39,14 @@ def endless():
     return values
 
 
+def doubled():
+    """A tuple of 2⁴⁰ leaves, which holds 40 tuples."""
+    values = ()
+    for _ in range(40):
+        values = (values, values)
+    return values
+
+
 BAD = {
     "None": lambda: None,
     "NaN": lambda: float("nan"),
@@ -62,6 +70,7 @@ BAD = {
     "list of None": lambda: [None],
     "uneven list": lambda: [[1, 2], [3]],
     "endless list": endless,
+    "doubled tuple": doubled,
     "generator": lambda: (number for number in (1, 2)),
     "object": object,
     "class": lambda: dict,

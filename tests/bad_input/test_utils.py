@@ -56,6 +56,7 @@ RESULTS = "what the functions here give, not take"
 INTERNAL = {
     **dict.fromkeys(("BlockCost", "Forward", "BlkError"), RESULTS),
     **dict.fromkeys(("forward", "forward_of", "measured", "operations"), "called by ours alone"),
+    **dict.fromkeys(("read_checked", "warn_unchecked"), "called by ours alone"),
 }
 NUMBER = {"a half": "a number"}
 TEXT = {"text of a number": "a text"}

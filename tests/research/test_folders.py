@@ -55,6 +55,14 @@ def test_what_was_asked_for_must_be_asked_for_again(out):
     assert (out / "log.jsonl").read_text() == "new"
 
 
+def test_a_record_that_knows_no_margin_was_made_with_the_usual(out):
+    begin(out)
+    with new_folder(out, "train", resume=True) as place:
+        with pytest.raises(ResultsError, match=r"other settings: margin 0\.1 there, 0\.2 here"):
+            place.begin({**ASKED, "margin": 0.2})
+        place.begin({**ASKED, "margin": 0.1})
+
+
 def test_a_finished_folder_is_known_and_stays(out):
     finished(out)
     with new_folder(out, "train", resume=True) as place:

@@ -81,6 +81,16 @@ def test_what_only_one_of_two_has_is_a_difference(folder, changed):
     assert not set(changed) & {*record.settings, *record.environment}
 
 
+@pytest.mark.parametrize(("name", "value"), [("margin", 0.5), ("target", 98.5)])
+def test_a_margin_or_a_target_counts_where_both_have_it(folder, name, value):
+    silent, given = folder("one"), folder("two", "freezeout", **{name: value})
+    methods, record = together(silent, given)
+    assert methods == ["classic", "freezeout"]
+    assert record.settings[name] == value
+    other = folder("three", "annealed", **{name: value / 2})
+    assert together(given, other)[0] == ["two: freezeout", "three: annealed"]
+
+
 def test_what_only_one_method_has_a_use_for_is_none(folder):
     folders = [
         folder("one", "annealed", finetune_rate=0.1),

@@ -7,7 +7,9 @@ LABELS = ["annealed K=0, 0.5 of the iterations", "../up"]
 def test_histories_come_back_as_they_were(tmp_path):
     store = RunStore(tmp_path / "checkpoints", LABELS)
     cache = {"asked": 3, "hits": 2, "seconds_saved": 0.1 + 0.2}
+    target = {"accuracy": 0.5, "iterations": 1, "seconds": 1 / 3}
     history = History(LABELS[1], 4, [0.1 + 0.2, 1e-9], [1 / 3, 2.0], [0, 3], 2 / 3, cache)
+    history.target = target
     assert store.history(LABELS[1], 4) is None
     assert store.iterations(LABELS[1], 4) == 0
     store.finish(LABELS[1], 4, history)

@@ -300,12 +300,6 @@ def test_a_folder_without_anything(tmp_path):
         load_data(tmp_path)
 
 
-def test_more_than_memory_has_room_for_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(kept, "free_memory", lambda: 100)
-    with pytest.raises(DataError, match=r"28 images of 5×6×3 take .* give a smaller image_size"):
-        load_data(folder)
-
-
 def test_a_cache_that_cannot_be_written_is_named(folder, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RESBATCH_CACHE", str(tmp_path / "file"))

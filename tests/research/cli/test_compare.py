@@ -9,7 +9,7 @@ from research.cli import main
 USUAL = ["classic", "annealed", "freezeout", "stochastic", "shorter"]
 SUMMARY = (
     "method,seeds,accuracy_mean,accuracy_std,seconds_mean,seconds_ratio,predicted_ratio,baseline,"
-    "difference,ci_low,ci_high"
+    "difference,ci_low,ci_high,verdict,p_holm,seeds_needed,time_ratio,time_low,time_high"
 )
 
 

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from batch.data import mapped
+from batch.data.mapped import mapping_of
+from research import results
 from research.cli import main
+from research.run import Run
+
+CLOCK = {"seconds": None, "steps_seconds": None}
 
 
 @pytest.fixture
@@ -56,6 +62,48 @@ def test_training_on_a_folder_of_images(folder, tmp_path, fails, capsys):
     assert record["classes"] == ["dark", "light"]
     assert record["settings"]["skip_broken"] is True
     assert record["settings"]["data"] == str(folder)
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_a_folder_larger_than_memory_gives_the_same_bits(folder, tmp_path, monkeypatch):
+    train = [
+        "train",
+        "--data",
+        str(folder),
+        "--skip-broken",
+        "--method",
+        "freezeout",
+        "--normalize",
+    ]
+    train += [
+        "--iterations",
+        "6",
+        "--batch-size",
+        "10",
+        "--train-images",
+        "30",
+        "--eval-every",
+        "2",
+    ]
+    train += ["--checkpoint-every", "3", "--cache", "off", "--save-weights", "run", "--out"]
+    seen, advance = [], Run.advance
+
+    def noted(run, iterations):
+        seen.append(mapping_of(run.data.train.images) is not None)
+        advance(run, iterations)
+
+    monkeypatch.setattr(Run, "advance", noted)
+    assert main([*train, str(tmp_path / "in")]) == 0
+    monkeypatch.setattr(mapped, "free_memory", lambda: 100)
+    assert main([*train, str(tmp_path / "out")]) == 0
+    assert seen == [False, True]
+    runs = [results.read(tmp_path / name)[0] for name in ("in", "out")]
+    assert (runs[0][0].loss, runs[0][0].accuracy) == (runs[1][0].loss, runs[1][0].accuracy)
+    logs = [(tmp_path / name / "run.jsonl").read_text().splitlines() for name in ("in", "out")]
+    assert len(logs[0]) >= 3
+    for here, there in zip(*logs, strict=True):
+        here, there = ({**json.loads(line), **CLOCK} for line in (here, there))
+        assert here == there
 
 
 def _said(run, images):

@@ -50,7 +50,7 @@ def test_differences_are_paired_over_seeds():
     assert table["mean loss, outside"].tolist() == [1.5, 2.0, 2.5]
     assert momentum.statements(table, 4) == [
         "annealed: the rate outside is better (+0.50 points).",
-        "freezeout linear: no difference can be told from chance (+0.00 points).",
+        "freezeout linear: any difference may be chance (+0.00 points).",
         "freezeout cubic: the rate inside is better (-0.50 points).",
     ]
 

@@ -42,14 +42,14 @@ def test_what_is_run():
 
 
 def test_costs_and_savings_are_to_the_same_training_without_views():
-    table = views.table(made(4), {})
+    table = views.table(made(6), {})
     assert table["run"].tolist() == list(RUNS)
     assert table["difference, points"].tolist() == pytest.approx([1, 0, -2, 0.05], abs=1e-9)
-    reach = 3.1824 * np.std([0.1, -0.1] * 2, ddof=1) / 2  # Student's t of 3 degrees over √4
+    reach = 2.5706 * np.std([0.1, -0.1] * 3, ddof=1) / np.sqrt(6)  # Student's t of 5 degrees
     assert table["to"].tolist()[2] == pytest.approx(reach - 2, rel=1e-3)
     assert table["time saved, %"].tolist() == pytest.approx([-20, 0, 50, 20])
     assert table["read from the cache, %"].tolist() == pytest.approx([0, 0, 90, 50])
-    assert views.statements(table, 4) == [
+    assert views.statements(table, 6) == [
         "annealed without views: 20.0 % more time than freezeout without views, +1.00 points "
         f"(from {1 - reach:+.2f} to {1 + reach:+.2f}).",
         "freezeout with 1 view: 50.0 % less time than freezeout without views, -2.00 points "
@@ -66,6 +66,11 @@ def test_one_seed_says_nothing():
     first, *others = views.statements(table, 1)
     assert first == "With one seed, differences may be chance."
     assert others[1].endswith("-2.00 points.")
+
+
+def test_few_seeds_give_no_interval_in_words():
+    said = views.statements(views.table(made(4), {}), 4)
+    assert said[1].endswith("-2.00 points (4 seeds, too few for an interval).")
 
 
 def test_seeds_that_agree_have_no_interval():

@@ -1,0 +1,132 @@
+"""The engine on Ray: the bits of the local one, whatever happens to its nodes."""
+
+import dataclasses
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from research.comparison import of_methods, train_in_turns
+from research.experiment import Experiment
+from research.prediction import own_lengths
+from research.run_store import RunStore
+from utils import load_data
+
+ray = pytest.importorskip("ray")
+
+BASE = Experiment(
+    iterations=24, batch_size=10, model="wideresnet", model_options={"depth": 10, "widen_factor": 1}
+)
+OWN = """
+from research import Method
+
+HALF = Method("half", lambda experiment, blocks: {"learning_rate": experiment.learning_rate / 2})
+"""
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_data("digits").with_train_images(60).with_test_images(20)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two nodes of one processor each; the first is the driver's."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.other = made.add_node(num_cpus=1)
+    ray.init(address=made.address, log_to_driver=False, logging_level="error")
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def without_seconds(histories):
+    return [dataclasses.replace(history, seconds=[0.0] * len(history)) for history in histories]
+
+
+def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
+    from research import on_ray
+
+    named = own_lengths(of_methods(BASE, ["freezeout"]), data)
+    named = {label: dataclasses.replace(made, cache="off") for label, made in named.items()}
+    seeds = range(4)
+    expected = train_in_turns(named, seeds, data, quiet=True)
+    store, count = RunStore(tmp_path / "checkpoints", list(named)), on_ray.Progress.count
+    lost = []
+
+    def killing(self, iterations, text):
+        count(self, iterations, text)
+        if self.n > 30 and not lost:
+            lost.append(cluster.other)
+            cluster.remove_node(cluster.other, allow_graceful=False)
+
+    monkeypatch.setattr(on_ray.Progress, "count", killing)
+    made = on_ray.train_on_ray(named, seeds, data, store, every=6)
+    assert lost
+    assert without_seconds(made) == without_seconds(expected)
+    assert made[0].mistakes
+    assert all(history.mistakes is None for history in made[1:])
+    kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
+    assert sorted(kept) == ["0-0.json", "0-1.json", "0-2.json", "0-3.json"]
+
+
+def command(tmp_path, *more):
+    (tmp_path / "mine.py").write_text(OWN)
+    options = ["--data", "digits", "--train-images", "60", "--test-images", "20", "--seeds", "2"]
+    options += ["--iterations", "40", "--batch-size", "10", "--methods", "classic,mine.py:HALF"]
+    options += ["--model", "wideresnet", "--depth", "10", "--widen-factor", "1", "--threads", "1"]
+    path = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-m", "resbatch", "compare", *options, "--out", "out", *more],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_an_interrupted_command_leaves_no_process_and_goes_on_here(tmp_path):
+    process = command(tmp_path, "--engine", "ray")
+    deadline = time.monotonic() + 120
+    seen = ""
+    while "half" not in seen and "classic" not in seen and time.monotonic() < deadline:
+        seen += process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    _, rest = process.communicate(timeout=120)
+    assert process.returncode == 143, seen + rest
+    assert "--out out --resume goes on with it" in rest
+    assert list((tmp_path / "out.partial").rglob("checkpoint.json"))
+    assert not _processes_in(tmp_path)
+    process = command(tmp_path, "--resume")
+    _, rest = process.communicate(timeout=300)
+    assert process.returncode == 0, rest
+    runs = pd.read_csv(tmp_path / "out" / "results.csv").groupby(["method", "seed"]).size()
+    assert runs.to_dict() == {(name, seed): 40 for name in ("classic", "half") for seed in (0, 1)}
+
+
+def _processes_in(folder):
+    """What still runs in a folder."""
+    places = pathlib.Path("/proc").glob("[0-9]*/cwd")
+    return [place for place in places if os.path.realpath(place) == os.path.realpath(folder)]
+
+
+@pytest.mark.parametrize("option", ["--address=1.2.3.4:6379", "--cpus-per-run=2"])
+def test_options_of_ray_need_ray(option, fails):
+    assert "needs --engine ray" in fails(2, "compare", option)
+
+
+def test_benchmarks_are_not_for_ray(fails):
+    assert "--engine is an option of resbatch compare" in fails(2, "bench", "--engine", "ray")
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch, fails):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    line = fails(1, "compare", "--iterations", "2", "--batch-size", "20", "--engine", "ray")
+    assert "pip install 'resbatch[ray]'" in line
