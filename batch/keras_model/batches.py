@@ -3,6 +3,7 @@
 import collections
 import contextlib
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.trainers.data_adapters import data_adapter_utils
@@ -45,8 +46,11 @@ def with_ids(dataset):
 def unread(inputs):
     """An array in a mapped file as a tensor, which Keras does not copy; other inputs as they are.
 
-    Keras would read it whole, and it makes float32 of all floats.
+    Keras would read it whole, and it makes float32 of all floats. It may stand in a list, a tuple
+    or a dict alone.
     """
+    if _single(inputs) is not inputs:
+        return keras.tree.map_structure(unread, inputs)
     if not isinstance(inputs, np.ndarray) or mapping_of(inputs) is None:
         return inputs
     return as_tensor(inputs, np.float32 if inputs.dtype.kind == "f" else None)

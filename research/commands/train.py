@@ -7,15 +7,7 @@ import importlib
 from batch.files import replacing
 from research import folders, results
 from research.cache_memory import settled
-from research.commands.common import (
-    asked_of,
-    environment_now,
-    experiment_of,
-    predicting,
-    prepared,
-    recorded,
-    settings_of,
-)
+from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
 from research.interruption import Interrupted
@@ -33,14 +25,14 @@ def train(options):
     ):
         place.needless = () if options.checkpoint_every else (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
-        data, threads = prepared(options)
+        data, threads = common.prepared(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
         from research import prediction
 
         base, experiment = _single(options, data)
-        asked = settings_of(options, base, data, {base.label: experiment}, [base.seed])
-        place.begin(asked_of(asked, data, threads))
+        asked = common.settings_of(options, base, data, {base.label: experiment}, [base.seed])
+        place.begin(common.asked_of(asked, data, threads))
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
@@ -50,13 +42,13 @@ def train(options):
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         if run.experiment.freezes_for_good:  # what learns in a classic run counts
             costs = prediction.costs(named, data)
-        costs = predicting(options, named, costs, data)
-        settings = settings_of(options, base, data, named, [base.seed])
-        record = recorded(named, costs, base.iterations, data)
+        costs = common.predicting(options, named, costs, data)
+        settings = common.settings_of(options, base, data, named, [base.seed])
+        record = common.recorded(named, costs, base.iterations, data)
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
-        environment = environment_now(threads)
+        environment = common.environment_now(threads)
 
         def write():
             with replacing(place.path / weights) as new:
@@ -139,7 +131,7 @@ def _carried_out(options, experiment, data, folder, stack):
 
 
 def _dry_run(options):
-    data, _ = prepared(options)
+    data, _ = common.prepared(options)
     from research.dry_run import describe
 
     _, experiment = _single(options, data)
@@ -152,7 +144,7 @@ def _single(options, data):
     from research import prediction
     from research.experiment import check
 
-    base = experiment_of(options, data, method=options.method, seed=options.seed)
+    base = common.experiment_of(options, data, method=options.method, seed=options.seed)
     check(base, data)
     if not options.const_time:
         return base, prediction.own_lengths({base.label: base}, data)[base.label]

@@ -4,6 +4,7 @@ Prints figures; the exit status is 1 if a command did not go on to the same bits
 """
 
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +31,8 @@ def soak(number, minutes, seed):
             print(_figures(tried, faults), flush=True)
     where = f", in {faults.folder}" if faults.failures else ""
     print(f"{_figures(tried, faults)}{where}; {time.monotonic() - start:.0f} s")
+    if not faults.failures:
+        shutil.rmtree(faults.folder)
     return 1 if faults.failures else 0
 
 
