@@ -9,12 +9,13 @@ OPERATIONS = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "open",
 
 
 @pytest.fixture(scope="session")
-def kills():
-    """The module `kills` of the harness, which lies beside this file."""
+def harness():
+    """The modules `kills` and `processes`, which lie beside this file."""
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
     import kills
+    import processes
 
-    yield kills
+    yield kills, processes
     sys.path.remove(str(pathlib.Path(__file__).parent))
 
 

@@ -8,22 +8,31 @@ import h5py
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.usefixtures("bits_in_any_place")  # the caches need that to keep all
 
-@pytest.mark.usefixtures("bits_in_any_place")  # as the caches need that keep everything
-@pytest.mark.parametrize(
-    ("name", "faults", "seed"),
-    [("freezeout", ("SIGKILL", "full"), 2), ("compare crops", ("SIGTERM",), 1)],
-)
-def test_a_command_goes_on_to_the_same_bits(kills, tmp_path, name, faults, seed):
-    commands = kills.Faults(tmp_path, (name,), seed)
-    for what in faults:
-        commands.meet((what,))
-    assert commands.failures == []
-    assert sum(commands.ended.values()) >= len(faults)
+
+@pytest.fixture(scope="module")
+def freezeout(harness, tmp_path_factory):
+    return harness[0].Faults(tmp_path_factory.mktemp("faults"), ("freezeout",), seed=2)
+
+
+@pytest.mark.parametrize("what", ["SIGKILL", "full", "small"])
+def test_a_run_goes_on_to_the_same_bits(harness, freezeout, what):
+    if what == "small" and not harness[1].may_mount(freezeout.folder):
+        pytest.skip("to mount a small disk takes root")
+    freezeout.meet((what,))
+    assert freezeout.failures == []
+
+
+def test_a_comparison_goes_on_to_the_same_bits(harness, tmp_path):
+    crops = harness[0].Faults(tmp_path, ("compare crops",), seed=1)
+    crops.meet(("SIGTERM",))
+    assert crops.failures == []
+    assert crops.ended["kills"] >= 1
 
 
 @pytest.mark.parametrize("loss", ["0.5", "0.50000000000000011"])
-def test_a_difference_in_the_last_bit_is_seen(kills, tmp_path, loss):
+def test_a_difference_in_the_last_bit_is_seen(harness, tmp_path, loss):
     for name, text, seconds in (("whole", "0.5", 1), ("out", loss, 2)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.csv").write_text(f"loss,seconds\n{text},{seconds}\n")
@@ -35,7 +44,8 @@ def test_a_difference_in_the_last_bit_is_seen(kills, tmp_path, loss):
                 file["layers/0"] = np.full(3, float(text))
             archive.writestr("model.weights.h5", weights.getvalue())
             archive.writestr("config.json", "{}")
-    different = kills.differences(tmp_path / "out", tmp_path / "whole")
+    differences = harness[0].differences
+    different = differences(tmp_path / "out", tmp_path / "whole")
     assert different == ([] if loss == "0.5" else ["log.jsonl", "model.keras", "results.csv"])
     (tmp_path / "out" / "more.md").touch()
-    assert "more.md" in kills.differences(tmp_path / "out", tmp_path / "whole")
+    assert "more.md" in differences(tmp_path / "out", tmp_path / "whole")
