@@ -11,7 +11,6 @@ from settings import SETTINGS, write_data
 
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 ERRORS = ("full", "small", "memory", "gone")  # a disk that is full, or too small; no folder
-AGAIN = 0.6  # how often what goes on meets a fault, too
 REPLACING = 0.2  # how often there are earlier results, to be replaced
 
 
@@ -26,6 +25,8 @@ class Faults:
         Of `SETTINGS`.
     seed : int
         Of the moments.
+    again : float
+        How often what goes on meets a fault, too.
 
     Attributes
     ----------
@@ -35,8 +36,8 @@ class Faults:
         What went wrong.
     """
 
-    def __init__(self, folder, names=tuple(SETTINGS), seed=0):
-        self.folder, self._names = folder, names
+    def __init__(self, folder, names=tuple(SETTINGS), seed=0, again=0.6):
+        self.folder, self._names, self._again = folder, names, again
         self._rng = random.Random(seed)
         self._wholes, self._waiting, self._tries = {}, [], 0
         self.ended, self.failures = collections.Counter(), []
@@ -107,7 +108,7 @@ class Faults:
             if what == "small":
                 make_room(folder)
             how, fault = ["--resume"], None
-            if what != "small" and self._rng.random() < AGAIN:
+            if what != "small" and self._rng.random() < self._again:
                 fault = self._fault(whole, kinds)
         again = made - iterations
         wrong = [f"{again} iterations made again, {lost} may be"] if again > lost else []

@@ -9,7 +9,7 @@ import subprocess
 
 CHILD = str(pathlib.Path(__file__).with_name("child.py"))
 WARM_UP = "2"  # iterations of a run, which is thrown away
-LIMIT = 240  # seconds for a command
+LIMIT = 600  # seconds for a command
 IMPORTED = (  # once, in the process that all of them are forked from; it runs no operation
     *("batch.res_batch", "research.comparison", "research.prediction", "research.report"),
     *("research.commands", "research.run", "research.turns", "sklearn"),
