@@ -152,11 +152,9 @@ class BlockModel(keras.Model):
             jit_compile=(jit_compile, jit_compile in ("auto", False)),
         )
         before, optimizer = self._training, keras.optimizers.get(optimizer)
-        goes_on = before.template is not None and (
-            optimizer is self.optimizer
-            or (before.lacks_schedule and type(optimizer) is type(self.optimizer))
-        )
-        template = before.template if goes_on else checked_optimizer(optimizer)
+        same = before.template is not None and optimizer is self.optimizer
+        goes_on = same or (before.lacks_schedule and type(optimizer) is type(self.optimizer))
+        template = before.template if same else checked_optimizer(optimizer)
         options = Options(schedule, freeze, frozen_batch_norm, inference_mode, cache)
         options.check(self.network, optimizer)
         check_types(self.network)

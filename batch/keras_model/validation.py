@@ -50,17 +50,19 @@ class Validation:
         steps = trainer.plan.stage_end(trainer.iteration) - trainer.iteration
         left = steps / self._steps * len(examples.images) / len(rows)
         start, features, places = self.cache.features(examples, trainer.frozen, left)
-        labels = tf.gather(self._arrays[1], rows)
-        evaluate = self._function(start)
-        return evaluate(tf.gather(features, places), labels, weights)
+        given = [tf.gather(features, places), tf.gather(self._arrays[1], rows)]
+        given += [] if weights is None else [tf.convert_to_tensor(weights)]
+        return self._function(start, given)(*given)
 
-    def _function(self, start):
-        """What evaluates from the features after so many blocks, compiled."""
-        if start not in self._compiled:
+    def _function(self, start, given):
+        """What evaluates from the features after so many blocks, compiled for such tensors."""
+        specs = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in given]
+        key = start, *specs
+        if key not in self._compiled:
             objective, blocks = self._trainer.steps.objective, self._trainer.steps.blocks
             prepare = as_features if start else self._trainer.preprocessing.inference
 
-            def evaluate(features, labels, weights):
+            def evaluate(features, labels, weights=None):
                 features, added = prepare(features), []
                 for block in blocks[start:]:
                     features, more = block.forward(features, 0.0, False)
@@ -71,5 +73,6 @@ class Validation:
                 losses = [objective(labels, logits, weights), *added]
                 return tf.add_n(losses), logits
 
-            self._compiled[start] = tf.function(evaluate, autograph=False, reduce_retracing=True)
-        return self._compiled[start]
+            traced = tf.function(evaluate, autograph=False)
+            self._compiled[key] = traced.get_concrete_function(*specs)
+        return self._compiled[key]

@@ -18,6 +18,7 @@ KINDS = (  # of Keras' classes that networks are made of
     *(keras.optimizers.schedules.LearningRateSchedule, keras.metrics.Metric),
     *(keras.dtype_policies.DTypePolicy, keras.dtype_policies.DTypePolicyMap),
     *(keras.quantizers.Quantizer, keras.random.SeedGenerator),
+    *filter(None, [getattr(keras.quantizers, "QuantizationConfig", None)]),  # of later versions
 )
 # Layers that hold code, or read what a path in their config names.
 FOREIGN = {"TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer"}

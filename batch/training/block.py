@@ -8,6 +8,8 @@ from batch.networks.layers import run
 from batch.training.depthwise import differentiate_by_shape
 from batch.training.updates import Updates
 
+SQUASHING = ("Softmax", "Sigmoid")  # operations
+
 
 class Block:
     """What a step does with a block: `train`, `infer` and `update`, each traced only once.
@@ -101,17 +103,18 @@ class Block:
         return self._penalty()
 
     def _by_rate(self, features, rate):
-        nothing = [tf.zeros(())] if _adds(self._train) or _adds(self._infer) else []
+        adds, have_logits = zip(*map(_extras, (self._train, self._infer)))
+        nothing = [tf.zeros(())] if any(adds) else []
 
         def active():
             outputs, added, logits = self._called(self._train, features)
-            return outputs, added or nothing, logits
+            return outputs, added or nothing, logits if all(have_logits) else []
 
         def frozen():
             # All blocks before it are frozen too, and they need no gradient from it.
             made = self._called(self._infer, features)
             outputs, added, logits = tf.nest.map_structure(tf.stop_gradient, made)
-            return outputs, added or nothing, logits
+            return outputs, added or nothing, logits if all(have_logits) else []
 
         return tf.cond(rate > 0, active, frozen)
 
@@ -149,9 +152,11 @@ def _logits(outputs):
     """A list of what outputs are the softmax or sigmoid of; empty if they are none."""
     if hasattr(outputs, "_keras_logits"):
         return [outputs._keras_logits]  # noqa: SLF001
-    return list(outputs.op.inputs) if outputs.op.type in ("Softmax", "Sigmoid") else []
+    operation = getattr(outputs, "op", None)
+    return list(operation.inputs) if getattr(operation, "type", "") in SQUASHING else []
 
 
-def _adds(traced):
-    """Whether a function from `_traced` adds to the loss."""
-    return bool(traced.get_concrete_function().structured_outputs[1])
+def _extras(traced):
+    """Whether a function from `_traced` adds to the loss, and whether it gives logits."""
+    _, added, logits = traced.get_concrete_function().structured_outputs
+    return bool(added), bool(logits)

@@ -1,19 +1,24 @@
 """A sample of every kind of file that is read, and its reader."""
 
+import importlib.util
 import pathlib
 import shutil
 
 import numpy as np
+from PIL import Image
 
 from batch import TFModel
 from batch.data.history import History
+from batch.data.image_file import decoded, look
 from batch.models.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from batch.models.network import read_layers
+from batch.networks.state_dict import modules, read_state_dict
 from research import results
 from research.benchmarks.record import Record
 from utils import load_data
 
 DOCUMENTED = (ValueError, TypeError, OSError, CheckpointError, results.ResultsError)
+TORCH = importlib.util.find_spec("torch")
 IDENTITY = {"options": "none", "processor": "any"}
 
 
@@ -41,6 +46,14 @@ def write_samples(folder):
     results.save(folder, [history], settings, {"processor": "x"}, {"classic": 1.0}, **more)
     record = Record(folder, IDENTITY, ["processor"])
     record.add("step", "one", [("a",) * 9], 1.0, 1.0)
+    for name in ("picture.png", "picture.jpg", "picture.gif"):
+        Image.fromarray(images[0, ..., 0]).save(folder / name)
+    if TORCH:
+        import torch
+
+        tensors = {"fc.weight": torch.ones(3, 4), "fc.bias": torch.ones(3)}
+        torch.save(tensors, folder / "weights.pt")
+        torch.save(tensors, folder / "old.pt", _use_new_zipfile_serialization=False)
 
 
 def _checkpoint(path):
@@ -66,6 +79,10 @@ def _bench(path):
     Record(path.parent, IDENTITY, ["processor"], resume=True)
 
 
+def _picture(path):
+    return look(path), decoded(path, (8, 8), colour=True)
+
+
 READERS = {
     "data.npz": load_data,
     "model": lambda path: TFModel({"load": {"path": path}}),
@@ -74,4 +91,10 @@ READERS = {
     "results.csv": _results,
     "experiment.json": _results,
     "bench.json": _bench,
+    **dict.fromkeys(("picture.png", "picture.jpg", "picture.gif"), _picture),
+    **(
+        dict.fromkeys(("weights.pt", "old.pt"), lambda path: modules(read_state_dict(path)))
+        if TORCH
+        else {}
+    ),
 }

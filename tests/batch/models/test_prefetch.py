@@ -7,10 +7,12 @@ import threading
 import keras
 import numpy as np
 import pytest
-from batchflow import B, Batch, C, Dataset, DatasetIndex, Pipeline, R, V, action
+from batchflow import B, C, Dataset, DatasetIndex, Pipeline, R, V, action
 from batchflow.exceptions import SkipBatchException
+from batchflow.pipeline_executor import PipelineExecutor
 
 from batch import ResBatch, TFModel
+from batch.models.prefetch import in_order
 
 THREAD = "loaded in"  # an attribute of batches
 
@@ -276,11 +278,14 @@ def test_what_depends_on_variables_does_not_run_ahead(losses):
 
 
 @pytest.mark.parametrize("target", ["threads", "mpc"])
-def test_pipelines_without_our_models_are_batchflows(target):
-    images = np.arange(60.0)
-    plain = Dataset(60, Batch, preloaded=images).p
-    batches = list(plain.gen_batch(20, n_epochs=1, prefetch=2, target=target))
-    assert [batch.indices[0] for batch in batches] == [0, 20, 40]
+@pytest.mark.parametrize("prefetch", [0, 2, True])
+def test_pipelines_without_our_models_are_batchflows(parts, target, prefetch):
+    plain = parts["loading"].call(len, "text").init_model("net", TFModel, config=parts["config"])
+    executor = PipelineExecutor(plain)
+    given = {"dataset": plain.dataset, "target": target, "prefetch": prefetch, "shuffle": True}
+    passed = in_order(lambda *args, **settings: (args, settings))(executor, 20, **given)
+    assert passed == ((executor, 20), given)
+    assert executor.pipeline is plain
 
 
 @pytest.mark.parametrize("name", ["net", C("name")])
