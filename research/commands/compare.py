@@ -48,7 +48,7 @@ def compare(options):
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     kept = {"store": _store(place, named), "every": options.checkpoint_every}
-    kept["callbacks"] = _callbacks(options)
+    kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
 
@@ -59,11 +59,11 @@ def _made(options, named, seeds, data, place):
     return train_in_turns(named, seeds, data, **kept)
 
 
-def _callbacks(options):
+def _callbacks(target):
     """A function of label and seed to a run's callbacks, if there is a target to watch for."""
     from research.target import TimeToTarget
 
-    return options.target and (lambda label, seed: [TimeToTarget(options.target / 100)])
+    return target and (lambda label, seed: [TimeToTarget(target / 100)])
 
 
 def _store(place, named):
