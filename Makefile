@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 KILLS ?= 100
+FILES ?= 10000
 MINUTES ?= 60
 FLOOR := .venv-floor
 FLOOR_TESTS := $(addprefix tests/,batch/data batch/test_files.py batch/models/test_network_file.py \
@@ -18,7 +19,7 @@ help:
 	@echo "make floor      tests of what each dependency is for, on the lowest versions that are admitted"
 	@echo "make reproduce  run every notebook to a notebook and an HTML page"
 	@echo "make bench      the benchmarks, side by side with their peers"
-	@echo "make soak       runs that are killed and go on, until KILLS=100 or MINUTES=60"
+	@echo "make soak       KILLS=100 of runs that go on after it, in MINUTES=60 at most; FILES=10000 damaged ones"
 
 compare: $(READY)
 	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 100 --seeds 3
@@ -49,9 +50,10 @@ reproduce: $(READY)
 bench: $(READY)
 	@$(BIN)/resbatch bench
 
-# On one thread a run, as many as there are methods, caches and augmentations.
+# Runs that are killed and go on, and damaged files of every kind that is read.
 soak: $(READY)
-	@$(BIN)/python tests/faults/soak.py $(KILLS) $(MINUTES)
+	@$(BIN)/python tests/faults/soak.py $(KILLS) $(MINUTES); runs=$$?; \
+	$(BIN)/python tests/faults/mutations.py $(FILES) && exit $$runs
 
 venv .venv: $(READY)
 

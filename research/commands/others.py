@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 
+from batch.files import remove_abandoned
 from research import folders, results
 from research.commands.common import environment_now
 from research.commands.writing import Page, drawn_again
@@ -18,6 +19,7 @@ def report(options):
         (folder,) = options.folders
         results.read(folder)  # before there is a lock beside what holds no results
         with only_writer(folder), results.drawing([folder]):
+            remove_abandoned(folder)  # by an earlier one that was killed
             text = drawn_again(folder)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")

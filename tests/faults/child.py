@@ -123,6 +123,8 @@ def main(arguments, fault, folder, notes):
         os.dup2(file, descriptor)
     tempfile.tempdir = os.path.join(folder, "temporary")
     os.makedirs(tempfile.tempdir, exist_ok=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell has behind
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and this under nohup
     from research import cli
 
     watch(Moments(fault, folder, notes))

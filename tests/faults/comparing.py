@@ -2,13 +2,15 @@
 
 import io
 import json
+import re
 import zipfile
 
 import h5py
 import numpy as np
 import pandas as pd
 
-RUN = ("method", "seed", "accuracy", "mistakes")  # of a record, and not what the cache was asked
+TIMES = re.compile("seconds|^time_")  # names of columns and of values
+RUN = ("method", "seed", "accuracy", "mistakes", "target")  # of a record, but for the cache
 
 
 def differences(folder, whole):
@@ -40,20 +42,24 @@ def _same(value, other):
 
 def _table(path):
     table = pd.read_csv(path, dtype=str)
-    return table.drop(columns=[name for name in table if "seconds" in name]).to_csv()
+    return table.drop(columns=[name for name in table if TIMES.search(name)]).to_csv()
 
 
 def _record(path):
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_times)
     record["runs"] = [{name: run.get(name) for name in RUN} for run in record["runs"]]
     if isinstance(record["settings"].get("cache"), int):  # half of what memory was free
         del record["settings"]["cache"]
     return record
 
 
+def _without_times(values):
+    return {name: value for name, value in values.items() if not TIMES.search(name)}
+
+
 def _metrics(path):
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [{name: line[name] for name in line if "seconds" not in name} for line in lines]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, object_hook=_without_times) for line in lines]
 
 
 def _network(file):

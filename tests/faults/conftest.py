@@ -9,13 +9,13 @@ OPERATIONS = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "open",
 
 
 @pytest.fixture(scope="session")
-def faults():
-    """The class `Faults` of the harness, which lies beside this file."""
+def kills():
+    """The module `kills` of the harness, which lies beside this file."""
     sys.path.insert(0, str(pathlib.Path(__file__).parent))
     import kills
 
     yield kills
-    sys.path.pop(0)
+    sys.path.remove(str(pathlib.Path(__file__).parent))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from settings import SETTINGS, write_data
 
 SIGNALS = ("SIGKILL", "SIGKILL", "SIGKILL", "SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
 ERRORS = ("full", "small", "memory", "gone")  # a disk that is full, or too small; no folder
-AGAIN = 0.3  # how often what goes on meets a fault, too
+AGAIN = 0.6  # how often what goes on meets a fault, too
 REPLACING = 0.2  # how often there are earlier results, to be replaced
 
 

@@ -87,7 +87,7 @@ SETTINGS = {
     "small resnet": _train("freezeout", "", 6, network=""),
     "base": _train("classic", "--freeze-first 2 --cache memory", network=BASE),
     "base views": _train("freezeout", f"--freeze-first 1 {VIEWS}", 6, network=BASE),
-    "compare": _compare("freezeout,classic", f"{PLAIN} --seeds 2 --cache memory"),
+    "compare": _compare("freezeout,classic", f"{PLAIN} --seeds 2 --cache memory --target 40"),
     "compare all": _compare(",".join(METHODS), f"{PLAIN} --seeds 1 --freeze-every 3 --cache off"),
     "compare views": _compare("annealed,autofreeze", f"{VIEWS} --freeze-every 2 --seeds 2", 3),
     "compare crops": _compare("stochastic,freezeout", f"{CROPS} --seeds 1", None),

@@ -4,6 +4,7 @@ Prints figures; the exit status is 1 if a command did not go on to the same bits
 """
 
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -26,10 +27,18 @@ def soak(number, minutes, seed):
         faults.meet(errors if tried % OTHERS == 0 else SIGNALS)
         for failure in faults.failures[before:]:
             print(failure, flush=True)
-    figures = ", ".join(f"{what} {count}" for what, count in sorted(faults.ended.items()))
-    where = f" (in {faults.folder})" if faults.failures else ""
-    print(f"{tried} commands met faults ({figures}): {len(faults.failures)} failures{where}")
+        if tried % 10 == 0:
+            print(_figures(tried, faults), flush=True)
+    where = f", in {faults.folder}" if faults.failures else ""
+    print(f"{_figures(tried, faults)}{where}; {time.monotonic() - start:.0f} s")
+    if not faults.failures:
+        shutil.rmtree(faults.folder)
     return 1 if faults.failures else 0
+
+
+def _figures(tried, faults):
+    ended = ", ".join(f"{what} {count}" for what, count in sorted(faults.ended.items()))
+    return f"{tried} commands, ended by {ended}: {len(faults.failures)} failures"
 
 
 if __name__ == "__main__":
