@@ -30,6 +30,8 @@ def checked(record):
     _texts("settings/methods", settings.get("methods", []))
     for seed in checks.instance("settings/seeds", settings.get("seeds", []), list, "a list"):
         checks.whole("settings/seeds", seed)
+    for name in ("margin", "target", "test_images"):
+        checks.optional(checks.positive, f"settings/{name}", settings.get(name))
     if "study" in settings:
         checks.one_of("settings/study", settings["study"], tuple(STUDIES))
     _dict("environment", record["environment"])
@@ -56,6 +58,9 @@ def _check_run(run):
     checks.whole("runs/seed", run["seed"])
     checks.optional(checks.probability, "runs/accuracy", run["accuracy"])
     checks.optional(_dict, "runs/cache", run.get("cache"))
+    if run.get("target") is not None:
+        seconds = _dict("runs/target", run["target"])["seconds"]
+        checks.optional(checks.not_negative, "runs/target/seconds", seconds)
     mistakes = run.get("mistakes")
     if mistakes is None:
         return

@@ -42,7 +42,8 @@ def _made(options, named, seeds, data, place):
     from research.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
-    kept = {"store": store, "every": options.checkpoint_every, "callbacks": _callbacks(options)}
+    kept = {"store": store, "every": options.checkpoint_every}
+    kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
 
@@ -53,11 +54,11 @@ def _made(options, named, seeds, data, place):
     return train_in_turns(named, seeds, data, **kept)
 
 
-def _callbacks(options):
+def _callbacks(target):
     """A function of label and seed to a run's callbacks, if there is a target to watch for."""
     from research.target import TimeToTarget
 
-    return options.target and (lambda label, seed: [TimeToTarget(options.target / 100)])
+    return target and (lambda label, seed: [TimeToTarget(target / 100)])
 
 
 def _with_cache_of(place, base):

@@ -75,6 +75,8 @@ ACCEPTED = {
     **{f"History.{name}": EMPTY for name in ("loss", "seconds", "frozen")},
     "History.accuracy": {**NUMBER, "None": "not known yet, the default", "zero": "none is right"},
     "History.cache": {"None": "no cache, the default", "empty dict": "nothing is known of it"},
+    "History.mistakes": {"None": "not looked for, the default", "empty dict": "nothing is known"},
+    "History.target": {"None": "there is none, the default", "empty dict": "nothing is known"},
     "History.append.loss": {
         **dict.fromkeys(("minus one", "minus a half", "zero", "a half"), "a loss of the user's"),
         **dict.fromkeys(("huge whole", "huge float"), "float64 holds it"),

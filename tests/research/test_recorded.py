@@ -35,10 +35,17 @@ def test_the_page_holds_no_markup_of_the_files(folder):
 
 DAMAGED = {
     "settings": [[], None, {}, {"command": 1}, {"command": "train", "study": "../x"}],
+    "settings/margin": [{"command": "compare", "margin": value} for value in ("x", 0, [0.1])],
+    "settings/target": [{"command": "compare", "target": value} for value in ("x", -1)],
+    "settings/test_images": [{"command": "compare", "test_images": "x"}],
     "environment": ["x"],
     "predicted_ratio": [{"a": "x"}, {"a": -1}, []],
     "methods": [{"a": {}}, {"a": {**facts(), "options": [1]}}, [1]],
     "runs": [[], {}, [{"method": "a", "seed": -1, "accuracy": 2}]],
+    "runs/target": [
+        [{"method": FOREIGN, "seed": 0, "accuracy": 0.5, "target": target}]
+        for target in ([], {}, {"seconds": "x"}, {"seconds": -1})
+    ],
     "classes": [[1], "ab"],
 }
 
@@ -47,7 +54,7 @@ DAMAGED = {
 def test_a_damaged_folder_gives_one_line(folder, key, capsys):
     whole = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
     for value in DAMAGED[key]:
-        text = json.dumps({**whole, key: value})
+        text = json.dumps({**whole, key.partition("/")[0]: value})
         (folder / "experiment.json").write_text(text, encoding="utf-8")
         assert main(["report", str(folder)]) == 1
         line = capsys.readouterr().err

@@ -36,7 +36,7 @@ def test_mapped_arrays_give_what_those_in_memory_give(
         training = {"batch_size": 20, "epochs": 2, "verbose": 0, "callbacks": [steps]}
         history = model.fit(x, y, validation_split=0.3, **training).history
         evaluated = model.evaluate(x, y, verbose=0)
-        predicted = [model.predict(each, verbose=0).tolist() for each in (x, [x], {"x": x})]
+        predicted = [model.predict(each, verbose=0).tolist() for each in (x, [x])]
         results.append((steps.logs, history, evaluated, predicted))
     assert results[0] == results[1]
     assert not any(isinstance(unread(each), np.ndarray) for each in (x, *unread([x])))
