@@ -3,12 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+KILLS ?= 100
+MINUTES ?= 60
 FLOOR := .venv-floor
 FLOOR_TESTS := $(addprefix tests/,batch/data batch/test_files.py batch/models/test_network_file.py \
 	batch/keras_model/test_saving.py batch/res_batch/test_index.py research/test_report.py research/test_tensorboard.py \
 	utils)
 
-.PHONY: help compare test floor lint reproduce bench venv .venv clean
+.PHONY: help compare test floor lint reproduce bench soak venv .venv clean
 
 help:
 	@echo "make compare    FreezeOut and stochastic depth against a classic ResNet, on digits: table, figure, report"
@@ -16,6 +18,7 @@ help:
 	@echo "make floor      tests of what each dependency is for, on the lowest versions that are admitted"
 	@echo "make reproduce  run every notebook to a notebook and an HTML page"
 	@echo "make bench      the benchmarks, side by side with their peers"
+	@echo "make soak       runs that are killed and go on, until KILLS=100 or MINUTES=60"
 
 compare: $(READY)
 	@$(BIN)/resbatch compare --data digits --iterations 150 --batch-size 100 --seeds 3
@@ -45,6 +48,10 @@ reproduce: $(READY)
 
 bench: $(READY)
 	@$(BIN)/resbatch bench
+
+# On one thread a run, as many as there are methods, caches and augmentations.
+soak: $(READY)
+	@$(BIN)/python tests/faults/soak.py $(KILLS) $(MINUTES)
 
 venv .venv: $(READY)
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import stat
 
@@ -11,6 +12,8 @@ from batch.machine import free_memory
 
 DEEPEST = 200  # lists and dicts within each other in JSON
 MEMORY = 8  # bytes of memory that reading a byte of text may take
+
+NEW = re.compile(r"\.[0-9a-f]{16}(\.\w+)?")  # names of files that are not whole yet
 
 
 @contextlib.contextmanager
@@ -45,6 +48,13 @@ def replacing(path):
     finally:
         with contextlib.suppress(OSError):
             new.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder):
+    """Remove the files that killed processes were about to put in a folder, which nobody writes."""
+    for path in pathlib.Path(folder).glob(".*"):
+        if NEW.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
 
 
 def to_disk(path):

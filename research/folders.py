@@ -10,21 +10,18 @@ import json
 import pathlib
 import shutil
 
-from batch.files import from_json, read_text, write_text
-from research.interruption import Interrupted
+from batch.files import remove_abandoned, to_disk, write_text
+from research.contents import CHECKPOINTS, RECORD, entries, is_ours, read_json, worth_keeping
+from research.interruption import Interrupted, finished_first
 from research.locks import LockedError, only_writer
 from research.names import BENCH_RECORD, MARGIN, PARTIAL
 
-CHECKPOINTS = "checkpoints"  # name of their folder
 BEGUN = "begun.json"  # in a partial folder: what was asked for
 WHAT = {  # what commands go on with, and where it lies
     "compare": ("comparison", f"{CHECKPOINTS}/*"),
     "train": ("run", f"{CHECKPOINTS}/*"),
     "bench": ("benchmark", BENCH_RECORD),
 }
-RECORD = "experiment.json"  # in a finished one
-# What commands write.
-WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
 ELSEWHERE = ("data_sha256",)  # what a record does not say of its run
 LATER = {"margin": MARGIN}  # settings that older records lack, and what they were then
 
@@ -46,6 +43,8 @@ class Place:
         Whether there is nothing to go on with, because the target is there.
     asked : dict
         What an earlier command was asked for, in plain values, if this one goes on with it.
+    needless : sequence of str
+        Folders in it that go once it is in its place.
     waited : bool
         Whether it was waited for room on the disk.
     """
@@ -54,7 +53,7 @@ class Place:
         self.target, self._kind = target, kind
         self.path = target.with_name(f"{target.name}{PARTIAL}")
         self.finished, self.asked, self._overwrites = False, {}, False
-        self.waited = False
+        self.needless, self.waited = (), False
 
     def begin(self, asked):
         """Record what is asked for, or refuse to go on with something else.
@@ -79,6 +78,8 @@ class Place:
             raise ResultsError(f"{self.target} is of other settings: {there}")
         if not self.finished:
             self._write(asked)
+        elif (self.target / BEGUN).exists():
+            self._tidy()
 
     def _write(self, asked):
         record = {"kind": self._kind, "overwrite": self._overwrites, "asked": asked}
@@ -88,15 +89,17 @@ class Place:
         """Make the folder, once it is known to be free."""
         self._recover()
         _check_target(self.target, self.path)
+        remove_abandoned(self.path)
         if resume:
             self._read()
         elif self.target.exists() and not overwrite:
             raise ResultsError(f"{self.target} exists: choose another folder, or --overwrite it")
         _check_replaceable(self.target)
+        remove_abandoned(self.target)
         if self.finished:
             return
         self._overwrites |= overwrite
-        if not resume and any(_entries(self.path)):
+        if not resume and any(entries(self.path)):
             self._set_aside(overwrite)
         try:
             self.path.mkdir(exist_ok=self.path.exists())
@@ -106,20 +109,26 @@ class Place:
             raise ResultsError(f"Can't write {self.target}: {error.strerror}") from error
 
     def complete(self):
-        """Put the folder in its place."""
-        (self.path / BEGUN).unlink(missing_ok=True)
+        """Put the folder in its place, and remove what is not needed there.
+
+        At every moment there are the earlier results or the new ones, or what puts them there.
+        """
+        shutil.rmtree(self._earlier, ignore_errors=True)
         if self.target.exists():
             if not self._overwrites:
                 raise ResultsError(
                     f"{self.target} came to be meanwhile: results are in {self.path}"
                 )
             _check_replaceable(self.target)
-            shutil.rmtree(self.target)
+            self.target.rename(self._replaced)
         self.path.rename(self.target)
+        to_disk(self.target.parent)
+        shutil.rmtree(self._replaced, ignore_errors=True)
+        self._tidy()
 
     def leave(self):
         """Remove the folder, if it holds nothing worth to be kept; else what it was to replace."""
-        if self.path.exists() and not _worth_keeping(self.path):
+        if self.path.exists() and not worth_keeping(self.path):
             shutil.rmtree(self.path)
             if self._earlier.exists():
                 self._earlier.rename(self.path)
@@ -136,11 +145,26 @@ class Place:
     def _earlier(self):
         return self.path.with_name(f".{self.path.name}")
 
+    @property
+    def _replaced(self):
+        return self.target.with_name(f".{self.target.name}.replaced")
+
+    def _tidy(self):
+        """Remove what is needless from the finished folder, and last the sign that it is there."""
+        for name in self.needless:
+            shutil.rmtree(self.target / name, ignore_errors=True)
+        (self.target / BEGUN).unlink(missing_ok=True)
+
     def _recover(self):
         """Put back what a killed command had set aside, unless it left something of its own."""
+        if self._replaced.is_dir() and not self._replaced.is_symlink():
+            if self.target.exists():
+                shutil.rmtree(self._replaced)
+            else:
+                self._replaced.rename(self.target)
         if not self._earlier.exists() or self._earlier.is_symlink():
             return
-        if not (self.path.exists() and _worth_keeping(self.path)):
+        if not (self.path.exists() and worth_keeping(self.path)):
             shutil.rmtree(self.path, ignore_errors=True)
             self._earlier.rename(self.path)
         shutil.rmtree(self._earlier, ignore_errors=True)
@@ -149,21 +173,21 @@ class Place:
         """Read what was asked for, or refuse what is not ours, or not of this command."""
         if self.target.name.endswith(PARTIAL):
             raise ResultsError(f"To resume {self.target}, name it without {PARTIAL}")
-        begun, (what, where) = _json(self.path / BEGUN), WHAT[self._kind]
+        begun, (what, where) = read_json(self.path / BEGUN), WHAT[self._kind]
         ours = begun.get("kind") == self._kind or any(self.path.glob(where))
-        if any(_entries(self.path)) and not ours:
+        if any(entries(self.path)) and not ours:
             raise ResultsError(f"{self.path} holds no {what} to resume: move it, or --overwrite it")
         _check_ours(self.path)
         self._overwrites = bool(begun.get("overwrite"))
         self.asked = begun.get("asked", {})
         if not self.target.exists():
             return
-        if any(_entries(self.path)) and not self._overwrites:
+        if any(entries(self.path)) and not self._overwrites:
             raise ResultsError(
                 f"{self.target} holds earlier results: move them to resume {self.path}"
             )
-        if not any(_entries(self.path)):
-            record = _json(self.target / RECORD)
+        if not any(entries(self.path)):
+            record = read_json(self.target / RECORD)
             self.finished = True
             threads = record.get("environment", {}).get("threads")
             self.asked = {**record.get("settings", {}), "threads": str(threads)}
@@ -171,7 +195,7 @@ class Place:
     def _set_aside(self, overwrite):
         """Move what an interrupted command left, until this one has something in its place."""
         if not overwrite:
-            resume = "--resume that, " if _worth_keeping(self.path) else ""
+            resume = "--resume that, " if worth_keeping(self.path) else ""
             raise ResultsError(
                 f"{self.path} holds what an interrupted run left: {resume}move it, or --overwrite "
                 "it"
@@ -218,7 +242,8 @@ def new_folder(out, kind, overwrite=False, resume=False):
             return
         try:
             yield place
-            place.complete()
+            with finished_first():
+                place.complete()
         except Interrupted as interrupted:
             place.leave()
             interrupted.advice = place.advice
@@ -269,42 +294,13 @@ def _check_target(target, partial):
 
 def _check_replaceable(target):
     """Refuse to replace what is no folder of results."""
-    if target.exists() and not (target / RECORD).exists() and any(_entries(target)):
+    if target.exists() and not (target / RECORD).exists() and any(entries(target)):
         raise ResultsError(f"{target} holds something else than results, so it is left alone")
 
 
 def _check_ours(partial):
-    if not all(_is_ours(path) for path in _entries(partial)):
+    if not all(is_ours(path) for path in entries(partial)):
         raise ResultsError(f"{partial} holds something else than results, so it is left alone")
-
-
-def _is_ours(path):
-    if path.is_symlink():
-        return False
-    return path.name == CHECKPOINTS if path.is_dir() else path.suffix in WRITTEN
-
-
-def _worth_keeping(folder):
-    """Whether there are checkpoints, finished runs, metrics, or the results themselves."""
-    metrics = any(path.stat().st_size for path in folder.glob("*.jsonl"))
-    whole = any((folder / name).exists() for name in ("bench.csv", RECORD))
-    runs = [path for path in folder.glob(f"{CHECKPOINTS}/**/*") if path.is_file()]
-    return metrics or whole or bool(runs)
-
-
-def _entries(folder):
-    if folder.is_dir():
-        return list(folder.iterdir())
-    return [folder] if folder.exists() else []
-
-
-def _json(path):
-    """What a file of ours says; nothing if it is not there, or not whole."""
-    try:
-        read = from_json(read_text(path))
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}
 
 
 def _differs(name, theirs, ours):

@@ -66,10 +66,6 @@ class RunStore:
             elif kept:
                 RunStore.checkpoints(self, label, seed).put(*kept)
 
-    def remove(self):
-        """Remove all of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def _place(self, label, seed):
         return self.folder / f"{self._numbers[label]}-{seed}"
 

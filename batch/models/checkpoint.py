@@ -119,12 +119,20 @@ class Checkpoints:
         yield partial
         for path in (*partial.iterdir(), partial):
             to_disk(path)
-        shutil.rmtree(whole, ignore_errors=True)
-        partial.rename(whole)
-        to_disk(self.folder)
+        self._replace(whole, partial)
         later = [path for path in self._folders() if int(path.name) > int(name)]
         for old in (*later, *self._folders()[len(later) + self.keep :]):
             shutil.rmtree(old)  # later ones: the run went back to before them
+
+    def _replace(self, whole, partial):
+        """Put a checkpoint in its place; an earlier one of this iteration goes after that."""
+        earlier = whole.with_name(f"0{whole.name}")  # still a checkpoint of this iteration
+        if whole.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
+            whole.rename(earlier)
+        partial.rename(whole)
+        to_disk(self.folder)
+        shutil.rmtree(earlier, ignore_errors=True)
 
     def newest(self):
         """The newest checkpoint that is whole, or None if there is none.

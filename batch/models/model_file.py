@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 
 from batch import archives, checks
-from batch.files import from_json
+from batch.files import from_json, replacing
 from batch.models.network_file import FILES, read_network, write_network
 from batch.schedules import observes
 from batch.shown import first_line
@@ -37,15 +37,17 @@ def write_model(path, trainer, *, config, optimizer):
         "own_network": "network" in config,
         "optimizer": to_dict(optimizer),
     }
-    with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder:
-        state, whole = (os.path.join(folder, name) for name in ("state.npz", "whole"))
+    with (
+        replacing(target) as whole,
+        tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as folder,
+    ):
+        state = os.path.join(folder, "state.npz")
         write_network(trainer.network, folder)
         np.savez(state, **state_of(trainer))
         with zipfile.ZipFile(whole, "w") as archive:
             for name in (*FILES, "state.npz"):
                 archive.write(os.path.join(folder, name), name)
             archive.writestr("config.json", _to_json(record))
-        os.replace(whole, target)
 
 
 def left_out(config):

@@ -5,15 +5,7 @@ import importlib
 
 from research import folders, results
 from research.cache_memory import settled
-from research.commands.common import (
-    asked_of,
-    environment_now,
-    experiment_of,
-    predicting,
-    prepared,
-    recorded,
-    settings_of,
-)
+from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
 
@@ -21,14 +13,15 @@ from research.console import say
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
     with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
+        place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
-        data, threads = prepared(options)
-        base = _with_cache_of(place, experiment_of(options, data))
+        data, threads = common.prepared(options)
+        base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
         seeds = range(options.seeds)
-        settings = settings_of(options, base, data, named, seeds)
-        place.begin(asked_of(settings, data, threads))
+        settings = common.settings_of(options, base, data, named, seeds)
+        place.begin(common.asked_of(settings, data, threads))
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
@@ -36,18 +29,20 @@ def compare(options):
         importlib.import_module("research.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
         )
-        environment = environment_now(threads)
+        environment = common.environment_now(threads)
         when_there_is_room(
             place, lambda: results.save(place.path, histories, settings, environment, **record)
         )
         page = Page(place.path)
-        _store(place, named).remove()
     page.say_of(place)
 
 
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
-    kept = {"store": _store(place, named), "every": options.checkpoint_every}
+    from research.run_store import RunStore
+
+    store = RunStore(place.path / folders.CHECKPOINTS, list(named))
+    kept = {"store": store, "every": options.checkpoint_every}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
@@ -64,12 +59,6 @@ def _callbacks(target):
     from research.target import TimeToTarget
 
     return target and (lambda label, seed: [TimeToTarget(target / 100)])
-
-
-def _store(place, named):
-    from research.run_store import RunStore
-
-    return RunStore(place.path / folders.CHECKPOINTS, list(named))
 
 
 def _with_cache_of(place, base):
@@ -96,5 +85,5 @@ def _chosen(options, base, data):
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
     named = settled(named)
-    costs = predicting(options, named, costs, data)
-    return named, costs, record | recorded(named, costs, base.iterations, data)
+    costs = common.predicting(options, named, costs, data)
+    return named, costs, record | common.recorded(named, costs, base.iterations, data)

@@ -3,20 +3,11 @@
 import contextlib
 import dataclasses
 import importlib
-import shutil
 
 from batch.files import replacing
 from research import folders, results
 from research.cache_memory import settled
-from research.commands.common import (
-    asked_of,
-    environment_now,
-    experiment_of,
-    predicting,
-    prepared,
-    recorded,
-    settings_of,
-)
+from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
 from research.interruption import Interrupted
@@ -28,32 +19,36 @@ def train(options):
     if options.dry_run:
         _dry_run(options)
         return
-    with folders.new_folder(options.out, "train", options.overwrite, options.resume) as place:
+    with (
+        folders.new_folder(options.out, "train", options.overwrite, options.resume) as place,
+        contextlib.ExitStack() as stack,
+    ):
+        place.needless = () if options.checkpoint_every else (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
-        data, threads = prepared(options)
+        data, threads = common.prepared(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
         from research import prediction
 
         base, experiment = _single(options, data)
-        asked = settings_of(options, base, data, {base.label: experiment}, [base.seed])
-        place.begin(asked_of(asked, data, threads))
+        asked = common.settings_of(options, base, data, {base.label: experiment}, [base.seed])
+        place.begin(common.asked_of(asked, data, threads))
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
-        run = _carried_out(options, experiment, data, place.path)
+        run = _carried_out(options, experiment, data, place.path, stack)
         history, network = run.history, run.model.network
         base = dataclasses.replace(base, cache=run.experiment.cache)
         named, costs = {base.label: run.experiment}, {base.label: flops.block_costs(network)}
         if run.experiment.freezes_for_good:  # what learns in a classic run counts
             costs = prediction.costs(named, data)
-        costs = predicting(options, named, costs, data)
-        settings = settings_of(options, base, data, named, [base.seed])
-        record = recorded(named, costs, base.iterations, data)
+        costs = common.predicting(options, named, costs, data)
+        settings = common.settings_of(options, base, data, named, [base.seed])
+        record = common.recorded(named, costs, base.iterations, data)
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
-        environment = environment_now(threads)
+        environment = common.environment_now(threads)
 
         def write():
             with replacing(place.path / weights) as new:
@@ -62,8 +57,6 @@ def train(options):
 
         when_there_is_room(place, write)
         page = Page(place.path)
-        if not options.checkpoint_every:
-            shutil.rmtree(place.path / folders.CHECKPOINTS, ignore_errors=True)
     split = "validation" if options.validate == "val" else "test"
     seconds = sum(history.seconds)
     accuracy = f"{split} accuracy {100 * history.accuracy:.2f} %"
@@ -82,8 +75,19 @@ def _network(model, data, weights):
     }
 
 
-def _carried_out(options, experiment, data, folder):
-    """The run, made to its end, with all its callbacks."""
+@contextlib.contextmanager
+def _saved_if_interrupted(saver, run):
+    """Within this context, an interruption saves a checkpoint of the run."""
+    try:
+        yield
+    except Interrupted:
+        if run.history:
+            saver.save(run)
+        raise
+
+
+def _carried_out(options, experiment, data, folder, stack):
+    """The run, made to its end, with all its callbacks; saved if interrupted until `stack` ends."""
     from batch.models.checkpoint import Checkpoints
     from research import callbacks
     from research.evaluation import Evaluation
@@ -106,32 +110,28 @@ def _carried_out(options, experiment, data, folder):
     made = len(run.history)
     name = options.save_weights or default_name(experiment, data.name, options.epochs) + "_log"
     run.callbacks.append(callbacks.MetricsLog(folder / f"{name}.jsonl", made))
-    with contextlib.ExitStack() as stack:
+    saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+    stack.enter_context(_saved_if_interrupted(saver, run))
+    with contextlib.ExitStack() as logs:
         if options.eval_every:
             run.callbacks.append(callbacks.LogLine())
         if options.tensorboard:
             from research.tensorboard import TensorBoardLog
 
-            stack.enter_context(only_writer(options.tensorboard))
+            logs.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
             log = TensorBoardLog(options.tensorboard, made, replace)
-            run.callbacks.append(stack.enter_context(log))
-        saver = callbacks.CheckpointEvery(checkpoints, options.checkpoint_every)
+            run.callbacks.append(logs.enter_context(log))
         run.callbacks.append(saver)
         progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
-        run.callbacks.insert(0, stack.enter_context(progress))
-        try:
-            run.advance(experiment.iterations)
-        except Interrupted:
-            if run.history:
-                saver.save(run)
-            raise
+        run.callbacks.insert(0, logs.enter_context(progress))
+        run.advance(experiment.iterations)
     run.history.mistakes = mistakes(run.model, data.test)
     return run
 
 
 def _dry_run(options):
-    data, _ = prepared(options)
+    data, _ = common.prepared(options)
     from research.dry_run import describe
 
     _, experiment = _single(options, data)
@@ -144,7 +144,7 @@ def _single(options, data):
     from research import prediction
     from research.experiment import check
 
-    base = experiment_of(options, data, method=options.method, seed=options.seed)
+    base = common.experiment_of(options, data, method=options.method, seed=options.seed)
     check(base, data)
     if not options.const_time:
         return base, prediction.own_lengths({base.label: base}, data)[base.label]

@@ -7,7 +7,7 @@ import pytest
 
 from batch.data.blk import read_blk, write_blk
 from batch.data.history import History, read_histories, write_histories
-from batch.files import replacing, write_text
+from batch.files import remove_abandoned, replacing, write_text
 
 WRITERS = {
     "text": lambda path: write_text(path, "α × −1\n"),
@@ -86,3 +86,14 @@ def test_what_fails_leaves_the_old_file_and_names_it(tmp_path):
     ]
     with pytest.raises(FileNotFoundError, match="missing/file"):
         write_text(tmp_path / "missing" / "file", "")
+
+
+def test_what_a_killed_process_was_about_to_write_is_removed(tmp_path):
+    with replacing(tmp_path / "weights.keras") as new:
+        names = (new.name, ".0123456789abcdef", ".notes.keras", "0123456789abcdef.csv")
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / ".fedcba9876543210.csv").symlink_to(tmp_path / names[2])
+    remove_abandoned(tmp_path)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([*names[2:], ".fedcba9876543210.csv", "weights.keras"])

@@ -28,5 +28,3 @@ def test_a_finished_run_has_no_checkpoints(tmp_path):
     assert store.iterations(LABELS[0], 0) == 12
     store.finish(LABELS[0], 0, History(LABELS[0], 0, [1.0], [1.0], [0], 0.5))
     assert not folder.exists()
-    store.remove()
-    assert not (tmp_path / "checkpoints").exists()

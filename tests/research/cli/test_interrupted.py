@@ -137,6 +137,22 @@ def test_an_interrupted_run_goes_on_where_it_was(
     capsys.readouterr()
 
 
+def test_a_signal_after_the_last_iteration_loses_nothing(data, tmp_path, monkeypatch, capsys):
+    arguments = ["train", *SMALL[:-2], "--data", data, "--out", str(tmp_path / "out")]
+    with monkeypatch.context() as patched:
+        patched.setattr(report, "write_report", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        assert main(arguments) == 143
+    with monkeypatch.context() as patched:
+        made = at(patched, 0, None)
+        assert main([*arguments, "--resume"]) == 0
+    assert made == []
+    assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 12
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == sorted(
+        (".csv", ".html", ".json", ".jsonl", ".keras", ".png")
+    )
+    capsys.readouterr()
+
+
 def test_a_foreign_folder_among_the_checkpoints_ends_no_run(data, tmp_path, monkeypatch, capsys):
     save = Checkpoints.save
 
