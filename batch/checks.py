@@ -315,8 +315,9 @@ def _plain(value, where):
 
     if isinstance(value, NamedExpression):
         raise ValueError(
-            f"{where} is a named expression, {_named(value)}, which BatchFlow evaluates for dynamic "
-            "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
+            f"{where} is a named expression, {_named(value)}, which BatchFlow evaluates for "
+            "dynamic models only, when their first batch is there: use init_model(name, class, "
+            "'dynamic')."
         )
     if isinstance(value, (dict, Config)):
         return {key: _plain(inner, f"{where}/{key}") for key, inner in value.items()}
