@@ -296,6 +296,11 @@ def _check_inner(value, allowed, where):
         check_keys(value, allowed, where)
 
 
+def _named(expression):
+    """A named expression in a message, with its name alone: it may hold anything else."""
+    return f"{type(expression).__name__}({short(vars(expression).get('name'))})"
+
+
 def _whole_plain(value, where):
     try:
         return _plain(value, where)
@@ -310,8 +315,9 @@ def _plain(value, where):
 
     if isinstance(value, NamedExpression):
         raise ValueError(
-            f"{where} is a named expression, {short(value)}, which BatchFlow evaluates for dynamic "
-            "models only, when their first batch is there: use init_model(name, class, 'dynamic')."
+            f"{where} is a named expression, {_named(value)}, which BatchFlow evaluates for "
+            "dynamic models only, when their first batch is there: use init_model(name, class, "
+            "'dynamic')."
         )
     if isinstance(value, (dict, Config)):
         return {key: _plain(inner, f"{where}/{key}") for key, inner in value.items()}

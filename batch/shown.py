@@ -9,7 +9,7 @@ import types
 LONGEST = 150  # characters
 _OPEN = {list: "[]", tuple: "()", dict: "{}", set: "{}", frozenset: ("frozenset({", "})")}
 _LISTS = (list, tuple, dict, set, frozenset)
-_TRUSTED = {"numpy", "ml_dtypes", "keras", "tensorflow", "jax", "jaxlib", "torch", "batchflow"}
+_TRUSTED = {"numpy", "ml_dtypes", "keras", "tensorflow", "jax", "jaxlib", "torch"}
 _PLAIN = (
     *(type(None), bool, int, float, complex, range, type, pathlib.PurePath, types.ModuleType),
     *(types.FunctionType, types.BuiltinFunctionType, types.GeneratorType),
@@ -33,7 +33,7 @@ def short(value):
 def received(value):
     """The end of a message, on one short line: what was received."""
     if is_array(value):
-        return f"Received: an array of shape {tuple(value.shape)}, {value.dtype}"
+        return f"Received: an array of shape {value.shape}, {value.dtype}"
     if isinstance(value, _LISTS) and len(value) > LONGEST:
         return f"Received: a {type(value).__name__} of {len(value):,}"
     return f"Received: {short(value)}"
@@ -62,7 +62,8 @@ def is_array(value):
     """Whether a value is an array or a tensor of a library that is known, with dimensions."""
     kinds = type(value).__mro__
     known = any(kind.__module__.partition(".")[0] in {*_TRUSTED, "pandas"} for kind in kinds)
-    return known and bool(getattr(value, "ndim", 0)) and hasattr(value, "dtype")
+    dimensions = getattr(value, "ndim", 0) if known else 0
+    return isinstance(dimensions, int) and dimensions > 0 and hasattr(value, "dtype")
 
 
 class _Full(Exception):  # noqa: N818 no error
@@ -120,7 +121,7 @@ def _alone(value):
             if isinstance(value, kind):  # a long one is not copied
                 return kind.__repr__(kind.__getitem__(value, slice(LONGEST + 1)))
         if is_array(value):
-            return f"{name} of shape {tuple(value.shape)}"
+            return f"{name} of shape {value.shape}"
         return " ".join(repr(value).split()) if _is_plain(value) else name
     except Exception:  # a whole number of thousands of digits, or a class that pretends
         return f"{name} too large to be shown"

@@ -124,6 +124,7 @@ ACCEPTED = {
     },
     **dict.fromkeys(("se_ratio", "num_blocks"), OPTIONAL),
     "resnet.filters": {"None": "the published ones, the default"},
+    "cuts": {"None": "where the blocks end, the default"},
     "compression": NUMBER,
     "warm_up": {"zero": "no warm-up, the default"},
     "axis": {"minus one": "the last axis", "zero": "the first axis"},

@@ -15,7 +15,9 @@ def test_numbers_of_zero_or_more():
 
 def test_expressions_that_nobody_evaluated_are_named_by_their_key():
     config = {"optimizer": ("SGD", {"learning_rate": C("rate")})}
-    with pytest.raises(ValueError, match="config/optimizer/learning_rate is a named expression"):
+    with pytest.raises(
+        ValueError, match=r"config/optimizer/learning_rate is a named expression, C\('rate'\)"
+    ):
         read_config(config, {"optimizer": None}, "x")
 
 

@@ -7,8 +7,9 @@ import batch
 
 ROOT = pathlib.Path(batch.__file__).parent
 LAYERS = (  # each part imports from itself and from lines above it only
-    ("machine", "spelling"),
-    ("checks", "files", "runtime"),
+    ("machine", "shown", "spelling"),
+    ("files", "nested", "runtime"),
+    ("archives", "checks"),
     ("data", "networks", "schedules"),
     ("flops",),
     ("feature_cache",),

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from batchflow import B
 
 from batch import checks
 from batch.shown import LONGEST, first_line, name_of, short
@@ -51,6 +52,8 @@ def within_itself():
         ((frozenset({1}), set(), {2}), "(frozenset({1}), set(), {2})"),
         ("a\nb", r"'a\nb'"),
         (np.float32(2), "np.float32(2.0)"),
+        (B("images"), "a B"),
+        ([B("images").shape + doubled()], "[a AlgebraicNamedExpression]"),
         ([np.zeros((2, 3))], "[a ndarray of shape (2, 3)]"),
     ],
 )

@@ -6,7 +6,7 @@ from scipy import stats
 
 from batch.data.data import Split
 from batch.flops import block_costs
-from research import Method, compare, comparison, labels, prediction, splits
+from research import Method, compare, comparison, labels, prediction, splits, turns
 from research import experiment as experiments
 from research.experiment import Experiment
 from research.prediction import predicted_ratio
@@ -166,7 +166,7 @@ def test_methods_take_turns_and_are_none_the_worse_for_it(monkeypatch):
     base = Experiment(iterations=5, batch_size=50)
     named = {method: dataclasses.replace(base, method=method) for method in ("classic", "annealed")}
     named["annealed"] = dataclasses.replace(named["annealed"], iterations=3)
-    monkeypatch.setattr(comparison, "TURN", 2)
+    monkeypatch.setattr(turns, "TURN", 2)
     order = []
     original = Run.advance
 
