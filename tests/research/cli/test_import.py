@@ -115,7 +115,7 @@ def hostile(torch):
         (lambda: torch.save({"fc.weight": kernel.to_sparse()}, "w"), "fc.weight must be an array"),
         (lambda: torch.save({"fc.weight": kernel + 1j}, "w"), "fc.weight must be an array of num"),
         (lambda: torch.save({"epoch": 3}, "w"), "state_dict/epoch must be an array. Received: 3"),
-        (lambda: pathlib.Path("w").mkdir(), "Is a directory: 'w'"),
+        (lambda: pathlib.Path("w").mkdir(), "w is no regular file"),
         (lambda: None, "No such file or directory: 'w'"),
     ]
 
