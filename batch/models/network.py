@@ -1,5 +1,6 @@
 """From a model's config to its network: the model's own, the user's layers, or from a file."""
 
+import contextlib
 import os
 import zipfile
 
@@ -220,7 +221,9 @@ def _read_network(path, name):
         if isinstance(network, keras.Sequential):
             return network
         if hasattr(network, "operations"):
-            return keras.Sequential([keras.Input(network.input_shape[1:]), *as_blocks(network)])
+            with contextlib.suppress(ValueError):  # else it can't be cut
+                blocks = as_blocks(network)
+                return keras.Sequential([keras.Input(network.input_shape[1:]), *blocks])
     raise ValueError(
         f"{path} is no file of a network of blocks, as `resbatch train` or TFModel.save writes it. "
         f"{received(path)} as {name}"
