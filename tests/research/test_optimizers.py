@@ -79,7 +79,7 @@ def test_it_takes_the_place_of_the_methods_own(method):
 
 def test_a_momentum_beside_it_is_refused():
     data = load_data("digits")
-    with pytest.raises(ValueError, match=r"give it as an argument of SGD\. Received: 0\.5"):
+    with pytest.raises(ValueError, match=r"give it as an argument of 'SGD'\. Received: 0\.5"):
         experiments.check(Experiment(optimizer="SGD", momentum=0.5), data)
 
 
