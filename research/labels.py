@@ -35,6 +35,19 @@ def describe(experiments):
     }
 
 
+def files_of(methods):
+    """Which files the methods of a user's own are from: texts of labels and hashes.
+
+    Parameters
+    ----------
+    methods : dict
+        As from `describe`.
+    """
+    return [
+        f"{label} {facts['sha256'][:12]}" for label, facts in methods.items() if "sha256" in facts
+    ]
+
+
 def facts_of(labels, recorded=None):
     """What is known of labels: what was recorded, or what our methods say of themselves.
 

@@ -9,6 +9,8 @@ from research.names import BASES, NOT_RESIDUAL, OWN_BATCH, PARTIAL
 
 def check_folders(options):
     """Refuse options about folders that contradict each other, or have none to be about."""
+    if options.command == "merge" and len(options.folders) < 2:
+        raise ValueError("merge needs two folders or more")
     events = getattr(options, "tensorboard", None)
     if getattr(options, "overwrite", False) and not (options.out or events):
         raise ValueError("--overwrite needs --out: without it, the folder is a new one")

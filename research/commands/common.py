@@ -123,11 +123,15 @@ def environment_now(threads=None):
     return describe(threads)
 
 
-def asked_of(settings, data, threads):
+def asked_of(settings, data, threads, named):
     """What decides the bits of a command's results, in plain values."""
+    from research.labels import describe, files_of
+
     digest = hashlib.sha256()
     for split in (data.train, data.test):
         for start in range(0, len(split.labels), ROWS):
             digest.update(np.ascontiguousarray(split.images[start : start + ROWS]))
         digest.update(np.ascontiguousarray(split.labels))
-    return {**settings, "threads": str(threads), "data_sha256": digest.hexdigest()}
+    files = files_of(describe(named))
+    known = {"data_sha256": digest.hexdigest(), **({"method_files": files} if files else {})}
+    return {**settings, "threads": str(threads), **known}

@@ -19,12 +19,14 @@ def compare(options):
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
-        seeds = range(options.seeds)
+        seeds = options.seeds if isinstance(options.seeds, range) else range(options.seeds)
         settings = common.settings_of(options, base, data, named, seeds)
-        place.begin(common.asked_of(settings, data, threads))
+        asked = common.asked_of(settings, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
+        record["data_sha256"] = asked["data_sha256"]
         histories = _made(options, named, seeds, data, place)
         importlib.import_module("research.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
@@ -42,6 +44,9 @@ def _made(options, named, seeds, data, place):
     from research.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
+    if place.adds:
+        for history in results.read(place.target)[0]:
+            store.finish(history.method, history.seed, history)
     kept = {"store": store, "every": options.checkpoint_every}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
