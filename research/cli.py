@@ -10,6 +10,7 @@ import sys
 from batch import __version__
 from research import console
 from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
+from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
 from research.names import ENGINES, MARGIN, SUITES
@@ -94,6 +95,15 @@ def _add_compare(commands):
         metavar="LIST",
         help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
+    )
+    compare.add_argument(
+        "--grid",
+        type=axis,
+        nargs="+",
+        default=(),
+        metavar="OPTION=LIST",
+        help="every setting of options of methods, as t_0=0.5,0.8 how_scale=linear,cubic, is a "
+        "method of the comparison, where a method has them",
     )
     which.add_argument(
         "--study",

@@ -57,6 +57,8 @@ def settings_of(options, base, data, named, seeds):
         settings["base_sha256"] = bases.digest(base.base)
     unused = {"data", "method", "seed", "model_options", *_unread(base, named, study)}
     unused |= {"model"} if base.base else set()
+    grid = dict(getattr(options, "grid", ()))
+    unused |= grid.keys()
     settings = {
         name: value
         for name, value in settings.items()
@@ -75,9 +77,13 @@ def settings_of(options, base, data, named, seeds):
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
         **settings,
-        "methods": [
-            label if study else run.trained_by.source or run.label for label, run in named.items()
-        ],
+        **({"grid": {name: list(values) for name, values in grid.items()}} if grid else {}),
+        "methods": list(
+            dict.fromkeys(
+                label if study else run.trained_by.source or run.label
+                for label, run in named.items()
+            )
+        ),
         "seeds": list(seeds),
     }
 

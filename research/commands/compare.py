@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 
-from research import folders, results
+from research import folders, grid, results
 from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
@@ -82,10 +82,12 @@ def _chosen(options, base, data):
     study = load_study(options.study) if options.study else None
     own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
     named = study.experiments(base, **own) if study else of_methods(base, options.methods)
+    named, settings = grid.expanded(named, dict(options.grid))
     for experiment in named.values():
         check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
+    record |= {"grid": settings} if settings else {}
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
