@@ -95,7 +95,6 @@ SETTINGS = {
         "classic,{folder}/own.py:OWN", f"{PLAIN} --precision bfloat16 --seeds 1"
     ),
     "compare base": _compare("classic", "--seeds 2", 4, f"{BASE} --freeze-first 2", 2),
-    "frontier": Setting(f"compare {BASE} --iterations 12 --freeze-first 0,2 --seeds 1", 5, 9),
     "study": Setting(f"compare {SMALL} --iterations 12 --study momentum --seeds 1", 5, 6),
 }
 
