@@ -146,7 +146,7 @@ class CheckpointEvery(Callback):
 
     Parameters
     ----------
-    checkpoints : batch.models.checkpoint.Checkpoints
+    checkpoints : batch.data.checkpoint.Checkpoints
     every : int, optional
         Without it nobody asked for checkpoints: where there is no room for them, the run goes on.
     """

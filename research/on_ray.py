@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from batch.models.checkpoint import Checkpoints
+from batch.data.checkpoint import Checkpoints
 from research.callbacks import Callback, Progress
 from research.interruption import Interrupted, finished_first, interruptible
 from research.run_store import RunStore

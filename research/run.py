@@ -11,10 +11,10 @@ import numpy as np
 from batchflow import Dataset, DatasetIndex
 
 from batch import ResBatch
+from batch.data.checkpoint import CheckpointError
 from batch.data.data import load_data
 from batch.data.history import History
 from batch.data.mapped import slices
-from batch.models.checkpoint import CheckpointError
 from batch.models.named import MODELS
 from research import bases
 from research.cache_memory import settled
@@ -120,7 +120,7 @@ class Run:
 
         Parameters
         ----------
-        checkpoints : batch.checkpoint.Checkpoints
+        checkpoints : batch.data.checkpoint.Checkpoints
 
         Raises
         ------

@@ -5,9 +5,9 @@ import json
 import pathlib
 import shutil
 
+from batch.data.checkpoint import Checkpoints
 from batch.data.history import History
 from batch.files import from_json, read_text, write_text
-from batch.models.checkpoint import Checkpoints
 
 
 class RunStore:

@@ -1,7 +1,10 @@
 """The history of a run: a row for each iteration."""
 
+import csv
 import dataclasses
+import itertools
 import math
+import os
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ from batch.files import MEMORY, check_file, replacing
 from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
+ROWS = 250_000  # that are read at a time, so that a large file takes no memory twice
 
 
 @dataclasses.dataclass
@@ -124,9 +128,14 @@ def compiling_seconds(history):
 def write_histories(histories, path):
     """Write histories to one CSV file; `read_histories` reads them back bit for bit."""
     path = checks.path("path", path)
-    frame = pd.concat([history.to_frame() for history in _checked(histories)])
-    with replacing(path) as new:
-        frame.to_csv(new, index=False)
+    histories = _checked(histories)
+    with replacing(path) as new, open(new, "w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator=os.linesep)
+        rows.writerow(COLUMNS)
+        for history in histories:
+            same = itertools.repeat(history.method), itertools.repeat(history.seed)
+            numbers = map(float, history.loss), map(float, history.seconds), history.frozen
+            rows.writerows(zip(*same, itertools.count(), *numbers))
 
 
 def read_histories(path):
@@ -139,7 +148,20 @@ def read_histories(path):
     """
     path = checks.path("path", path)
     check_file(path, MEMORY)
-    frame = pd.read_csv(path, converters={"loss": float, "seconds": float})  # to the last bit
+    types = {"dtype": {"method": str}, "converters": {"loss": float, "seconds": float}}
+    runs = {}
+    with pd.read_csv(path, chunksize=ROWS, **types) as parts:  # to the last bit
+        for part in parts:
+            _check_rows(path, part)
+            for run, rows in part.groupby(["method", "seed"], sort=False):
+                columns = runs.setdefault(run, ([], [], []))
+                for column, name in zip(columns, ("loss", "seconds", "frozen")):
+                    column += rows[name].tolist()
+    return [History(method, int(seed), *columns) for (method, seed), columns in runs.items()]
+
+
+def _check_rows(path, frame):
+    """Refuse rows that lack a column, or whose seeds are no seeds."""
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing or frame.empty:
         raise ValueError(
@@ -149,10 +171,6 @@ def read_histories(path):
         )
     if frame.seed.dtype.kind not in "iu":
         raise ValueError(f"{path} must have whole numbers as seeds. Received: {frame.seed.dtype}")
-    return [
-        History(method, int(seed), *(rows[name].tolist() for name in ("loss", "seconds", "frozen")))
-        for (method, seed), rows in frame.groupby(["method", "seed"], sort=False)
-    ]
 
 
 def _checked(histories):

@@ -91,7 +91,7 @@ def _saved_if_interrupted(saver, run):
 
 def _carried_out(options, experiment, data, folder, stack):
     """The run, made to its end, with all its callbacks; saved if interrupted until `stack` ends."""
-    from batch.models.checkpoint import Checkpoints
+    from batch.data.checkpoint import Checkpoints
     from research import callbacks
     from research.evaluation import Evaluation
     from research.metrics import default_name

@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from batch import TFModel
+from batch.data.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from batch.data.history import History
 from batch.data.image_file import decoded, look
-from batch.models.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from batch.models.network import read_layers
 from batch.networks.state_dict import modules, read_state_dict
 from research import results

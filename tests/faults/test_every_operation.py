@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from batch import TFModel
-from batch.models.checkpoint import Checkpoints
+from batch.data.checkpoint import Checkpoints
 from research.folders import BEGUN, CHECKPOINTS, ResultsError, new_folder
 from utils import History
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from batch import TFModel, flops
+from batch.data.checkpoint import CheckpointError, Checkpoints
 from batch.data.data import Data, Split
-from batch.models.checkpoint import CheckpointError, Checkpoints
 from batch.models.network_file import write_keras_file
 from batch.networks.efficientnet import IMAGENET
 from research import Method, bases, prediction

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from batch import machine
+from batch.data.checkpoint import CheckpointError, Checkpoints
 from batch.data.data import Data, Split
 from batch.flops import block_costs, step_cost
-from batch.models.checkpoint import CheckpointError, Checkpoints
 from research.cache_memory import alike, settled
 from research.callbacks import CheckpointEvery
 from research.experiment import Experiment

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
+from batch.data import checkpoint
+from batch.data.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from batch.data.data import Data, Split
-from batch.models import checkpoint
-from batch.models.checkpoint import CheckpointError, Checkpoints, read_checkpoint
 from research.callbacks import Callback, CheckpointEvery
 from research.evaluation import Evaluation
 from research.experiment import Experiment

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from batch.models.checkpoint import Checkpoints
+from batch.data.checkpoint import Checkpoints
 from research.callbacks import CheckpointEvery
 from research.cli import main
 from research.experiment import Experiment

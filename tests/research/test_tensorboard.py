@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from batch.models.checkpoint import Checkpoints
+from batch.data.checkpoint import Checkpoints
 from research.callbacks import CheckpointEvery
 from research.evaluation import Evaluation
 from research.experiment import Experiment

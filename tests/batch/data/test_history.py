@@ -1,5 +1,7 @@
+import pandas as pd
 import pytest
 
+from batch.data import history as module
 from batch.data.history import COLUMNS, compiling_seconds, read_histories, write_histories
 from utils import History
 
@@ -18,6 +20,26 @@ def test_csv_gives_every_bit_back(tmp_path):
     assert path.read_text().splitlines()[0] == ",".join(COLUMNS)
     assert path.read_text().splitlines()[1].startswith("classic,0,0,2.302585092994046,")
     assert read_histories(path) == written
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 100])
+def test_runs_are_read_whole_from_any_parts_of_the_file(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(module, "ROWS", rows)
+    path = tmp_path / "results.csv"
+    written = [history('a "b", c'), history("1"), history(seed=2**63 - 1)]
+    write_histories(written, path)
+    assert read_histories(path) == written
+    mixed = pd.concat([run.to_frame() for run in written]).sort_values("iteration", kind="stable")
+    mixed.to_csv(path, index=False)
+    assert read_histories(path) == written
+
+
+def test_numbers_are_written_as_pandas_writes_them(tmp_path):
+    path = tmp_path / "results.csv"
+    few = History("a,b", 1, [1.0, 1e300, 5e-324], [0.0, 1e-7, 123456789.123], [0, 1, 2])
+    write_histories([history(), few], path)
+    expected = pd.concat([history().to_frame(), few.to_frame()]).to_csv(index=False)
+    assert path.read_text() == expected
 
 
 def test_files_without_the_columns_or_rows_are_refused(tmp_path):

@@ -8,7 +8,7 @@ import signal
 import pandas as pd
 import pytest
 
-from batch.models.checkpoint import Checkpoints
+from batch.data.checkpoint import Checkpoints
 from research import report, turns
 from research.cli import main
 from research.run import Run
