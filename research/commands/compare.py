@@ -47,7 +47,7 @@ def _made(options, named, seeds, data, place):
     if place.adds:
         for history in results.read(place.target)[0]:
             store.finish(history.method, history.seed, history)
-    kept = {"store": store, "every": options.checkpoint_every}
+    kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
