@@ -145,6 +145,12 @@ def _add_compare(commands):
         "(default: don't)",
     )
     compare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare nothing; print the runs, what freezing should save, and how long it should "
+        "all take, from a few steps",
+    )
+    compare.add_argument(
         "--equal-time",
         action="store_true",
         help="let each method train for as many iterations as take classic's time, by their FLOPs",
