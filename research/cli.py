@@ -19,6 +19,7 @@ from research.options import (
     add_out,
     add_resuming,
     add_run_options,
+    add_tensorboard,
     add_watching_options,
 )
 from research.parser import Parser, not_one_of
@@ -87,6 +88,7 @@ def _add_compare(commands):
         help="seeds 0 … N − 1, or as 5-9; with --resume, more than there are in --out add to them "
         "(default: 3)",
     )
+    add_tensorboard(compare)
     add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
@@ -143,6 +145,12 @@ def _add_compare(commands):
         metavar="PERCENT",
         help="evaluate after every epoch, and say when each method reached so much accuracy "
         "(default: don't)",
+    )
+    compare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare nothing; print the runs, what freezing should save, and how long it should "
+        "all take, from a few steps",
     )
     compare.add_argument(
         "--equal-time",

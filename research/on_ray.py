@@ -13,23 +13,34 @@ import tempfile
 import time
 
 from batch.data.checkpoint import Checkpoints
-from research.callbacks import Callback, Progress
+from research.callbacks import Callback
 from research.interruption import Interrupted, finished_first, interruptible
+from research.progress import Progress
 from research.run_store import RunStore
-from research.turns import Turns, warm_up
 
 LOOK = 0.5  # seconds from one report of a worker to the next
 STOP = 60  # seconds that workers have to save their checkpoints, when the command is interrupted
 
 
 def train_on_ray(
-    named, seeds, data, store, *, callbacks=None, every=None, threads=1, cpus=1, address=None
+    named,
+    seeds,
+    data,
+    store,
+    *,
+    quiet=False,
+    callbacks=None,
+    every=None,
+    threads=1,
+    cpus=1,
+    address=None,
+    make=None,
 ):
     """As `research.comparison.train_in_turns`, on a cluster.
 
     Parameters
     ----------
-    named, seeds, data, store, callbacks, every
+    named, seeds, data, store, quiet, callbacks, every
         As for `train_in_turns`; the experiments are settled.
     threads : int
         TensorFlow's, in each worker. They decide the last bits, not the engine.
@@ -37,6 +48,9 @@ def train_on_ray(
         What a seed asks Ray for.
     address : str, optional
         Of a cluster; by default Ray starts on this machine alone, and ends with the command.
+    make : callable, optional
+        What makes the runs of a seed in its worker, in place of training, so that a study can be
+        simulated. Its arguments are those of `Turns.of_seed`, and whether to look for mistakes.
 
     Returns
     -------
@@ -53,21 +67,19 @@ def train_on_ray(
     with _cluster(ray, address), interruptible():
         keeper = _on_this_node(ray, ray.remote(_Keeper)).remote(store.folder, list(named))
         _pickle_by_value(ray, named)
-        everything = ray.put((named, data, callbacks))
+        make = make or functools.partial(_trained, threads)
+        everything = ray.put((named, data, callbacks, make))
         task = ray.remote(_seed_made).options(
             num_cpus=cpus, max_retries=-1, scheduling_strategy="SPREAD"
         )
-        waiting = {
-            task.remote(keeper, everything, seed, threads, every, seed == seeds[0]): seed
-            for seed in seeds
-        }
-        with Progress(total, made, about=data.summary()) as progress:
+        waiting = [task.remote(keeper, everything, seed, every, seed == seeds[0]) for seed in seeds]
+        with Progress(total, made, quiet, data.summary()) as progress:
             try:
-                histories = _collected(ray, keeper, waiting, progress)
+                _watched(ray, keeper, waiting, progress)
             except BaseException:
                 _stopped(ray, keeper, waiting)
                 raise
-    return [history for seed in seeds for history in histories[seed]]
+    return [store.history(label, seed) for seed in seeds for label in named]
 
 
 def _imported():
@@ -111,41 +123,51 @@ def _pickle_by_value(ray, named):
             ray.cloudpickle.register_pickle_by_value(module)
 
 
-def _collected(ray, keeper, waiting, progress):
-    """The histories of each seed, as they are done; `waiting` loses those that are."""
-    histories = {}
+def _watched(ray, keeper, waiting, progress):
+    """Wait until all tasks are done; `waiting` loses those that are.
+
+    All of them are looked at together, now and then: of thousands, each look takes its time.
+    """
     while waiting:
         with finished_first():  # Ray hides what a signal raises while it waits
-            done, _ = ray.wait(list(waiting), timeout=LOOK)
+            done, waiting[:] = ray.wait(waiting, num_returns=len(waiting), timeout=LOOK)
             progress.count(*ray.get(keeper.news.remote()))
-            for task in done:
-                histories[waiting.pop(task)] = ray.get(task)
-    return histories
+            ray.get(done)
 
 
 def _stopped(ray, keeper, waiting):
     """Let workers save their checkpoints, and end them."""
     keeper.stop.remote()
-    ray.wait(list(waiting), num_returns=len(waiting), timeout=STOP)
+    ray.wait(waiting, num_returns=len(waiting), timeout=STOP)
     for task in waiting:
         ray.cancel(task, force=True)
 
 
-def _seed_made(keeper, everything, seed, threads, every, look):
-    """A task: the histories of a seed; None if it was stopped."""
+def _seed_made(keeper, everything, seed, every, look):
+    """A task: make the runs of a seed and send them to the keeper; end early if it is to stop."""
+    named, data, callbacks, make = everything
+    own = functools.partial(callbacks, seed=seed) if callbacks else None
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Interrupted):
+        progress = _SentProgress(keeper)
+        progress.send(wait=True)  # a task that waited until now may not begin at all
+        store = _SentStore(keeper, folder, list(named), seed)
+        make(named, seed, data, progress, own, store, every, look)
+
+
+def _trained(threads, named, seed, data, *more):
+    """Train the runs of a seed; a worker warms up before its first alone."""
     from batch.runtime import set_threads
+    from research.turns import Turns, warm_up
 
     set_threads(threads)
-    named, data, callbacks = everything
-    own = functools.partial(callbacks, seed=seed) if callbacks else None
-    warm_up(named, data)
-    with tempfile.TemporaryDirectory() as folder:
-        store = _SentStore(keeper, folder, list(named), seed)
-        try:
-            progress = _SentProgress(keeper)
-            return Turns.of_seed(named, seed, data, progress, own, store, every).take(look)
-        except Interrupted:
-            return None
+    if not _warm:
+        warm_up(named, data)
+        _warm.append(True)
+    *rest, look = more
+    Turns.of_seed(named, seed, data, *rest).take(look)
+
+
+_warm = []  # something, once this process is
 
 
 class _Keeper:
@@ -169,7 +191,7 @@ class _Keeper:
 
     def progress(self, made, text):
         """Count iterations; the answer is whether to stop."""
-        self._made, self._text = self._made + made, text
+        self._made, self._text = self._made + made, text or self._text
         return self._stopping
 
     def news(self):
@@ -220,22 +242,40 @@ class _SentCheckpoints(Checkpoints):
 
 
 class _SentProgress(Callback):
-    """Sends how many iterations are made; is answered whether to stop."""
+    """Sends how many iterations are made; is answered whether to stop.
+
+    Training goes on meanwhile: what the keeper writes for others makes nobody wait.
+    """
 
     def __init__(self, keeper):
         import ray
 
         self._ray, self._keeper = ray, keeper
-        self._made, self._last = 0, time.monotonic()
+        self._made, self._last, self._answer = 0, time.monotonic(), None
 
     def on_train_batch_end(self, run):
         """Count, and send every now and then, and after the last iteration."""
         self._made += 1
         whole = len(run.history) == run.experiment.iterations
-        if not whole and time.monotonic() - self._last < LOOK:
-            return
-        text = f"{run.history.method}, seed {run.history.seed}"
-        stop = self._ray.get(self._keeper.progress.remote(self._made, text))
-        self._made, self._last = 0, time.monotonic()
-        if stop:
+        if whole or time.monotonic() - self._last >= LOOK:
+            self.send(f"{run.history.method}, seed {run.history.seed}", wait=whole)
+
+    def send(self, text="", wait=False):
+        """Send, once there was an answer to what was sent before; `wait` for that to this, too.
+
+        Raises
+        ------
+        Interrupted
+            If the answer is to stop.
+        """
+        if self._answer is None or self._answered(None if wait else 0):
+            self._answer = self._keeper.progress.remote(self._made, text)
+            self._made, self._last = 0, time.monotonic()
+        if wait:
+            self._answered(None)
+
+    def _answered(self, timeout):
+        done, _ = self._ray.wait([self._answer], timeout=timeout)
+        if done and self._ray.get(self._answer):
             raise Interrupted(15)
+        return bool(done)
