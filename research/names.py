@@ -29,10 +29,17 @@ MARGIN = 0.1  # points of accuracy that a method may lose and still be no worse
 METRICS = ("cross_entropy", "accuracy")  # of an evaluation; and top5, or another number
 SUITES = (
     *("step", "precision", "cache", "freezeout", "freezing", "stochastic", "networks", "wide"),
-    *("growth", "memory", "saving", "finetune"),
+    *("growth", "scale", "memory", "saving", "finetune", "cluster", "imagenet"),
 )
 BENCH_RECORD = "bench.json"  # what a benchmark has measured so far
-OWN_BATCH = ("memory", "saving", "finetune")  # suites with batch sizes of their own
+OWN_BATCH = (
+    "memory",
+    "saving",
+    "finetune",
+    "scale",
+    "cluster",
+    "imagenet",
+)  # suites with batch sizes of their own
 
 
 def top_k(metric):

@@ -204,28 +204,34 @@ class _Keeper:
         self._stopping = True
 
 
+def _answer(ref):
+    """What the keeper answers to a worker's call.
+
+    It is not waited for by `ray.get`: Ray would lend the waiting task's processor to the next task,
+    and both would train on it afterwards.
+    """
+    return ref.future().result()
+
+
 class _SentStore(RunStore):
     """A worker's store of one seed, which begins with what the keeper has, and sends it all."""
 
     def __init__(self, keeper, folder, labels, seed):
-        import ray
-
         super().__init__(pathlib.Path(folder), labels)
-        self._ray, self._keeper = ray, keeper
-        self.unpack(seed, ray.get(keeper.kept.remote(seed)))
+        self._keeper = keeper
+        self.unpack(seed, _answer(keeper.kept.remote(seed)))
 
     def checkpoints(self, label, seed):
         """Checkpoints that are sent as they are saved."""
 
         def send(name, files):
-            self._ray.get(self._keeper.checkpoint.remote(label, seed, name, files))
+            _answer(self._keeper.checkpoint.remote(label, seed, name, files))
 
         return _SentCheckpoints(super().checkpoints(label, seed).folder, send)
 
     def finish(self, label, seed, history):
-        """Keep a history here and there."""
-        self._ray.get(self._keeper.finish.remote(label, seed, history))
-        super().finish(label, seed, history)
+        """Have the keeper keep a history: here it is not needed any more."""
+        _answer(self._keeper.finish.remote(label, seed, history))
 
 
 class _SentCheckpoints(Checkpoints):
@@ -248,9 +254,7 @@ class _SentProgress(Callback):
     """
 
     def __init__(self, keeper):
-        import ray
-
-        self._ray, self._keeper = ray, keeper
+        self._keeper = keeper
         self._made, self._last, self._answer = 0, time.monotonic(), None
 
     def on_train_batch_end(self, run):
@@ -261,21 +265,21 @@ class _SentProgress(Callback):
             self.send(f"{run.history.method}, seed {run.history.seed}", wait=whole)
 
     def send(self, text="", wait=False):
-        """Send, once there was an answer to what was sent before; `wait` for that to this, too.
+        """Send, if there was an answer to what was sent before; `wait` for all answers.
 
         Raises
         ------
         Interrupted
             If the answer is to stop.
         """
-        if self._answer is None or self._answered(None if wait else 0):
-            self._answer = self._keeper.progress.remote(self._made, text)
-            self._made, self._last = 0, time.monotonic()
+        if self._answer and not (wait or self._answer.done()):
+            return
+        self._check()
+        self._answer = self._keeper.progress.remote(self._made, text).future()
+        self._made, self._last = 0, time.monotonic()
         if wait:
-            self._answered(None)
+            self._check()
 
-    def _answered(self, timeout):
-        done, _ = self._ray.wait([self._answer], timeout=timeout)
-        if done and self._ray.get(self._answer):
+    def _check(self):
+        if self._answer and self._answer.result():
             raise Interrupted(15)
-        return bool(done)

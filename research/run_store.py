@@ -1,6 +1,5 @@
 """What a comparison keeps on the disk of its runs while it goes on."""
 
-import dataclasses
 import json
 import pathlib
 import shutil
@@ -47,7 +46,7 @@ class RunStore:
     def finish(self, label, seed, history):
         """Keep the history of a run that is finished, in place of its checkpoints."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(dataclasses.asdict(history))
+        text = json.dumps(vars(history))
         write_text(self._file(label, seed), text + "\n")
         shutil.rmtree(self._place(label, seed), ignore_errors=True)
 

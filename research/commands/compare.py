@@ -41,9 +41,9 @@ def compare(options):
             record["predicted_ratio"], histories, named, costs, base, data
         )
         environment = common.environment_now(threads)
-        when_there_is_room(
-            place, lambda: results.save(place.path, histories, settings, environment, **record)
-        )
+        write = functools.partial(results.save, place.path, histories, settings, environment)
+        when_there_is_room(place, functools.partial(write, **record))
+        del histories, write  # the page reads them again
         page = Page(place.path)
     page.say_of(place)
 

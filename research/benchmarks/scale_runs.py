@@ -1,0 +1,60 @@
+"""Comparisons of a small network, one size of which grows, with what memory and start they take."""
+
+import dataclasses
+import time
+
+from batch.data.data import Data
+from research.benchmarks.processes import megabytes
+from research.benchmarks.small import random_examples
+from research.callbacks import Callback
+from research.comparison import compare
+from research.experiment import Experiment
+
+USUAL = {"images": 600, "iterations": 20, "blocks": 2, "seeds": 1}
+FILTERS = (4, 4, 4, 4)  # of each stage of the network
+
+
+class _First(Callback):
+    """Notes when the first iteration of all runs is made."""
+
+    def __init__(self):
+        self.at = None
+
+    def on_train_batch_end(self, run):
+        """Note it once."""
+        self.at = self.at or time.perf_counter()
+
+
+def grown(what, size):
+    """A function that makes a comparison of usual sizes but one.
+
+    Parameters
+    ----------
+    what : str
+        Of `USUAL`; blocks are the residual ones.
+    size : int
+
+    Returns
+    -------
+    callable
+        It returns the megabytes that it took at most (`memory`), and the seconds until the first
+        iteration was made (`start-up`), in a dict.
+    """
+    sizes = {**USUAL, what: size}
+    experiment = _experiment(sizes["iterations"], sizes["blocks"])
+
+    def run():
+        before, start, first = megabytes("VmRSS"), time.perf_counter(), _First()
+        examples = random_examples(sizes["images"], (8, 8, 1))
+        data = Data.of(*examples, *(part[:20] for part in examples), name="random")
+        compare({"it": experiment}, range(sizes["seeds"]), data, True, lambda *_: [first])
+        return {"memory": megabytes("VmHWM") - before, "start-up": first.at - start}
+
+    return run
+
+
+def _experiment(iterations, blocks):
+    few, last = divmod(blocks, 4)
+    options = {"num_blocks": [few + (stage < last) for stage in range(4)], "filters": FILTERS}
+    usual = Experiment(method="freezeout", model="resnet18", batch_size=20)
+    return dataclasses.replace(usual, iterations=iterations, model_options=options)
