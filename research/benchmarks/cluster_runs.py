@@ -21,6 +21,7 @@ from research.benchmarks.processes import megabytes
 from research.benchmarks.small import random_examples
 from research.callbacks import Callback
 from research.experiment import Experiment
+from research.interruption import Interrupted
 from research.run_store import RunStore
 
 METHODS = ("classic", "annealed", "freezeout", "stochastic", "shorter")  # of each seed
@@ -184,19 +185,32 @@ class _ObjectStore(threading.Thread):
             self.most = max(self.most, reply.store_stats.object_store_bytes_used)
 
 
-def restarted(folder, iterations):
-    """A function that trains the small ResNet on from its checkpoint, if there is one.
+class _Until(Callback):
+    """Interrupts a run after so many iterations."""
 
-    It trains to so many iterations, and saves a checkpoint before the last of them.
+    def __init__(self, iterations):
+        self._iterations = iterations
+
+    def on_train_batch_end(self, run):
+        """Interrupt it."""
+        if len(run.history) == self._iterations:
+            raise Interrupted(15)
+
+
+def restarted(folder, iterations):
+    """A function that trains the small ResNet up to an iteration, and saves a checkpoint there.
+
+    It goes on from an earlier checkpoint, if there is one.
     """
     from research.on_ray import _trained
 
     data = Data.of(*random_examples(IMAGES), *random_examples(100), name="random")
     store = RunStore(folder, ["classic"])
-    named = {"classic": Experiment(batch_size=BATCH, iterations=iterations, cache="off")}
+    named = {"classic": Experiment(batch_size=BATCH, iterations=iterations + 1, cache="off")}
 
     def run():
-        _trained(1, named, 0, data, Callback(), None, store, iterations - 1, False)
-        return 0
+        with contextlib.suppress(Interrupted):
+            _trained(None, named, 0, data, _Until(iterations), None, store, None, False)
+        return store.iterations("classic", 0)
 
     return run

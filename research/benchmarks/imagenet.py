@@ -1,4 +1,4 @@
-"""ResNet50 on ImageNet (1,281,167 images of 224×224) on eight devices, as far as one can compute it.
+"""ResNet50 on ImageNet (1,281,167 images of 224×224) on eight devices, as it can be computed.
 
 What a device sends in a step with blocks frozen, where gradients are summed around a ring, and how
 long that and the step's multiply-adds take with the rates below, beside nothing frozen. How large

@@ -11,7 +11,6 @@ from research.comparison import compare
 from research.experiment import Experiment
 
 USUAL = {"images": 600, "iterations": 20, "blocks": 2, "seeds": 1}
-FILTERS = (4, 4, 4, 4)  # of each stage of the network
 
 
 class _First(Callback):
@@ -54,7 +53,6 @@ def grown(what, size):
 
 
 def _experiment(iterations, blocks):
-    few, last = divmod(blocks, 4)
-    options = {"num_blocks": [few + (stage < last) for stage in range(4)], "filters": FILTERS}
     usual = Experiment(method="freezeout", model="resnet18", batch_size=20)
+    options = {"num_blocks": (blocks,), "filters": (4,)}
     return dataclasses.replace(usual, iterations=iterations, model_options=options)
