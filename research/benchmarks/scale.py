@@ -19,7 +19,7 @@ from research.benchmarks.processes import Process, environment
 SIZES = {  # what grows: its first size, and seconds that the largest takes
     "images": (600, 10),
     "iterations": (100, 60),
-    "blocks": (2, 90),
+    "blocks": (3, 90),
     "seeds": (1, 90),
 }
 SECONDS = 12  # of each smaller one

@@ -10,7 +10,7 @@ from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
 
-USUAL = {"images": 600, "iterations": 20, "blocks": 2, "seeds": 1}
+USUAL = {"images": 600, "iterations": 20, "blocks": 3, "seeds": 1}
 
 
 class _First(Callback):
@@ -30,7 +30,7 @@ def grown(what, size):
     Parameters
     ----------
     what : str
-        Of `USUAL`; blocks are the residual ones.
+        Of `USUAL`; blocks are the residual ones, a multiple of 3.
     size : int
 
     Returns
@@ -53,6 +53,7 @@ def grown(what, size):
 
 
 def _experiment(iterations, blocks):
-    usual = Experiment(method="freezeout", model="resnet18", batch_size=20)
-    options = {"num_blocks": (blocks,), "filters": (4,)}
+    """FreezeOut on a Wide ResNet, which has a third of its blocks in each group."""
+    usual = Experiment(method="freezeout", model="wideresnet", batch_size=20)
+    options = {"depth": 2 * blocks + 4, "widen_factor": 1}
     return dataclasses.replace(usual, iterations=iterations, model_options=options)

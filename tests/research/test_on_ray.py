@@ -1,5 +1,6 @@
 """The engine on Ray: the bits of the local one, whatever happens to its nodes."""
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -7,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import pandas as pd
 import pytest
 
+from batch.data.history import History
 from research.comparison import of_methods, train_in_turns
 from research.experiment import Experiment
 from research.prediction import own_lengths
@@ -75,6 +78,66 @@ def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
     assert all(history.mistakes is None for history in made[1:])
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert sorted(kept) == ["0-0.json", "0-1.json", "0-2.json", "0-3.json"]
+
+
+def test_a_task_that_waits_for_the_keeper_keeps_its_processor(cluster):
+    from research.on_ray import _answer
+
+    @ray.remote(num_cpus=0)
+    class Slow:
+        def wait(self):
+            time.sleep(2)
+
+    @ray.remote(num_cpus=1)
+    def task(slow):
+        start = time.time()
+        _answer(slow.wait.remote())
+        return start, time.time()
+
+    slow = Slow.remote()
+    free = int(ray.cluster_resources()["CPU"])
+    spans = ray.get([task.remote(slow) for _ in range(free + 1)])
+    assert max(start for start, _ in spans) >= min(end for _, end in spans)
+
+
+class Keeper:
+    """What a worker sees of the keeper; it answers when it is `free`."""
+
+    def __init__(self, stopping=False):
+        self.progress, self.counts, self.free = self, [], concurrent.futures.Future()
+        if stopping:
+            self.free.set_result(True)
+
+    def remote(self, made, _):
+        self.counts.append(made)
+        return self
+
+    def future(self):
+        return self.free
+
+
+def test_a_task_that_begins_when_the_command_ends_makes_nothing():
+    from research.on_ray import _seed_made
+
+    keeper, made = Keeper(stopping=True), []
+    _seed_made(keeper, ({}, None, None, lambda *_: made.append(1)), 0, None, False)
+    assert (keeper.counts, made) == ([0], [])
+
+
+def test_training_goes_on_while_the_keeper_is_busy(monkeypatch):
+    from research import on_ray
+
+    monkeypatch.setattr(on_ray, "LOOK", 0)
+    keeper = Keeper()
+    progress = on_ray._SentProgress(keeper)
+    history = History("classic", 0, [1.0], [1.0], [0])
+    run = types.SimpleNamespace(history=history, experiment=dataclasses.replace(BASE, iterations=9))
+    for _ in range(5):
+        progress.on_train_batch_end(run)
+    assert keeper.counts == [1]
+    keeper.free.set_result(False)
+    progress.on_train_batch_end(run)
+    assert keeper.counts == [1, 5]
 
 
 def command(tmp_path, *more):
