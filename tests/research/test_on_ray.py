@@ -86,7 +86,7 @@ def test_a_task_that_waits_for_the_keeper_keeps_its_processor(cluster):
     @ray.remote(num_cpus=0)
     class Slow:
         def wait(self):
-            time.sleep(2)
+            time.sleep(4)
 
     @ray.remote(num_cpus=1)
     def task(slow):
