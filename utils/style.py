@@ -7,6 +7,8 @@ import textwrap
 import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from batch.checks import positive
@@ -79,8 +81,14 @@ def new_figure(height=None, panels=None, sharex=True):
 
 
 def new_rows(names):
-    """A figure of the style in force, and its axis, with a row for each name, the first on top."""
-    lines = [short_name(name, 24) for name in names]
+    """A figure of the style in force, and its axis, with a row for each name, the first on top.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Lines of them are kept short each.
+    """
+    lines = ["\n".join(short_name(line, 24) for line in name.splitlines()) for name in names]
     heights = sum(max(1.4, name.count("\n") + 1) for name in lines)
     figure, axis = new_figure(height=ROW * font_size() / 10 * (heights + 3))  # 3 of the axis
     axis.set_yticks(range(len(lines)), lines)
@@ -100,6 +108,12 @@ def font_size():
     return matplotlib.rcParams["font.size"]
 
 
+def text_size(text, size=None):
+    """Width and height of a line of text in points, by default in the size of the style."""
+    properties = FontProperties(size=size or font_size())
+    return TextToPath().get_text_width_height_descent(text, properties, ismath=False)[:2]
+
+
 def short_name(name, characters=LONGEST):
     """A name on lines of so many characters; the middle of a very long one is left out."""
     name = " ".join(name.split())
@@ -108,7 +122,7 @@ def short_name(name, characters=LONGEST):
     return textwrap.fill(name, characters, break_long_words=True)
 
 
-def legend(figure, handles, names, title=None):
+def legend(figure, handles, names):
     """A legend below the axes, where it covers nothing; the figure grows by its height.
 
     Parameters
@@ -116,22 +130,19 @@ def legend(figure, handles, names, title=None):
     figure : matplotlib.figure.Figure
     handles : sequence of matplotlib.artist.Artist
     names : sequence of str
-    title : str, optional
     """
     if not names:
         return
     width, height = figure.get_size_inches()
-    letters = 72 * width / (0.62 * font_size())  # in a line
-    names = [short_name(name, max(8, int(letters) - 8)) for name in names]
-    longest = max(len(line) for name in names for line in name.splitlines())
-    columns = min(len(names), max(1, int(letters / (longest + 6))))
+    size = font_size()
+    names = [short_name(name, max(8, int(100 * width / size))) for name in names]
+    widest = max(text_size(line)[0] for name in names for line in name.splitlines())
+    columns = min(len(names), max(1, int(72 * width / (widest + 4.5 * size))))
     rows = math.ceil(len(names) / columns)
     columns = math.ceil(len(names) / rows)
-    lines = rows * max(name.count("\n") + 1 for name in names) + bool(title)
-    figure.set_figheight(height + 1.45 * lines * font_size() / 72)
-    figure.legend(
-        handles, names, title=title, ncols=columns, loc="outside lower center", columnspacing=1.2
-    )
+    lines = rows * max(name.count("\n") + 1 for name in names)
+    figure.set_figheight(height + 1.45 * lines * size / 72)
+    figure.legend(handles, names, ncols=columns, loc="outside lower center", columnspacing=1.2)
 
 
 def logarithmic(axes, which, low, high):

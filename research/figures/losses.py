@@ -5,6 +5,7 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
+from research.figures.intervals import show
 from research.labels import facts_of
 from utils.palette import looks_of
 from utils.plots import averages, draw_average
@@ -23,6 +24,8 @@ def drawn(histories, record, summary):
     lines = [_draw(axis, curves[method], look) for method, look in looks_of([*curves]).items()]
     data = pd.concat(curves, names=["method", None]).reset_index("method")
     log = logarithmic(axis, "y", data["average"].min(), data["average"].max())
+    shown = data["loss"].quantile([0.02, 0.98]), data["average"]
+    show(axis, "y", pd.concat(shown), [])
     axis.set_xlabel("Iteration")
     axis.set_ylabel(f"Training loss (EWMA, span {WINDOW})")
     legend(figure, lines, [*curves])

@@ -29,7 +29,7 @@ def drawn(histories, record, summary):
     margin = record["settings"].get("margin", MARGIN)
     data = _table(compared, histories)
     looks = looks_of([*by_method(histories)])
-    figure, axis = new_rows([f"{row.method} − {row.baseline}" for row in compared.itertuples()])
+    figure, axis = new_rows([f"{row.method}\nover {row.baseline}" for row in compared.itertuples()])
     axis.axvspan(-margin, 0, color=GRID[0], alpha=0.5, linewidth=0)
     axis.axvline(-margin, color=INK[0], linewidth=0.8, linestyle=(0, (4, 3)))
     axis.axvline(0, color=INK[0], linewidth=0.8)

@@ -24,7 +24,7 @@ def drawn(histories, record, summary):
     if data.empty:
         return None
     looks = looks_of([*by_method(histories)])
-    figure, axis = new_rows([f"{row.method} / {row.baseline}" for row in data.itertuples()])
+    figure, axis = new_rows([f"{row.method}\nover {row.baseline}" for row in data.itertuples()])
     axis.axvline(0, color=INK[0], linewidth=0.8)
     for place, row in enumerate(data.to_dict("records")):
         draw_mean(axis, looks[row["method"]], [row[name] for name in MEASURED], place)
