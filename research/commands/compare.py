@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 
-from research import folders, results
+from research import folders, grid, results
 from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
@@ -12,6 +12,9 @@ from research.console import say
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
+    if options.dry_run:
+        _dry_run(options)
+        return
     with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
         place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
@@ -19,12 +22,14 @@ def compare(options):
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
-        seeds = range(options.seeds)
+        seeds = _seeds(options)
         settings = common.settings_of(options, base, data, named, seeds)
-        place.begin(common.asked_of(settings, data, threads))
+        asked = common.asked_of(settings, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
+        record["data_sha256"] = asked["data_sha256"]
         histories = _made(options, named, seeds, data, place)
         importlib.import_module("research.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
@@ -37,12 +42,30 @@ def compare(options):
     page.say_of(place)
 
 
+def _dry_run(options):
+    data, _ = common.prepared(options)
+    from research.dry_run import describe_all
+
+    base = common.experiment_of(options, data)
+    named, costs, record = _chosen(options, base, data)
+    ratios, labels = record["predicted_ratio"], record["methods"]
+    say(describe_all(base, named, costs, ratios, labels, len(_seeds(options)), data))
+
+
+def _seeds(options):
+    """The seeds: so many from 0 on, or those of a range."""
+    return options.seeds if isinstance(options.seeds, range) else range(options.seeds)
+
+
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     from research.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
-    kept = {"store": store, "every": options.checkpoint_every}
+    if place.adds:
+        for history in results.read(place.target)[0]:
+            store.finish(history.method, history.seed, history)
+    kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray
@@ -77,10 +100,12 @@ def _chosen(options, base, data):
     study = load_study(options.study) if options.study else None
     own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
     named = study.experiments(base, **own) if study else of_methods(base, options.methods)
+    named, settings = grid.expanded(named, dict(options.grid))
     for experiment in named.values():
         check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
+    record |= {"grid": settings} if settings else {}
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}
