@@ -1,13 +1,11 @@
 """The picture of a confusion matrix: how often each class is taken for another."""
 
-import math
-
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
 from utils.palette import COLOURS
-from utils.style import figure_width, font_size, new_figure, short_name
+from utils.style import figure_width, font_size, new_panels, short_name
 
 MOST_COUNTS = 20  # classes of which the cells have room for their counts
 CELL = 0.24  # inches, with letters of 10 points
@@ -43,14 +41,8 @@ def _panels(count, classes, letters):
     size = font_size() / 10
     least = size * (CELL * min(classes, MOST_COUNTS) + 0.09 * letters + 0.6)  # inches
     columns = min(count, max(1, int(figure_width() / least)))
-    rows = math.ceil(count / columns)
     side = min(figure_width() / columns, 2 * least)
-    figure, axes = new_figure(side * rows, (rows, columns))
-    figure.supxlabel("Class that the network says", fontsize="medium")
-    figure.supylabel("True class", fontsize="medium")
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
-    return figure, axes.flat[:count]
+    return new_panels(count, columns, side, ("Class that the network says", "True class"))
 
 
 def shares(matrix):

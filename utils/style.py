@@ -60,24 +60,41 @@ def styled(width=PAGE):
         yield
 
 
-def new_figure(height=None, panels=None, sharex=True):
-    """A figure of the style in force, and its axis.
-
-    Parameters
-    ----------
-    height : float, optional
-        In inches.
-    panels : tuple of two ints, optional
-        Rows and columns of panels, which share their axes: then there is an array of axes.
-    sharex : bool
-        Whether panels share that of x, too.
-    """
+def new_figure(height=None):
+    """A figure of the style in force, by default of its height, and its axis."""
     figure = Figure(layout="constrained")
     if height:
         figure.set_figheight(height)
-    if panels:
-        return figure, figure.subplots(*panels, sharex=sharex, sharey=True, squeeze=False)
     return figure, figure.subplots()
+
+
+def new_panels(count, columns, height, labels):
+    """A figure of the style in force with panels of one scale, and their axes.
+
+    Parameters
+    ----------
+    count, columns : int
+    height : float
+        Of a panel, in inches.
+    labels : tuple of two str
+        Of x, and of y.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+    """
+    figure, rows = Figure(layout="constrained"), math.ceil(count / columns)
+    figure.set_figheight(height * rows)
+    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    for axis in axes[max(0, count - columns) : count]:  # below them there is none
+        axis.set_xlabel(labels[0])
+        axis.tick_params("x", labelbottom=True)
+    for axis in axes[:count:columns]:
+        axis.set_ylabel(labels[1])
+    return figure, axes[:count]
 
 
 def new_rows(names):
