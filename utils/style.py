@@ -15,9 +15,9 @@ from batch.checks import positive
 from utils.palette import COLOURS, GRID, INK, PAPER
 
 PAGE, COLUMN = 7.2, 3.5  # inches: widths of a figure on the page, and of a column in print
-RATIO = 0.6  # height of a figure over its width
+RATIO = 0.6, 0.7  # height of a figure over its width, on the page and in a column
 LONGEST = 60  # characters of a name
-ROW = 0.3  # inches, with letters of 10 points
+ROW, LINE = 0.2, 0.17  # inches of a row, and of a line in it, with letters of 10 points
 COLOURED = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
 
 
@@ -31,7 +31,7 @@ def styled(width=PAGE):
         Of a figure, in inches. Below the width of a page, lines and letters are smaller.
     """
     width = positive("width", width)
-    size = 10 if width >= PAGE else 8
+    size, ratio = (10, RATIO[0]) if width >= PAGE else (8, RATIO[1])
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -45,7 +45,7 @@ def styled(width=PAGE):
                 "axes.grid": True,
                 "axes.prop_cycle": cycler(color=[light for light, _ in COLOURS]),
                 "axes.titlesize": "medium",
-                "figure.figsize": (width, RATIO * width),
+                "figure.figsize": (width, ratio * width),
                 "font.size": size,
                 "grid.color": GRID[0],
                 "grid.linewidth": 0.6,
@@ -85,7 +85,7 @@ def new_panels(count, columns, height, labels):
     axes : list of matplotlib.axes.Axes
     """
     figure, rows = Figure(layout="constrained"), math.ceil(count / columns)
-    figure.set_figheight(height * rows)
+    figure.set_figheight(height * rows + 0.04 * font_size())  # for the labels of x
     axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axis in axes[count:]:
         axis.remove()
@@ -105,9 +105,10 @@ def new_rows(names):
     names : sequence of str
         Lines of them are kept short each.
     """
-    lines = ["\n".join(short_name(line, 24) for line in name.splitlines()) for name in names]
-    heights = sum(max(1.4, name.count("\n") + 1) for name in lines)
-    figure, axis = new_figure(height=ROW * font_size() / 10 * (heights + 3))  # 3 of the axis
+    lines = ["\n".join(short_name(line, 28) for line in name.splitlines()) for name in names]
+    most = max(name.count("\n") + 1 for name in lines)
+    height = (ROW + LINE * most) * len(lines) + 0.7  # of the axis
+    figure, axis = new_figure(height * font_size() / 10)
     axis.set_yticks(range(len(lines)), lines)
     axis.set_ylim(len(lines) - 0.5, -0.5)
     axis.tick_params("y", length=0)
@@ -160,6 +161,12 @@ def legend(figure, handles, names):
     lines = rows * max(name.count("\n") + 1 for name in names)
     figure.set_figheight(height + 1.45 * lines * size / 72)
     figure.legend(handles, names, ncols=columns, loc="outside lower center", columnspacing=1.2)
+
+
+def whole_numbers(*axes):
+    """Let axes, as `Axes.xaxis`, have ticks at whole numbers alone."""
+    for axis in axes:
+        axis.get_major_locator().set_params(integer=True)
 
 
 def logarithmic(axes, which, low, high):

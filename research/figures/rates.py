@@ -6,13 +6,13 @@ import pandas as pd
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
 from utils.palette import BLOCKS
-from utils.style import figure_width, font_size, legend, new_panels, short_name
+from utils.style import figure_width, font_size, legend, new_panels, short_name, whole_numbers
 
 CAPTION = (
     "Learning rate of each block over the iterations. A line ends where its block is frozen; of "
     "blocks with the same rates, the last is drawn."
 )
-PANEL = 2.2, 1.7  # inches: least width, and height, with letters of 10 points
+PANEL = 2.1, 1.7  # inches: least width, and height, with letters of 10 points
 
 
 def drawn(histories, record, summary):
@@ -32,6 +32,7 @@ def drawn(histories, record, summary):
         _draw(axis, table, colours)
         axis.set_title(short_name(method, 24))
     axes[0].set_ylim(bottom=0)
+    whole_numbers(axes[0].xaxis)
     marks = {colour: axes[0].plot([], [], color=colour)[0] for colour in dict.fromkeys(colours)}
     legend(figure, list(marks.values()), _groups(names, colours))
     text = CAPTION + _differing(methods) + "".join(map(_said, tables.items()))
