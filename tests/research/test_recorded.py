@@ -47,6 +47,7 @@ DAMAGED = {
         for target in ([], {}, {"seconds": "x"}, {"seconds": -1})
     ],
     "classes": [[1], "ab"],
+    "grid": [[1], {"a": 1}, {"a": {"t_0": [1]}}],
 }
 
 
