@@ -50,7 +50,7 @@ def test_the_rates_that_were_in_force_are_recorded_once_a_method(compared):
     assert [run["seed"] for run in record["runs"] if "rates" in run] == [0] * len(known)
     assert set(known) == set(record["methods"])
     assert len(known["classic"]) == 1
-    first, *_, last = known["freezeout"].values()
+    first = next(iter(known["freezeout"].values()))
     blocks = len(first.split()) - 1
     learning_rate = record["settings"].get("learning_rate", 0.06)
     schedule = FreezeOut(blocks, record["settings"]["iterations"], learning_rate)
