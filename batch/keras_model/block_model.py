@@ -336,8 +336,7 @@ class BlockModel(Distributed):
                 self.built = True
             labels = examples.labels
             spec = tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
-            compiled = self._compile_loss, self._compile_metrics
-            build_for(spec, self.network.output_shape, *compiled)
+            build_for(spec, self.network.output_shape, self._compile_loss, self._compile_metrics)
             options = self._options
             training.begin(
                 self.network,

@@ -42,7 +42,7 @@ class Distributed(keras.Model):
         return super().distribute_strategy
 
     def use_first_device(self, *given):
-        """Put variables of the network, and of given optimizers and metrics, on the first device."""
+        """Put the variables of network, given optimizers and metrics on the first device alone."""
         if self.strategy is None:
             return
         kinds = keras.optimizers.Optimizer, keras.metrics.Metric

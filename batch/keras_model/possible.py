@@ -17,7 +17,7 @@ def refuse(**arguments):
 
 
 def check_loss(loss, strategy=None):
-    """Refuse what is not the loss of one output, or gives no number, or no mean of several parts."""
+    """Refuse what is not the loss of one output, or gives no number, or can't be that of parts."""
     refuse(loss=(loss, isinstance(loss, (str, keras.losses.Loss)) or callable(loss)))
     reduction = getattr(loss, "reduction", "mean")
     refuse(reduction=(reduction, reduction not in (None, "none")))
