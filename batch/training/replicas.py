@@ -234,6 +234,7 @@ class Replicas:
         def exchange(given):
             def reduced():
                 of_this = given[tf.get_static_value(_number()) - self._first]
+                of_this = [tf.identity(each) for each in of_this]  # on this replica's device
                 context = tf.distribute.get_replica_context()
                 return [context.all_reduce(tf.distribute.ReduceOp.SUM, each) for each in of_this]
 

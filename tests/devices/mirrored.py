@@ -67,6 +67,12 @@ class Watching:
     def observe(self, iteration, gradient_norms):
         self.seen.append(np.asarray(gradient_norms).tolist())
 
+    def get_state(self):
+        return self.seen
+
+    def set_state(self, state):
+        self.seen = list(state)
+
 
 def counting():
     dropped = StochasticDepth(Branched(name="dropped"), 0.5, seed=3)
@@ -142,10 +148,11 @@ def resumed():
 
 def watched():
     """Gradient norms that a schedule sees."""
-    layers, schedules = plain(), (Watching(), Watching())
-    for strategy, schedule in zip((None, "mirrored"), schedules):
-        steps(made(strategy, layers, schedule=schedule))
-    return [schedule.seen for schedule in schedules]
+    layers = plain()
+    models = [made(strategy, layers, schedule=Watching()) for strategy in (None, "mirrored")]
+    for model in models:
+        steps(model)
+    return [model.trainer.schedule.seen for model in models]
 
 
 def fitted(layers, scope):
