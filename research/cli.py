@@ -13,7 +13,7 @@ from research.arguments import count, file, folder, keras_file, percent, points,
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, MARGIN, SUITES
+from research.names import ENGINES, FORMATS, MARGIN, STRATEGIES, SUITES
 from research.options import (
     add_import_options,
     add_out,
@@ -172,6 +172,12 @@ def _add_train(commands):
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     train.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
+        "names, each running the same command with an --out of its own (default: on one device)",
+    )
+    train.add_argument(
         "--validate",
         nargs="?",
         choices=("val", "test"),
@@ -203,6 +209,12 @@ def _add_report(commands):
     )
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
+    )
+    report.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="write the figures for a paper, too: at the width of a column (3.5 inches, letters of "
+        "8 points), each with its data as CSV, into DIR/figures",
     )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 from batch.data.checkpoint import Checkpoints
+from batch.data.mapped import mapping_of
 from research.callbacks import Callback
 from research.interruption import Interrupted, finished_first, interruptible
 from research.progress import Progress
@@ -60,8 +61,15 @@ def train_on_ray(
     ------
     ImportError
         If Ray is not installed.
+    ValueError
+        If the images lie in a mapped file.
     """
     ray = _imported()
+    if mapping_of(data.train.images) is not None or mapping_of(data.test.images) is not None:
+        raise ValueError(
+            f"--engine ray keeps all images in its object store, and those of {data.name} are too "
+            "many for the memory: use --engine local"
+        )
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     made = sum(store.iterations(label, seed) for label in named for seed in seeds)
     with _cluster(ray, address), interruptible():
@@ -79,7 +87,7 @@ def train_on_ray(
             except BaseException:
                 _stopped(ray, keeper, waiting)
                 raise
-    return [store.history(label, seed) for seed in seeds for label in named]
+    return _histories(store, named, seeds)
 
 
 def _imported():
@@ -133,6 +141,16 @@ def _watched(ray, keeper, waiting, progress):
             done, waiting[:] = ray.wait(waiting, num_returns=len(waiting), timeout=LOOK)
             progress.count(*ray.get(keeper.news.remote()))
             ray.get(done)
+
+
+def _histories(store, named, seeds):
+    """The histories of all runs; rates that are the same in all seeds take memory once."""
+    histories, first = [], {}
+    for history in (store.history(label, seed) for seed in seeds for label in named):
+        shared = first.setdefault(history.method, history.rates)
+        history.rates = shared if history.rates == shared else history.rates
+        histories.append(history)
+    return histories
 
 
 def _stopped(ray, keeper, waiting):

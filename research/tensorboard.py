@@ -55,8 +55,9 @@ class TensorBoardLog(Callback):
         """Write what the run gave, and its settings."""
         step = len(run.history)
         self._log.scalars({ACCURACY: run.history.accuracy}, step)
-        for summary in _settings(run.experiment):
-            self._log.add(summary, step)
+        settings = _settings(run.experiment)
+        if settings is not None:
+            self._log.add(settings, step)
         self._log.close()
 
 
@@ -67,11 +68,11 @@ def logs_of_runs(folder, replace=False):
 
 
 def _settings(experiment):
-    """Summaries for TensorBoard's table of runs; none without its package."""
+    """The summary for TensorBoard's table of runs; None without its package."""
     try:
         from tensorboard.plugins.hparams import api
     except ImportError:
-        return
+        return None
     given = dataclasses.asdict(experiment.with_rates())
     plain = {
         name: value for name, value in given.items() if isinstance(value, (bool, int, float, str))
@@ -79,6 +80,5 @@ def _settings(experiment):
     options = experiment.trained_by.options
     settings = {"method": experiment.label, **experiment.model_options}
     settings |= {name: plain[name] for name in plain if name not in SHARED or name in options}
-    metrics = [api.Metric(ACCURACY), api.Metric("loss")]
-    for summary in (api.hparams_config_pb([], metrics), api.hparams_pb(settings, str(settings))):
-        yield Summary.FromString(summary.SerializeToString())
+    name = f"{experiment.label}, seed {experiment.seed}"
+    return Summary.FromString(api.hparams_pb(settings, name).SerializeToString())

@@ -62,7 +62,6 @@ class EventLog:
             That it took; by default, what it took the trainer.
         """
         step = trainer.iteration
-        first = self._writer is None
         values = {"loss": trainer.loss, "step_seconds": seconds or trainer.seconds}
         active = (trainer.rates > 0).tolist()
         if active != self._active or step % EVERY == 0:
@@ -72,7 +71,7 @@ class EventLog:
                 values[f"active/{layer.name}"] = rate > 0
         self._active = active
         self.scalars(values, step)
-        if first and step == 1:
+        if step == 1:
             self._graph(trainer.network)
         self._writer.flush()  # a checkpoint may follow, after which nobody writes this again
 

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from batch.data.data import Data
-from batch.data.history import History
+from batch.data.history import MOST_RATES, History
 from research import results
 from research.benchmarks.processes import megabytes
 from research.benchmarks.small import random_examples
@@ -25,6 +25,7 @@ from research.interruption import Interrupted
 from research.run_store import RunStore
 
 METHODS = ("classic", "annealed", "freezeout", "stochastic", "shorter")  # of each seed
+BLOCKS = 5  # of their network, the classifier apart
 SLEEP = 0.01  # seconds that a run takes
 SAVED = 0.1  # share of the runs that send a checkpoint
 STORE = 2 * 10**9  # bytes that Ray's object store may take
@@ -68,8 +69,11 @@ def slept(content, mistakes, named, seed, data, progress, callbacks, store, ever
 def _history(label, seed, iterations, rng):
     """A history of random numbers, with as many digits as those of a run."""
     loss, seconds = rng.random((2, iterations)).tolist()
-    frozen = np.linspace(0, 5, iterations).astype(int).tolist()
-    return History(label, seed, loss, seconds, frozen, accuracy=rng.random())
+    frozen = np.linspace(0, BLOCKS, iterations).astype(int).tolist()
+    history = History(label, seed, loss, seconds, frozen, accuracy=rng.random())
+    changes = range(0, iterations, -(-iterations // MOST_RATES))
+    history.rates = [[at, [1 / (at + 3)] * (BLOCKS + 1)] for at in changes]
+    return history
 
 
 def study(runs, nodes, iterations, images):

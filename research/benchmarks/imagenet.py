@@ -138,7 +138,7 @@ def _photographs():
     for number in range(PARTS):
         photograph = photographs[number % len(photographs)]
         top, left = (
-            rng.integers(0, most - size + 1) for most, size in zip(photograph.shape, SHAPE)
+            rng.integers(0, most - size + 1) for most, size in zip(photograph.shape[:2], SHAPE)
         )
         cut.append(photograph[top : top + height, left : left + width])
     return np.array(cut, np.float32) / 255

@@ -10,6 +10,7 @@ import sys
 import time
 import types
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -62,11 +63,12 @@ def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
     seeds = range(4)
     expected = train_in_turns(named, seeds, data, quiet=True)
     store, count = RunStore(tmp_path / "checkpoints", list(named)), on_ray.Progress.count
-    lost = []
+    lost, counted = [], []
 
     def killing(self, iterations, text):
         count(self, iterations, text)
-        if self.n > 30 and not lost:
+        counted.append(iterations)
+        if sum(counted) > 30 and not lost:
             lost.append(cluster.other)
             cluster.remove_node(cluster.other, allow_graceful=False)
 
@@ -138,6 +140,17 @@ def test_training_goes_on_while_the_keeper_is_busy(monkeypatch):
     keeper.free.set_result(False)
     progress.on_train_batch_end(run)
     assert keeper.counts == [1, 5]
+
+
+def test_mapped_images_are_refused(data, tmp_path):
+    from research.on_ray import train_on_ray
+
+    mapped = np.memmap(
+        tmp_path / "images", data.test.images.dtype, "w+", shape=data.test.images.shape
+    )
+    test = dataclasses.replace(data.test, images=mapped)
+    with pytest.raises(ValueError, match="those of digits are too many for the memory"):
+        train_on_ray({}, [0], dataclasses.replace(data, test=test), None)
 
 
 def command(tmp_path, *more):

@@ -63,6 +63,7 @@ def test_every_series_can_be_read_back(data, tmp_path):
         assert active.count(0) == found["frozen"][step] == frozen[step - 1]
     pictures = [tag for tag in events.Tags()["images"] if tag.startswith("images/")]
     assert len(pictures) == 8
+    assert events.Tags()["graph"]
     (picture,) = events.Images("images/0")
     shown = matplotlib.image.imread(io.BytesIO(picture.encoded_image_string))
     assert (picture.step, shown.shape[:2]) == (1, (28, 28))
