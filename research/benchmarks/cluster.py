@@ -13,12 +13,14 @@ import time
 import numpy as np
 
 from batch.runtime import set_threads
+from research.benchmarks.cluster_runs import METHODS
 from research.benchmarks.harness import Part, compared, not_measured
 from research.benchmarks.processes import Process, environment
 from research.callbacks import SECONDS
 
 RUNS, NODES, ITERATIONS, IMAGES = 10_000, 100, 1000, 60_000
 QUICK = {"runs": 200, "nodes": 4, "iterations": 100}
+DISK = 100  # megabytes a second
 LIMIT = 2000  # megabytes of memory that the driver may take
 LOST_EVERY = 600  # seconds from one lost node to the next
 HERE = "research.benchmarks.cluster_runs"
@@ -39,7 +41,7 @@ def _study_rows(*_, runs, nodes, iterations):
     with Process(f"{HERE}:study", case, environment(set_threads())) as run:
         tenth, whole = run()
     what = f"{runs:,} runs of {iterations:,} iterations, {nodes} nodes"
-    traffic = nodes * whole["checkpoint"] / SECONDS
+    sent = nodes * len(METHODS), whole["checkpoint"]
     return [
         _row(f"{what}: driver, memory at most", whole["driver"], "limit", LIMIT, "MB"),
         *(
@@ -63,9 +65,9 @@ def _study_rows(*_, runs, nodes, iterations):
             "runs",
         ),
         _row(
-            f"checkpoints of {whole['checkpoint']:.1f} MB, from {nodes} runs each {SECONDS} s",
-            traffic,
-            *("a disk", 100, "MB/s"),
+            f"checkpoints of {sent[0]} runs under way, {sent[1]:.1f} MB each",
+            *(sent[0] * sent[1] / SECONDS, "a slow disk", DISK, "MB/s"),
+            note=f"every {SECONDS} s",
         ),
     ]
 

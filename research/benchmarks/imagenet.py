@@ -14,6 +14,7 @@ import tensorflow as tf
 from sklearn.datasets import load_sample_images
 
 from batch import flops
+from batch.data.examples import Examples
 from batch.feature_cache.stores import CompressedStore, as_stored
 from batch.networks.resnet import resnet
 from research.benchmarks.growth import make_model
@@ -41,39 +42,32 @@ def parts(quick=False):
 
 def _exchange_rows(*_):
     costs, overhead = _costs(), _overhead()
-    seconds, sent = zip(*(_step(costs, frozen) for frozen in (0, *ENDS.values())))
-    ratios = flops.frozen_ratios(costs)
-    for frozen, took, each in zip((0, *ENDS.values()), seconds, sent):
+    work, sent = zip(*(_step(costs, frozen) for frozen in (0, *ENDS.values())))
+    seconds = [BATCH * own / DEVICE + each / LINK + overhead for own, each in zip(work, sent)]
+    for number, frozen in enumerate((0, *ENDS.values())):
         what = f"{frozen} of {len(costs) - 1} blocks frozen"
-        yield _row(
-            f"{what}: sent by a device in a step", each / 1e6, "0 frozen", sent[0] / 1e6, "MB"
+        sums = 1e-6 * sent[number], "0 frozen", 1e-6 * sent[0]
+        yield _row(f"{what}: sent by a device in a step", *sums, "MB")
+        steps = 1e3 * seconds[number], "0 frozen", 1e3 * seconds[0]
+        note = (
+            f"{1e3 * sent[number] / LINK:.1f} ms of it exchange, {1e3 * overhead:.1f} ms overhead"
         )
-        yield _row(
-            f"{what}: step of {BATCH} images a device",
-            *(1000 * (took + overhead), "0 frozen", 1000 * (seconds[0] + overhead), "ms"),
-            expected=ratios[frozen],
-            note=f"{1000 * each / LINK:.1f} ms of it exchange, {1000 * overhead:.1f} ms overhead",
-        )
+        expected = work[number] / work[0]
+        yield _row(f"{what}: step of {BATCH} images a device", *steps, "ms", expected, note)
 
 
 def _step(costs, frozen):
-    """Seconds of a step without its overhead, and bytes that a device sends in it."""
+    """Multiply-adds of a step for an image, and bytes that a device sends in it."""
     active = [block >= frozen for block in range(len(costs))]
-    if frozen == len(costs) - 1:  # a new classifier alone
-        active[-1] = True
     gradients = sum(4 * cost.parameters for cost, learns in zip(costs, active) if learns)
-    sent = 2 * (DEVICES - 1) / DEVICES * gradients
-    return BATCH * flops.step_cost(costs, active) / DEVICE + sent / LINK, sent
+    return flops.step_cost(costs, active), 2 * (DEVICES - 1) / DEVICES * gradients
 
 
 def _overhead():
     """Seconds that a step takes beside its arithmetic: one of hardly any, measured here."""
-    trainer = make_model(0).trainer
-    from batch.data.examples import Examples
-
-    placed = tuple(map(tf.constant, random_examples(2)))
-    rows = np.arange(2)
-    return float(np.median(in_turn({"": lambda: trainer.step(Examples(*placed, rows))}, 20)[""]))
+    trainer, placed = make_model(0).trainer, tuple(map(tf.constant, random_examples(2)))
+    step = functools.partial(trainer.step, Examples(*placed, np.arange(2)))
+    return float(np.median(in_turn({"step": step}, 20)["step"]))
 
 
 def _size_rows(*_):

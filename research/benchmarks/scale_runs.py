@@ -46,7 +46,7 @@ def grown(what, size):
         before, start, first = megabytes("VmRSS"), time.perf_counter(), _First()
         examples = random_examples(sizes["images"], (8, 8, 1))
         data = Data.of(*examples, *(part[:20] for part in examples), name="random")
-        compare({"it": experiment}, range(sizes["seeds"]), data, True, lambda *_: [first])
+        compare({"it": experiment}, range(sizes["seeds"]), data, True, lambda label, seed: [first])
         return {"memory": megabytes("VmHWM") - before, "start-up": first.at - start}
 
     return run

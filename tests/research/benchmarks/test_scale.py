@@ -51,7 +51,9 @@ def test_rows_of_the_cluster_suite(monkeypatch):
     assert csv["expected"] == "10.000"
     assert float(csv["ratio"]) == pytest.approx(10, rel=0.02)
     assert rows["peer"].to_list()[:2] == ["limit", "5 runs"]
-    assert float(values["checkpoints of 2.0 MB, from 2 nodes each 300 s"]) == pytest.approx(4 / 300)
+    assert float(values["checkpoints of 10 runs under way, 2.0 MB each"]) == pytest.approx(
+        20 / 300, rel=1e-3
+    )
 
 
 def test_a_lost_node_costs_half_an_interval_the_notice_and_the_restart(monkeypatch):
