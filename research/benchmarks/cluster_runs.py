@@ -29,7 +29,7 @@ BLOCKS = 5  # of their network, the classifier apart
 SLEEP = 0.01  # seconds that a run takes
 SAVED = 0.1  # share of the runs that send a checkpoint
 STORE = 2 * 10**9  # bytes that Ray's object store may take
-IMAGES, BATCH = 60_000, 300  # of the run that is restarted
+IMAGES, BATCH, LENGTH = 60_000, 300, 1000  # of the run that is restarted
 SAMPLED = 0.2  # seconds from one look at the object store to the next
 
 
@@ -210,7 +210,7 @@ def restarted(folder, iterations):
 
     data = Data.of(*random_examples(IMAGES), *random_examples(100), name="random")
     store = RunStore(folder, ["classic"])
-    named = {"classic": Experiment(batch_size=BATCH, iterations=iterations + 1, cache="off")}
+    named = {"classic": Experiment(batch_size=BATCH, iterations=LENGTH, cache="off")}
 
     def run():
         with contextlib.suppress(Interrupted):

@@ -1,11 +1,12 @@
 """Comparisons of a small network, one size of which grows, with what memory and start they take."""
 
 import dataclasses
+import importlib
 import time
 
 from batch.data.data import Data
 from research.benchmarks.processes import megabytes
-from research.benchmarks.small import random_examples
+from research.benchmarks.small import SHAPE, random_examples
 from research.callbacks import Callback
 from research.comparison import compare
 from research.experiment import Experiment
@@ -39,12 +40,13 @@ def grown(what, size):
         It returns the megabytes that it took at most (`memory`), and the seconds until the first
         iteration was made (`start-up`), in a dict.
     """
+    importlib.import_module("research.turns")  # all that trains: it is no part of the start
     sizes = {**USUAL, what: size}
     experiment = _experiment(sizes["iterations"], sizes["blocks"])
 
     def run():
         before, start, first = megabytes("VmRSS"), time.perf_counter(), _First()
-        examples = random_examples(sizes["images"], (8, 8, 1))
+        examples = random_examples(sizes["images"], SHAPE if what == "images" else (8, 8, 1))
         data = Data.of(*examples, *(part[:20] for part in examples), name="random")
         compare({"it": experiment}, range(sizes["seeds"]), data, True, lambda label, seed: [first])
         return {"memory": megabytes("VmHWM") - before, "start-up": first.at - start}

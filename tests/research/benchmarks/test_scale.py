@@ -1,5 +1,6 @@
 """The suites of scale, in toy sizes."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -137,4 +138,4 @@ def test_features_are_those_of_the_network(small_imagenet):
     assert photographs.shape == (3, 32, 32, 3)
     assert 0.1 < photographs.mean() < 0.9
     made = imagenet._features()["stage 1"]
-    assert (imagenet._prefix(3)(photographs).numpy() == made.numpy()).mean() > 0.99
+    np.testing.assert_allclose(imagenet._prefix(3)(photographs), made, rtol=1e-3, atol=1e-4)
