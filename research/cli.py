@@ -13,8 +13,9 @@ from research.arguments import count, file, folder, keras_file, percent, points,
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, FORMATS, MARGIN, STRATEGIES, SUITES
+from research.names import ENGINES, MARGIN, STRATEGIES, SUITES
 from research.options import (
+    add_format,
     add_import_options,
     add_out,
     add_resuming,
@@ -210,12 +211,7 @@ def _add_report(commands):
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
-    report.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="write the figures for a paper, too: at the width of a column (3.5 inches, letters of "
-        "8 points), each with its data as CSV, into DIR/figures",
-    )
+    add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 
