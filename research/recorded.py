@@ -39,6 +39,8 @@ def checked(record):
         checks.optional(checks.not_negative, f"predicted_ratio/{checks.name_of(label)}", ratio)
     for label, facts in _dict("methods", record.get("methods") or {}).items():
         _check_facts(f"methods/{checks.name_of(label)}", facts)
+    for label, settings in _dict("in_force", record.get("in_force") or {}).items():
+        _dict(f"in_force/{checks.name_of(label)}", settings)
     if record.get("classes") is not None:
         _texts("classes", record["classes"])
     for run in checks.instance("runs", record["runs"], list, "a list"):
