@@ -4,14 +4,16 @@ Each module draws a figure: its `drawn(histories, record, summary)` gives a `Dra
 there is nothing to show.
 """
 
-from research.figures import frozen, losses, mistakes, study, trade_off
+from research.figures import frozen, losses, mistakes, paired, rates, saving, study, trade_off
 from research.figures.drawn import Drawn
-from research.figures.style import PAGE, styled
 from research.figures.svg import svg
+from utils.style import PAGE, styled
 
 __all__ = ["Drawn", "figures_of", "svg"]
 
-FIGURES = (study, trade_off, losses, frozen, mistakes)  # in the order of the page
+FIGURES = (  # in the order of the page
+    *(study, trade_off, paired, losses, rates, frozen, saving, mistakes),
+)
 
 
 def figures_of(histories, record, summary, width=PAGE):

@@ -1,5 +1,6 @@
 """A figure with all that goes with it."""
 
+import base64
 import dataclasses
 
 import pandas as pd
@@ -16,7 +17,8 @@ class Drawn:
         A file's stem, as 'loss'.
     title : str
     text : str
-        What the figure shows, for those who can't see it; its first sentence says how to read it.
+        What the figure shows, for those who can't see it: in the first line how to read it, then a
+        line a method.
     figure : matplotlib.figure.Figure
     data : pandas.DataFrame
         What is drawn.
@@ -30,5 +32,15 @@ class Drawn:
 
     @property
     def caption(self):
-        """How to read the figure: the text without what it says of each method."""
+        """How to read the figure: the first line of its text."""
         return self.text.partition("\n")[0]
+
+    @property
+    def csv(self):
+        """Its data, with six digits of each number."""
+        return self.data.to_csv(index=False, float_format="%.6g")
+
+    @property
+    def data_uri(self):
+        """The same, for a link on the page."""
+        return f"data:text/csv;base64,{base64.b64encode(self.csv.encode()).decode()}"
