@@ -1,25 +1,23 @@
 """The page of results, with its figures and tables, and the files beside it."""
 
-import io
 import pathlib
 
 from batch.data.history import by_method
 from batch.files import replacing, write_text
 from research import studies
 from research.figures import figures_of, svg
+from research.figures.files import write_png
 from research.figures.mistakes import class_names, with_mistakes
-from research.figures.style import styled
 from research.labels import facts_of
 from research.names import MARGIN
 from research.page import Table, render
 from research.page.answer import answer_of, answer_of_study
 from research.page.repeat import repeat_of
-from research.page.settings import machine_table, method_table, setting_tables
+from research.page.settings import ABSENT, machine_table, method_table, setting_tables
 from research.statements import remarks, statements
 from research.statistics import summarize
 from research.tables import CACHE_COLUMNS, COLUMNS, tables_of
 
-DOTS_PER_INCH = 150
 PNG = ("loss", "study")  # figures that lie beside the page, too
 
 
@@ -48,7 +46,7 @@ def write_report(folder, histories, record):
     figures = figures_of(histories, record, summary)
     for drawn in figures:
         if drawn.name in PNG:
-            _write_png(folder / f"{drawn.name}.png", drawn.figure)
+            write_png(drawn.figure, folder / f"{drawn.name}.png")
     compared = "study" not in record or summary.baseline.notna().any()
     tables = tables_of(histories, summary if compared else summary[:0])
     texts = statements(summary, margin, settings.get("target"), test_images)
@@ -88,34 +86,42 @@ def _study(folder, histories, record):
 
 def _shown(drawn):
     """A figure as the page has it."""
-    caption, _, details = drawn.text.partition("\n")
-    with styled():
-        drawing = svg(drawn.figure, f"{drawn.title}\n{drawn.text}")
-    return {"title": drawn.title, "caption": caption, "details": details, "svg": drawing}
+    return {
+        "name": drawn.name,
+        "title": drawn.title,
+        "caption": drawn.caption,
+        "details": drawn.text.splitlines()[1:],
+        "svg": svg(drawn.figure, f"{drawn.title}\n{drawn.text}"),
+        "data": drawn.data_uri,
+    }
 
 
 def _result_table(table, record):
     """A table of results with its caption and, of that of the methods, what its columns mean."""
-    rows = table.to_numpy().tolist()
-    if tuple(table) == CACHE_COLUMNS:
-        return Table("What was kept of frozen blocks, on average", list(table), rows)
-    if tuple(table) != COLUMNS:
-        return Table("The runs of the study", list(table), rows)
-    return Table("Accuracy and time of each method", list(table), rows, _meaning(record))
+    caption = {COLUMNS: "Accuracy and time of each method", CACHE_COLUMNS: "Caches, on average"}
+    caption = caption.get(tuple(table), "The runs of the study")
+    known = table.loc[:, (table != ABSENT).any()]
+    meaning = _meaning(record, "verdict" in known) if tuple(table) == COLUMNS else ""
+    return Table(caption, list(known), known.to_numpy().tolist(), meaning)
 
 
-def _meaning(record):
+def _meaning(record, compared):
     held_out = record["settings"].get("validate") == "val"
     split = "the held-out training images" if held_out else "the whole test split"
+    said = (
+        f"Accuracy: mean ± standard deviation over seeds (n − 1), on {split}. Seconds: training, "
+        "compilation included."
+    )
+    if not compared:
+        return said
     measured = record["settings"].get("costs") == "measured"
     costs = "what each block was measured to take" if measured else "the FLOPs of each stage"
     return (
-        f"Accuracy: mean ± standard deviation over seeds (n − 1), on {split}. Seconds: training, "
-        "compilation included. Difference: to the matched baseline, in percentage points (pt), "
-        "paired over seeds. Time and predicted: over the baseline’s, the mean ratio of the seeds "
-        "with its 95 % interval, by its logarithm. Verdict: better and worse by a two-sided paired "
-        "t test at 0.05, no worse by a one-sided test against the margin at 0.025, both corrected "
-        f"over the methods (Holm). Predicted: from {costs}, less what the cache should spare."
+        f"{said} Difference: to the matched baseline, in percentage points (pt), paired over "
+        "seeds. Time and predicted: over the baseline’s, the mean ratio of the seeds with its 95 % "
+        "interval, by its logarithm. Verdict: better and worse by a two-sided paired t test at "
+        "0.05, no worse by a one-sided test against the margin at 0.025, both corrected over the "
+        f"methods (Holm). Predicted: from {costs}, less what the cache should spare."
     )
 
 
@@ -170,11 +176,3 @@ def _data(record):
     if record.get("classes"):
         said.append(f"Classes: {', '.join(record['classes'])}.")
     return said
-
-
-def _write_png(path, figure):
-    buffer = io.BytesIO()
-    with styled():
-        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
-    with replacing(path) as new:
-        new.write_bytes(buffer.getvalue())

@@ -6,7 +6,7 @@ import pathlib
 from batch.files import remove_abandoned
 from research import folders, results
 from research.commands.common import environment_now
-from research.commands.writing import Page, drawn_again
+from research.commands.writing import Page, drawn_again, open_page
 from research.console import say
 from research.locks import only_writer
 from research.merging import together
@@ -15,6 +15,13 @@ from research.names import SUITES
 
 def report(options):
     """`resbatch report`: figures and report again, of one folder or of several together."""
+    page = _drawn(options)
+    if options.open:
+        open_page(page)
+
+
+def _drawn(options):
+    """The path of the page, once it is drawn."""
     if len(options.folders) == 1 and options.out is None:
         (folder,) = options.folders
         results.read(folder)  # before there is a lock beside what holds no results
@@ -23,7 +30,7 @@ def report(options):
             text = drawn_again(folder)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")
-        return
+        return folder / "report.html"
     loaded = [results.read(folder) for folder in options.folders]
     with results.drawing(options.folders):
         histories, record = together(options.folders, loaded)
@@ -31,6 +38,7 @@ def report(options):
         results.save(place.path, histories, **record)
         page = Page(place.path)
     page.say_of(place)
+    return place.target / "report.html"
 
 
 def predict(options):

@@ -2,6 +2,7 @@
 
 import errno
 import time
+import webbrowser
 
 from research import results
 from research.console import say
@@ -61,3 +62,13 @@ def drawn_again(folder):
 
     table, texts = write_report(folder, *results.read(folder))
     return "\n".join([table.to_string(index=False), "", *texts])
+
+
+def open_page(path):
+    """Open a page in the browser of the user, or say that there is none."""
+    try:
+        opened = webbrowser.open(path.resolve().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say(f"There is no browser here to open it with: {path.resolve()}")

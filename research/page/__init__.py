@@ -11,6 +11,8 @@ import pathlib
 
 import jinja2
 
+from research.figures.svg import css
+
 HEADINGS = {  # of its sections, after the answer
     "figures": "Figures",
     "results": "Tables",
@@ -69,6 +71,7 @@ def render(answer, tables, **content):
         answer=answer,
         contents=[(name, heading) for name, heading in HEADINGS.items() if filled.get(name)],
         tables=_numbered(tables),
+        colours=css(),
         style=style,
         script=script,
         script_hash=f"sha256-{_digest(chr(10) + script)}",
