@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `predict`, `import`, `data`, and others.
+"""The command line: `resbatch compare`, `train`, `report`, `merge`, `predict`, and others.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -9,7 +9,8 @@ import sys
 
 from batch import __version__
 from research import console
-from research.arguments import count, file, folder, keras_file, percent, points, seed
+from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
+from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
 from research.names import ENGINES, MARGIN, SUITES
@@ -65,6 +66,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_merge(commands)
     _add_predict(commands)
     _add_import(commands)
     _add_others(commands)
@@ -78,7 +80,13 @@ def _add_compare(commands):
         "compare", help="several methods on several seeds, to a table, figures and a report"
     )
     add_run_options(compare)
-    compare.add_argument("--seeds", type=count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
+    compare.add_argument(
+        "--seeds",
+        type=seeds,
+        metavar="N",
+        help="seeds 0 … N − 1, or as 5-9; with --resume, more than there are in --out add to them "
+        "(default: 3)",
+    )
     add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
@@ -87,6 +95,15 @@ def _add_compare(commands):
         metavar="LIST",
         help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
+    )
+    compare.add_argument(
+        "--grid",
+        type=axis,
+        nargs="+",
+        default=(),
+        metavar="OPTION=LIST",
+        help="every setting of options of methods, as t_0=0.5,0.8 how_scale=linear,cubic, is a "
+        "method of the comparison, where a method has them",
     )
     which.add_argument(
         "--study",
@@ -181,6 +198,19 @@ def _add_report(commands):
     )
     report.add_argument("--open", action="store_true", help="open the page in a browser")
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_merge(commands):
+    merge = commands.add_parser(
+        "merge",
+        help="comparisons of the same settings on other seeds, as one",
+        description="Each machine runs its own seeds, as --seeds 0-4 and --seeds 5-9. Times are "
+        "compared within seeds only.",
+    )
+    merge.add_argument(
+        "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare: two or more"
+    )
+    add_out(merge, "a new one under runs/")
 
 
 def _add_predict(commands):

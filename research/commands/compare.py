@@ -3,7 +3,7 @@
 import dataclasses
 import importlib
 
-from research import folders, results
+from research import folders, grid, results
 from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
@@ -19,12 +19,14 @@ def compare(options):
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
-        seeds = range(options.seeds)
+        seeds = options.seeds if isinstance(options.seeds, range) else range(options.seeds)
         settings = common.settings_of(options, base, data, named, seeds)
-        place.begin(common.asked_of(settings, data, threads))
+        asked = common.asked_of(settings, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
+        record["data_sha256"] = asked["data_sha256"]
         histories = _made(options, named, seeds, data, place)
         importlib.import_module("research.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
@@ -42,6 +44,9 @@ def _made(options, named, seeds, data, place):
     from research.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
+    if place.adds:
+        for history in results.read(place.target)[0]:
+            store.finish(history.method, history.seed, history)
     kept = {"store": store, "every": options.checkpoint_every}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
@@ -77,10 +82,12 @@ def _chosen(options, base, data):
     study = load_study(options.study) if options.study else None
     own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
     named = study.experiments(base, **own) if study else of_methods(base, options.methods)
+    named, settings = grid.expanded(named, dict(options.grid))
     for experiment in named.values():
         check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
+    record |= {"grid": settings} if settings else {}
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}

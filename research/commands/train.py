@@ -31,8 +31,10 @@ def train(options):
         from research import prediction
 
         base, experiment = _single(options, data)
-        asked = common.settings_of(options, base, data, {base.label: experiment}, [base.seed])
-        place.begin(common.asked_of(asked, data, threads))
+        named = {base.label: experiment}
+        asked = common.settings_of(options, base, data, named, [base.seed])
+        asked = common.asked_of(asked, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
@@ -48,6 +50,7 @@ def train(options):
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
+        record["data_sha256"] = asked["data_sha256"]
         environment = common.environment_now(threads)
 
         def write():
