@@ -1,5 +1,7 @@
 """Which method to use, by the verdicts on all of them, in words."""
 
+import math
+
 from research.names import MARGIN
 from research.verdicts import BETTER, FEW, NO_WORSE, UNKNOWN
 
@@ -17,15 +19,15 @@ def choice(summary, margin=MARGIN):
     margin : float
         In percentage points.
     """
-    rows = {row.method: row for _, row in summary.iterrows()}
-    compared = [row for row in rows.values() if row.pairs]
+    rows = list(summary.itertuples(index=False))
+    compared = [row for row in rows if row.pairs]
     if not compared:
-        return _nothing_compared(list(rows.values()))
+        return _nothing_compared(rows)
     best, steps = _first(compared), []
-    while step := _step(best, [row for row in compared if row not in steps]):
+    while (step := _step(best, compared)) is not None and len(steps) < len(compared):
         steps.append(step)
         best = step.method
-    return f"{_why(best, steps, compared, margin)} {_means(list(rows.values()))}"
+    return f"{_why(best, steps, compared, margin)} {_means(rows)}"
 
 
 def _first(compared):
@@ -72,9 +74,7 @@ def _reason(row, margin):
     else:
         within = f"by more than {margin:g} points ({p_value})"
         said = f"{row.method} is no worse than {row.baseline} {within}"
-    return said + (
-        "" if row.time_ratio != row.time_ratio else f", in {row.time_ratio:.2f} of its time"
-    )
+    return said + ("" if math.isnan(row.time_ratio) else f", in {row.time_ratio:.2f} of its time")
 
 
 def _means(rows):

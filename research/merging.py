@@ -95,6 +95,7 @@ def joined(folders, loaded):
     first, *_ = records
     record = {
         **{name: value for name, value in _shared(records).items() if name != "runs"},
+        "in_force": first.get("in_force", {}),
         "settings": {**first["settings"], "seeds": sorted({run.seed for run in merged})},
         "environment": _machines([record["environment"] for record in records]),
         "predicted_ratio": _mean_ratios([record["predicted_ratio"] for record in records]),

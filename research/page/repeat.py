@@ -9,7 +9,7 @@ from research.parser import Parser
 from research.recipes import FIXED, study_module
 from research.usage import flag
 
-OTHERS = ("margin", "target", "equal_time", "const_time", "validate", "study")  # of one command
+OTHERS = ("margin", "target", "equal_time", "const_time", "validate", "study", "grid")
 SEPARATE = ("freeze",)  # options that take their values one after the other
 
 
@@ -38,7 +38,7 @@ def repeat_of(record):
         return None
     parts = [["resbatch", settings["command"]], *_runs(settings)]
     parts += [_words(name, settings[name]) for name in _known(settings)]
-    if "threads" in environment:
+    if str(environment.get("threads")).isdecimal():  # of several machines, there may be several
         parts.append(["--threads", str(environment["threads"])])
     parts.append(["--out", "again"])
     return Repeat([*map(shlex.join, parts)], _notes(settings, environment))
@@ -50,7 +50,13 @@ def _runs(settings):
     if settings["command"] == "train":
         return [["--method", *methods], ["--seed", str(seeds[0])]]
     chosen = [] if "study" in settings else [["--methods", ",".join(methods)]]
-    return [*chosen, ["--seeds", str(max(seeds) + 1)]]
+    first = f"{seeds[0]}-" if _gapless(seeds) and seeds[0] else ""
+    last = max(seeds) + (not first)
+    return [*chosen, ["--seeds", f"{first}{last}"]]
+
+
+def _gapless(seeds):
+    return seeds == list(range(seeds[0], seeds[0] + len(seeds)))
 
 
 def _known(settings):
@@ -71,10 +77,17 @@ def _words(name, value):
     """An option with its value, as words of a command."""
     if isinstance(value, bool):
         return [flag(name) if value else flag(f"no_{name}")]
+    if isinstance(value, dict):
+        axes = (f"{key}={','.join(map(_plain, values))}" for key, values in value.items())
+        return [flag(name), *axes]
     if isinstance(value, list):
         values = list(map(str, value))
         return [flag(name), *(values if name in SEPARATE else [",".join(values)])]
     return [flag(name), str(value)]
+
+
+def _plain(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _notes(settings, environment):
@@ -86,8 +99,6 @@ def _notes(settings, environment):
         else "This makes the runs again."
     ]
     seeds = settings.get("seeds") or [0]
-    if settings["command"] == "compare" and sorted(seeds) != list(range(max(seeds) + 1)):
-        notes.append(
-            f"It makes seeds 0 to {max(seeds)}; here are {', '.join(map(str, sorted(seeds)))}."
-        )
+    if settings["command"] == "compare" and not _gapless(seeds):
+        notes.append(f"It makes seeds 0 to {max(seeds)}; here are {', '.join(map(str, seeds))}.")
     return notes
