@@ -13,7 +13,7 @@ from research.arguments import count, file, folder, keras_file, percent, points,
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, MARGIN, SUITES
+from research.names import ENGINES, FORMATS, MARGIN, SUITES
 from research.options import (
     add_import_options,
     add_out,
@@ -145,6 +145,12 @@ def _add_compare(commands):
         "(default: don't)",
     )
     compare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare nothing; print the runs, what freezing should save, and how long it should "
+        "all take, from a few steps",
+    )
+    compare.add_argument(
         "--equal-time",
         action="store_true",
         help="let each method train for as many iterations as take classic's time, by their FLOPs",
@@ -197,6 +203,12 @@ def _add_report(commands):
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
     report.add_argument("--open", action="store_true", help="open the page in a browser")
+    report.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="write the figures for a paper, too: at the width of a column (3.5 inches, letters of "
+        "8 points), each with its data as CSV, into DIR/figures",
+    )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 

@@ -79,6 +79,7 @@ def add_run_options(parser):
         help="leave out images of a folder that can't be used, and say how many",
     )
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_out(parser, "a new one under runs/")
 
 

@@ -15,7 +15,7 @@ from research.page.answer import answer_of, answer_of_study
 from research.page.repeat import repeat_of
 from research.page.settings import ABSENT, machine_table, method_table, setting_tables
 from research.statements import remarks, statements
-from research.statistics import summarize
+from research.statistics import summary_of
 from research.tables import CACHE_COLUMNS, COLUMNS, tables_of
 
 PNG = ("loss", "study")  # figures that lie beside the page, too
@@ -42,7 +42,7 @@ def write_report(folder, histories, record):
     methods = facts_of(by_method(histories), record.get("methods"))
     settings = record["settings"]
     margin, test_images = settings.get("margin", MARGIN), settings.get("test_images")
-    summary = summarize(histories, record["predicted_ratio"], methods, margin)
+    summary = summary_of(histories, record)
     figures = figures_of(histories, record, summary)
     for drawn in figures:
         if drawn.name in PNG:

@@ -12,6 +12,9 @@ from research.console import say
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
+    if options.dry_run:
+        _dry_run(options)
+        return
     with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
         place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
@@ -19,7 +22,7 @@ def compare(options):
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
-        seeds = options.seeds if isinstance(options.seeds, range) else range(options.seeds)
+        seeds = _seeds(options)
         settings = common.settings_of(options, base, data, named, seeds)
         asked = common.asked_of(settings, data, threads, named)
         place.begin(asked)
@@ -39,6 +42,21 @@ def compare(options):
     page.say_of(place)
 
 
+def _dry_run(options):
+    data, _ = common.prepared(options)
+    from research.dry_run import describe_all
+
+    base = common.experiment_of(options, data)
+    named, costs, record = _chosen(options, base, data)
+    ratios, labels = record["predicted_ratio"], record["methods"]
+    say(describe_all(base, named, costs, ratios, labels, len(_seeds(options)), data))
+
+
+def _seeds(options):
+    """The seeds: so many from 0 on, or those of a range."""
+    return options.seeds if isinstance(options.seeds, range) else range(options.seeds)
+
+
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     from research.run_store import RunStore
@@ -47,7 +65,7 @@ def _made(options, named, seeds, data, place):
     if place.adds:
         for history in results.read(place.target)[0]:
             store.finish(history.method, history.seed, history)
-    kept = {"store": store, "every": options.checkpoint_every}
+    kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
     kept["callbacks"] = _callbacks(options.target)
     if options.engine == "ray":
         from research.on_ray import train_on_ray

@@ -27,14 +27,14 @@ def _drawn(options):
         results.read(folder)  # before there is a lock beside what holds no results
         with only_writer(folder), results.drawing([folder]):
             remove_abandoned(folder)  # by an earlier one that was killed
-            text = drawn_again(folder)
+            text = drawn_again(folder, options.format)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")
         return folder / "report.html"
     loaded = [results.read(folder) for folder in options.folders]
     with results.drawing(options.folders):
         histories, record = together(options.folders, loaded)
-    _write(options, histories, record)
+    return _write(options, histories, record)
 
 
 def merge(options):
@@ -44,10 +44,10 @@ def merge(options):
 
 
 def _write(options, histories, record):
-    """Write results and their page to a new folder, and say what they are."""
+    """Write results and their page to a new folder, and say what they are; the page's path."""
     with folders.new_folder(options.out, options.command, options.overwrite) as place:
         results.save(place.path, histories, **record)
-        page = Page(place.path)
+        page = Page(place.path, getattr(options, "format", None))
     page.say_of(place)
     return place.target / "report.html"
 

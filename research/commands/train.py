@@ -96,6 +96,7 @@ def _carried_out(options, experiment, data, folder, stack):
     from research.evaluation import Evaluation
     from research.metrics import default_name
     from research.mistakes import mistakes
+    from research.progress import Progress
     from research.run import Run
 
     if (options.checkpoint_every or 0) > experiment.iterations:
@@ -126,7 +127,7 @@ def _carried_out(options, experiment, data, folder, stack):
             log = TensorBoardLog(options.tensorboard, made, replace)
             run.callbacks.append(logs.enter_context(log))
         run.callbacks.append(saver)
-        progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
+        progress = Progress(experiment.iterations, made, options.quiet, data.summary())
         run.callbacks.insert(0, logs.enter_context(progress))
         run.advance(experiment.iterations)
     run.history.mistakes = mistakes(run.model, data.test)

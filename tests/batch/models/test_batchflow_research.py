@@ -1,4 +1,4 @@
-"""Our pipelines and models as experiments of BatchFlow's Research, which makes the domain's runs."""
+"""Our pipelines and models as experiments of BatchFlow's Research."""
 
 import numpy as np
 import pytest
@@ -53,8 +53,7 @@ def test_an_action(dataset, blocks):
         .run_later(20, n_epochs=None, shuffle=2)
     )
     configs = [
-        {"freeznet": {"network": blocks(), "iteration": 4, "learning_rate": rate}}
-        for rate in RATES
+        {"freeznet": {"network": blocks(), "iteration": 4, "learning_rate": rate}} for rate in RATES
     ]
     domain = research.Option("freeznet", [config["freeznet"] for config in configs])
     expected = by_hand(pipeline, configs)

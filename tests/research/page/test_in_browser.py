@@ -20,7 +20,7 @@ COLOURS = """() => {  // the colours of a text, and of what lies behind it, of e
     if (!node.data.trim() || element.closest("svg, script, style")) continue;
     const colour = getComputedStyle(element).color;
     const behind = () => getComputedStyle(element).backgroundColor;
-    while (element.parentElement && behind() === "rgba(0, 0, 0, 0)") element = element.parentElement;
+    for (; element.parentElement && behind() === "rgba(0, 0, 0, 0)"; element = element.parentElement);
     seen.add(`${colour} on ${behind()}`);
   }
   return [...seen];

@@ -49,7 +49,7 @@ def test_what_the_files_say_is_escaped(pages):
     [
         ("six", []),
         ("single", ["differ</caption>", "time / baseline", "Difference: to the matched baseline"]),
-        ("study", ["<th scope=\"row\">–"]),
+        ("study", ['<th scope="row">–']),
         ("unmatched", ["How to repeat it", "time / baseline"]),
     ],
 )

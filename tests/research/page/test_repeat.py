@@ -81,6 +81,8 @@ def test_a_shell_takes_it_as_it_is(settings, command):
     assert ("here are 0, 2." in repeat.notes[-1]) == (settings.get("seeds") == [0, 2])
 
 
-@pytest.mark.parametrize("settings", [{"command": "bench"}, {"command": "compare", "matched": False}])
+@pytest.mark.parametrize(
+    "settings", [{"command": "bench"}, {"command": "compare", "matched": False}]
+)
 def test_there_is_none_for_what_no_command_makes(settings):
     assert repeat_of({"settings": settings, "environment": {}}) is None
