@@ -34,7 +34,7 @@ def repeat_of(record):
         As from `research.results.read`.
     """
     settings, environment = record["settings"], record["environment"]
-    if settings["command"] not in ("compare", "train") or "matched" in settings:
+    if settings.get("command") not in ("compare", "train") or "matched" in settings:
         return None
     parts = [["resbatch", settings["command"]], *_runs(settings)]
     parts += [_words(name, settings[name]) for name in _known(settings)]

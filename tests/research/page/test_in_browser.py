@@ -19,8 +19,8 @@ COLOURS = """() => {  // the colours of a text, and of what lies behind it, of e
     let element = node.parentElement;
     if (!node.data.trim() || element.closest("svg, script, style")) continue;
     const colour = getComputedStyle(element).color;
-    const behind = () => getComputedStyle(element).backgroundColor;
-    for (; element.parentElement && behind() === "rgba(0, 0, 0, 0)"; element = element.parentElement);
+    const behind = () => getComputedStyle(element).backgroundColor, none = "rgba(0, 0, 0, 0)";
+    while (element.parentElement && behind() === none) element = element.parentElement;
     seen.add(`${colour} on ${behind()}`);
   }
   return [...seen];
