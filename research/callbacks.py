@@ -24,6 +24,9 @@ class Callback:
     def on_train_batch_end(self, run):
         """After every iteration, and after its evaluation."""
 
+    def on_train_end(self, run):
+        """After the last iteration and the test, whose accuracy the run's history has."""
+
 
 class LogLine(Callback):
     """Prints a line after every evaluation, without disturbing a bar."""

@@ -19,6 +19,7 @@ from research.options import (
     add_out,
     add_resuming,
     add_run_options,
+    add_tensorboard,
     add_watching_options,
 )
 from research.parser import Parser, not_one_of
@@ -87,6 +88,7 @@ def _add_compare(commands):
         help="seeds 0 … N − 1, or as 5-9; with --resume, more than there are in --out add to them "
         "(default: 3)",
     )
+    add_tensorboard(compare)
     add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(

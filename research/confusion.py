@@ -5,7 +5,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from utils.palette import COLOURS
+from utils.palette import SHADE
 from utils.style import figure_width, font_size, new_panels, short_name
 
 MOST_COUNTS = 20  # classes of which the cells have room for their counts
@@ -60,7 +60,7 @@ def _draw(axis, matrix, room):
     for step in np.unique(steps):  # cells of a colour as one path, for they may be thousands
         corners = np.stack([columns, rows], axis=1)[steps == step][:, None] + CORNERS
         path = Path.make_compound_path(*map(Path, corners))
-        colour = to_rgba(COLOURS[1][0], DARKEST * step / STEPS)
+        colour = to_rgba(SHADE[0], DARKEST * step / STEPS)
         axis.add_patch(PathPatch(path, facecolor=colour, linewidth=0))
     axis.set(xlim=(-0.5, len(matrix) - 0.5), ylim=(len(matrix) - 0.5, -0.5), aspect="equal")
     axis.grid(visible=False)

@@ -249,18 +249,23 @@ def add_watching_options(parser):
         help="comma-separated, of cross_entropy, accuracy, top5 or another number (default: "
         "cross_entropy,accuracy)",
     )
-    group.add_argument(
-        "--tensorboard",
-        type=folder,
-        metavar="DIR",
-        help="write what TensorBoard shows (default: nothing)",
-    )
+    add_tensorboard(group)
     add_resuming(group)
     group.add_argument(
         "--keep-checkpoints",
         type=count,
         metavar="K",
         help="of --checkpoint-every: the newest K stay (default: 3)",
+    )
+
+
+def add_tensorboard(parser):
+    """Add the folder of TensorBoard's files."""
+    parser.add_argument(
+        "--tensorboard",
+        type=folder,
+        metavar="DIR",
+        help="write what TensorBoard shows (default: nothing)",
     )
 
 

@@ -49,6 +49,8 @@ def check_alone(options):
 def settle_engine(options):
     """Refuse options of Ray where it is not asked for; fill in what it needs."""
     if getattr(options, "engine", "local") == "ray":
+        if options.tensorboard:
+            raise ValueError("--tensorboard writes here, where --engine ray does not train")
         options.threads = options.threads or options.cpus_per_run or 1
         options.cpus_per_run = options.cpus_per_run or options.threads
         return

@@ -1,6 +1,8 @@
 """`resbatch compare`: every method on every seed, to a folder."""
 
+import contextlib
 import dataclasses
+import functools
 import importlib
 
 from research import folders, grid, results
@@ -8,6 +10,7 @@ from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
+from research.locks import only_writer
 
 
 def compare(options):
@@ -15,7 +18,10 @@ def compare(options):
     if options.dry_run:
         _dry_run(options)
         return
-    with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
+    with (
+        folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place,
+        only_writer(options.tensorboard) if options.tensorboard else contextlib.nullcontext(),
+    ):
         place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = common.prepared(options)
@@ -66,7 +72,7 @@ def _made(options, named, seeds, data, place):
         for history in results.read(place.target)[0]:
             store.finish(history.method, history.seed, history)
     kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
-    kept["callbacks"] = _callbacks(options.target)
+    kept["callbacks"] = functools.partial(_callbacks, options.target, _logs(options))
     if options.engine == "ray":
         from research.on_ray import train_on_ray
 
@@ -77,11 +83,21 @@ def _made(options, named, seeds, data, place):
     return train_in_turns(named, seeds, data, **kept)
 
 
-def _callbacks(target):
-    """A function of label and seed to a run's callbacks, if there is a target to watch for."""
+def _callbacks(target, logs, label, seed):
+    """The callbacks of a run: a target to watch for, and TensorBoard's log."""
     from research.target import TimeToTarget
 
-    return target and (lambda label, seed: [TimeToTarget(target / 100)])
+    watched = [TimeToTarget(target / 100)] if target else []
+    return [*watched, *(logs(label, seed) if logs else ())]
+
+
+def _logs(options):
+    """A function from label and seed to TensorBoard's log of a run, if there is one."""
+    if not options.tensorboard:
+        return None
+    from research.tensorboard import logs_of_runs
+
+    return logs_of_runs(options.tensorboard, options.overwrite or options.resume)
 
 
 def _with_cache_of(place, base):

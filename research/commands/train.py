@@ -124,8 +124,7 @@ def _carried_out(options, experiment, data, folder, stack):
 
             logs.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
-            log = TensorBoardLog(options.tensorboard, made, replace)
-            run.callbacks.append(logs.enter_context(log))
+            run.callbacks.append(TensorBoardLog(options.tensorboard, replace))
         run.callbacks.append(saver)
         progress = Progress(experiment.iterations, made, options.quiet, data.summary())
         run.callbacks.insert(0, logs.enter_context(progress))
