@@ -211,6 +211,7 @@ def _add_report(commands):
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
+    report.add_argument("--open", action="store_true", help="open the page in a browser")
     add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
