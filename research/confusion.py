@@ -1,14 +1,22 @@
 """The picture of a confusion matrix: how often each class is taken for another."""
 
+import math
+
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
+
+from utils.palette import COLOURS
+from utils.style import figure_width, font_size, new_figure, short_name
 
 MOST_COUNTS = 20  # classes of which the cells have room for their counts
-SIDE = 4.2  # inches, of a matrix
+CELL = 0.24  # inches, with letters of 10 points
+CORNERS = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+DARKEST = 0.55  # opacity of a cell with all images of a class: its count can be read in any colour
 
 
 def confusion_figure(matrices, names):
-    """Confusion matrices side by side, each row in shares of its class.
+    """Confusion matrices side by side; the colour of a cell shows its share of the class.
 
     Parameters
     ----------
@@ -17,31 +25,49 @@ def confusion_figure(matrices, names):
     names : sequence of str
         Of the classes.
     """
-    columns = min(len(matrices), 3)
-    rows = -(-len(matrices) // columns)
-    side = SIDE + 0.18 * max(0, min(len(names), MOST_COUNTS) - 10)
-    figure = Figure(figsize=(side * columns + 0.6, side * rows), layout="constrained")
-    axes = [figure.add_subplot(rows, columns, number + 1) for number in range(len(matrices))]
+    names = [short_name(name, 30) for name in names]
+    counted = len(names) <= MOST_COUNTS
+    longest = max(len(line) for name in names for line in name.splitlines())
+    figure, axes = _panels(len(matrices), len(names), longest if counted else 3)
     for axis, (title, matrix) in zip(axes, matrices.items()):
-        shown = _draw(axis, np.asarray(matrix), names)
-        axis.set_title(title)
-    figure.colorbar(shown, ax=axes, label="Share of the class", shrink=0.8)
+        _draw(axis, np.asarray(matrix), counted)
+        axis.set_title(short_name(title, 30))
+        if counted:
+            axis.set_xticks(range(len(names)), names, rotation=0 if longest < 3 else 90)
+            axis.set_yticks(range(len(names)), names)
     return figure
 
 
-def _draw(axis, matrix, names):
-    """Draw a matrix; what its colours belong to is returned."""
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    shown = axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axis.set_xlabel("Class that the network says")
-    axis.set_ylabel("True class")
-    if len(names) > MOST_COUNTS:
-        return shown
-    upright = all(len(name) < 3 for name in names)
-    axis.set_xticks(range(len(names)), names, rotation=0 if upright else 90)
-    axis.set_yticks(range(len(names)), names)
-    for (row, column), count in np.ndenumerate(matrix):
-        if count:
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axis.text(column, row, count, ha="center", va="center", color=colour, fontsize=7)
-    return shown
+def _panels(count, classes, letters):
+    """A figure and the axes of so many matrices, whose labels have so many letters."""
+    size = font_size() / 10
+    least = size * (CELL * min(classes, MOST_COUNTS) + 0.09 * letters + 0.6)  # inches
+    columns = min(count, max(1, int(figure_width() / least)))
+    rows = math.ceil(count / columns)
+    side = min(figure_width() / columns, 2 * least)
+    figure, axes = new_figure(side * rows, (rows, columns))
+    figure.supxlabel("Class that the network says", fontsize="medium")
+    figure.supylabel("True class", fontsize="medium")
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    return figure, axes.flat[:count]
+
+
+def shares(matrix):
+    """The share of its class of each cell, shape (classes, classes)."""
+    return matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+
+
+def _draw(axis, matrix, counted):
+    """Draw the cells that are not empty, and their counts where there is room."""
+    rows, columns = np.nonzero(matrix)
+    opacities = DARKEST * np.sqrt(shares(matrix)[rows, columns])
+    cells = np.stack([columns, rows], axis=1)[:, None] + CORNERS
+    colours = [to_rgba(COLOURS[1][0], opacity) for opacity in opacities]
+    axis.add_collection(PolyCollection(cells, facecolors=colours, linewidths=0))
+    axis.set(xlim=(-0.5, len(matrix) - 0.5), ylim=(len(matrix) - 0.5, -0.5), aspect="equal")
+    axis.grid(visible=False)
+    axis.spines[:].set_visible(True)
+    for row, column in zip(rows, columns) if counted else ():
+        count = matrix[row, column]
+        axis.text(column, row, count, ha="center", va="center", fontsize=0.7 * font_size())

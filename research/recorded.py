@@ -61,6 +61,8 @@ def _check_run(run):
     if run.get("target") is not None:
         seconds = _dict("runs/target", run["target"])["seconds"]
         checks.optional(checks.not_negative, "runs/target/seconds", seconds)
+    if run.get("rates") is not None:
+        _check_rates(_dict("runs/rates", run["rates"]))
     mistakes = run.get("mistakes")
     if mistakes is None:
         return
@@ -68,6 +70,17 @@ def _check_run(run):
     for wrong in checks.instance("runs/mistakes/worst", mistakes["worst"], list, "a list"):
         if not BASE64.fullmatch(checks.text("png", _dict("runs/mistakes/worst", wrong)["png"])):
             raise ValueError(f"png must be in base64. {checks.received(wrong['png'])}")
+
+
+def _check_rates(rates):
+    """Refuse what is not from iterations, in their order, to as many rates each time."""
+    starts = [checks.whole("runs/rates", int(start)) for start in rates]
+    rows = [checks.text("runs/rates", row).split() for row in rates.values()]
+    numbers = checks.finite("runs/rates", [list(map(float, row)) for row in rows], (2,))
+    if starts != sorted(set(starts)) or (numbers < 0).any():
+        raise ValueError(
+            f"runs/rates must be of 0 or more, in the order of iterations. {checks.received(rates)}"
+        )
 
 
 def _dict(name, value):

@@ -57,7 +57,7 @@ class Run:
         self._asked = experiment.cache
         self.experiment = settled({"it": experiment})["it"]
         self.data = data
-        self.history = History(experiment.label, experiment.seed)
+        self.history = History(experiment.label, experiment.seed, rates=[])
         self.callbacks = list(callbacks)
         self.indices = None
         self._evaluation = evaluation.on(experiment, data) if evaluation else None
@@ -168,6 +168,7 @@ class Run:
         seconds = time.perf_counter() - start
         self.indices = batch.indices
         self.history.append(self._losses.pop(), seconds, self.model.frozen)
+        self.history.append_rates(self.model.trainer.rates)
         if self._evaluation and self._evaluation.due(len(self.history)):
             self._evaluate()
         for callback in self.callbacks:

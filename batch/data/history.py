@@ -11,6 +11,7 @@ from batch.files import MEMORY, check_file, replacing
 from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
+MOST_RATES = 200  # iterations of a run whose rates are kept
 
 
 @dataclasses.dataclass
@@ -35,6 +36,9 @@ class History:
         What the network gets wrong after the last iteration, as from `research.mistakes`.
     target : dict or None
         When the run reached a target accuracy, as from `research.target`.
+    rates : list or None
+        Learning rates that were in force: iterations, each with the rates from it on, of all blocks
+        and the classifier. None if they are not known.
     """
 
     method: str = ""
@@ -46,6 +50,7 @@ class History:
     cache: dict | None = None
     mistakes: dict | None = None
     target: dict | None = None
+    rates: list | None = None
 
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
@@ -61,6 +66,8 @@ class History:
         for name in ("cache", "mistakes", "target"):
             if getattr(self, name) is not None:
                 checks.instance(name, getattr(self, name), dict, "a dict")
+        if self.rates is not None:
+            checks.instance("rates", self.rates, list, "a list")
 
     def append(self, loss, seconds, frozen):
         """Record an iteration."""
@@ -69,6 +76,25 @@ class History:
         self.loss.append(loss)
         self.seconds.append(seconds)
         self.frozen.append(frozen)
+
+    def append_rates(self, rates):
+        """Record the learning rates of the last iteration, where they are known so far.
+
+        They are kept where they change. In a long run, changes are recorded at the next multiple of
+        2, 4, 8 … iterations, so that there are at most `MOST_RATES`.
+
+        Parameters
+        ----------
+        rates : array_like, shape (blocks + 1,)
+        """
+        rates, iteration = checks.finite("rates", rates).tolist(), len(self) - 1
+        if self.rates is None:
+            return
+        every = 2 ** (iteration // MOST_RATES).bit_length()
+        kept = {-(-start // every) * every: own for start, own in self.rates}
+        if iteration % every == 0 and (not kept or [*kept.values()][-1] != rates):
+            kept[iteration] = rates
+        self.rates = [list(row) for row in kept.items()]
 
     def __len__(self):
         return len(self.loss)
