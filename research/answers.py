@@ -73,6 +73,18 @@ def mean_and_deviation(values, unit="%", decimals=1):
     return f"{values.mean():.{decimals}f}{spread} {unit}"
 
 
+def use_style():
+    """Draw all figures of a notebook, from now on, in our style."""
+    import matplotlib
+
+    from utils.style import styled
+
+    with styled():
+        settings = matplotlib.rcParams.copy()
+    ours = {name: value for name, value in settings.items() if not name.startswith("backend")}
+    matplotlib.rcParams.update(ours)
+
+
 def _show(text):
     from IPython.display import Markdown, display
 
