@@ -82,7 +82,7 @@ def use_style():
     with styled():
         settings = matplotlib.rcParams.copy()
     ours = {name: value for name, value in settings.items() if not name.startswith("backend")}
-    matplotlib.rcParams.update(ours)
+    matplotlib.rcParams.update(ours | {"text.parse_math": True})  # for logarithmic axes
 
 
 def _show(text):
