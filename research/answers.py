@@ -29,7 +29,7 @@ class Answers:
         _show(f"**Answer.** {text}")
 
     def together(self, size):
-        """Show all answers, after what they rest on: `size`, the machine, and the time of it all."""
+        """Show all answers, after what they rest on: `size`, the machine, and the time."""
         minutes = (time.monotonic() - self._begun) / 60
         basis = f"{size} {TOY if self._toy else ''}"
         made = f"All of this took {minutes:.0f} minutes on {machine()}. Times are this machine's."

@@ -7,6 +7,7 @@ from batch.files import write_text
 
 HERE = pathlib.Path(__file__).parent
 COVER = "cover"  # the tag of the cell whose picture stands for a notebook
+UNDESCRIBED = "No description has been provided for this image"  # nbconvert's alternative text
 COST = "**It needs**"  # begins the paragraph that says what a notebook needs, and how long it takes
 
 
@@ -59,12 +60,13 @@ def picture(notebook):
 
 def _entry(name, notebook):
     """What the index has of a notebook."""
-    paragraphs = [text.strip() for text in notebook.cells[0].source.split("\n\n")]
+    first = notebook.cells[0].source if notebook.cells else ""
+    paragraphs = [text.strip() for text in first.split("\n\n")]
     prose = [text for text in paragraphs[1:] if re.match(r"[A-Z]", text)]
     cost = [text for text in paragraphs if text.startswith(COST)]
     return {
         "title": title(notebook) or name,
-        "question": _plain(prose[0]) if prose else "",
+        "question": " ".join(re.split(r"(?<=[.?]) ", _plain(prose[0]))[:2]) if prose else "",
         "cost": _plain(cost[0]) if cost else "",
         "picture": picture(notebook),
         "page": pathlib.Path(name).with_suffix(".html").name,
@@ -84,10 +86,7 @@ def _plain(markdown):
 
 
 def _with_descriptions(page, heading):
-    """Pictures that say what they are, for those who can't see them: figures of this notebook."""
-    numbers = iter(range(1, page.count("<img") + 1))
-    return re.sub(
-        'alt="No description has been provided for this image"',
-        lambda _: f'alt="Figure {next(numbers)} of the notebook {heading}; the text before it says what it shows"',
-        page,
-    )
+    """The page, on which pictures have the words of a figure for those who can't see them."""
+    before, *others = page.split(UNDESCRIBED)
+    alts = [f"Figure {number} of: {heading}" for number in range(1, len(others) + 1)]
+    return before + "".join(alt + after for alt, after in zip(alts, others))
