@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `predict`, `import`, `data`, and others.
+"""The command line: `resbatch compare`, `train`, `report`, `merge`, `predict`, and others.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -9,7 +9,8 @@ import sys
 
 from batch import __version__
 from research import console
-from research.arguments import count, file, folder, keras_file, percent, points, seed
+from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
+from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
 from research.names import ENGINES, MARGIN, SUITES
@@ -18,6 +19,7 @@ from research.options import (
     add_out,
     add_resuming,
     add_run_options,
+    add_tensorboard,
     add_watching_options,
 )
 from research.parser import Parser, not_one_of
@@ -65,6 +67,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_merge(commands)
     _add_predict(commands)
     _add_import(commands)
     _add_others(commands)
@@ -78,7 +81,14 @@ def _add_compare(commands):
         "compare", help="several methods on several seeds, to a table, figures and a report"
     )
     add_run_options(compare)
-    compare.add_argument("--seeds", type=count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
+    compare.add_argument(
+        "--seeds",
+        type=seeds,
+        metavar="N",
+        help="seeds 0 … N − 1, or as 5-9; with --resume, more than there are in --out add to them "
+        "(default: 3)",
+    )
+    add_tensorboard(compare)
     add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
@@ -87,6 +97,15 @@ def _add_compare(commands):
         metavar="LIST",
         help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
+    )
+    compare.add_argument(
+        "--grid",
+        type=axis,
+        nargs="+",
+        default=(),
+        metavar="OPTION=LIST",
+        help="every setting of options of methods, as t_0=0.5,0.8 how_scale=linear,cubic, is a "
+        "method of the comparison, where a method has them",
     )
     which.add_argument(
         "--study",
@@ -126,6 +145,12 @@ def _add_compare(commands):
         metavar="PERCENT",
         help="evaluate after every epoch, and say when each method reached so much accuracy "
         "(default: don't)",
+    )
+    compare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare nothing; print the runs, what freezing should save, and how long it should "
+        "all take, from a few steps",
     )
     compare.add_argument(
         "--equal-time",
@@ -180,6 +205,19 @@ def _add_report(commands):
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_merge(commands):
+    merge = commands.add_parser(
+        "merge",
+        help="comparisons of the same settings on other seeds, as one",
+        description="Each machine runs its own seeds, as --seeds 0-4 and --seeds 5-9. Times are "
+        "compared within seeds only.",
+    )
+    merge.add_argument(
+        "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare: two or more"
+    )
+    add_out(merge, "a new one under runs/")
 
 
 def _add_predict(commands):

@@ -13,8 +13,9 @@ import tempfile
 import time
 
 from batch.models.checkpoint import Checkpoints
-from research.callbacks import Callback, Progress
+from research.callbacks import Callback
 from research.interruption import Interrupted, finished_first, interruptible
+from research.progress import Progress
 from research.run_store import RunStore
 from research.turns import Turns, warm_up
 
@@ -23,13 +24,23 @@ STOP = 60  # seconds that workers have to save their checkpoints, when the comma
 
 
 def train_on_ray(
-    named, seeds, data, store, *, callbacks=None, every=None, threads=1, cpus=1, address=None
+    named,
+    seeds,
+    data,
+    store,
+    *,
+    quiet=False,
+    callbacks=None,
+    every=None,
+    threads=1,
+    cpus=1,
+    address=None,
 ):
     """As `research.comparison.train_in_turns`, on a cluster.
 
     Parameters
     ----------
-    named, seeds, data, store, callbacks, every
+    named, seeds, data, store, quiet, callbacks, every
         As for `train_in_turns`; the experiments are settled.
     threads : int
         TensorFlow's, in each worker. They decide the last bits, not the engine.
@@ -61,7 +72,7 @@ def train_on_ray(
             task.remote(keeper, everything, seed, threads, every, seed == seeds[0]): seed
             for seed in seeds
         }
-        with Progress(total, made, about=data.summary()) as progress:
+        with Progress(total, made, quiet, data.summary()) as progress:
             try:
                 histories = _collected(ray, keeper, waiting, progress)
             except BaseException:

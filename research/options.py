@@ -79,6 +79,7 @@ def add_run_options(parser):
         help="leave out images of a folder that can't be used, and say how many",
     )
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_out(parser, "a new one under runs/")
 
 
@@ -248,18 +249,23 @@ def add_watching_options(parser):
         help="comma-separated, of cross_entropy, accuracy, top5 or another number (default: "
         "cross_entropy,accuracy)",
     )
-    group.add_argument(
-        "--tensorboard",
-        type=folder,
-        metavar="DIR",
-        help="write what TensorBoard shows (default: nothing)",
-    )
+    add_tensorboard(group)
     add_resuming(group)
     group.add_argument(
         "--keep-checkpoints",
         type=count,
         metavar="K",
         help="of --checkpoint-every: the newest K stay (default: 3)",
+    )
+
+
+def add_tensorboard(parser):
+    """Add the folder of TensorBoard's files."""
+    parser.add_argument(
+        "--tensorboard",
+        type=folder,
+        metavar="DIR",
+        help="write what TensorBoard shows (default: nothing)",
     )
 
 

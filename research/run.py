@@ -108,6 +108,8 @@ class Run:
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.stats()
+            for callback in self.callbacks:
+                callback.on_train_end(self)
 
     def settle(self):
         """Wait for this run's other threads, and count that as time of the run."""

@@ -9,7 +9,7 @@ from research.commands.common import environment_now
 from research.commands.writing import Page, drawn_again
 from research.console import say
 from research.locks import only_writer
-from research.merging import together
+from research.merging import joined, together
 from research.names import SUITES
 
 
@@ -27,7 +27,18 @@ def report(options):
     loaded = [results.read(folder) for folder in options.folders]
     with results.drawing(options.folders):
         histories, record = together(options.folders, loaded)
-    with folders.new_folder(options.out, "report", options.overwrite) as place:
+    _write(options, histories, record)
+
+
+def merge(options):
+    """`resbatch merge`: comparisons on other seeds, as one."""
+    histories, record = joined(options.folders, [results.read(one) for one in options.folders])
+    _write(options, histories, record)
+
+
+def _write(options, histories, record):
+    """Write results and their page to a new folder, and say what they are."""
+    with folders.new_folder(options.out, options.command, options.overwrite) as place:
         results.save(place.path, histories, **record)
         page = Page(place.path)
     page.say_of(place)
