@@ -31,7 +31,7 @@ class Answers:
     def together(self, size):
         """Show all answers, after what they rest on: `size`, the machine, and the time."""
         minutes = (time.monotonic() - self._begun) / 60
-        basis = f"{size} {TOY if self._toy else ''}"
+        basis = f"{size} {TOY}" if self._toy else size
         made = f"All of this took {minutes:.0f} minutes on {machine()}. Times are this machine's."
         numbered = [f"{number}. {text}" for number, text in enumerate(self._texts, 1)]
         _show("\n".join([f"{basis} {made}", "", *numbered]))
