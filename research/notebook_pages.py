@@ -8,7 +8,6 @@ from batch.files import write_text
 HERE = pathlib.Path(__file__).parent
 COVER = "cover"  # the tag of the cell whose picture stands for a notebook
 UNDESCRIBED = "No description has been provided for this image"  # nbconvert's alternative text
-COST = "**It needs**"  # begins the paragraph that says what a notebook needs, and how long it takes
 
 
 def write_page(notebook, path):
@@ -63,11 +62,11 @@ def _entry(name, notebook):
     first = notebook.cells[0].source if notebook.cells else ""
     paragraphs = [text.strip() for text in first.split("\n\n")]
     prose = [text for text in paragraphs[1:] if re.match(r"[A-Z]", text)]
-    cost = [text for text in paragraphs if text.startswith(COST)]
+    cost = re.findall(r"\*\*It (?:needs|takes)\*\*.*?(?=[;.](?:\s|$))", first, re.DOTALL)
     return {
         "title": title(notebook) or name,
         "question": " ".join(re.split(r"(?<=[.?]) ", _plain(prose[0]))[:2]) if prose else "",
-        "cost": _plain(cost[0]) if cost else "",
+        "cost": " ".join(f"{_plain(sentence)}." for sentence in cost),
         "picture": picture(notebook),
         "page": pathlib.Path(name).with_suffix(".html").name,
         "notebook": name,

@@ -3,12 +3,13 @@ import re
 import nbformat
 import pytest
 
-from research.notebook_pages import COST, picture
+from research.notebook_pages import picture
 from research.notebooks import NOTEBOOKS
 
 MEASURED = re.compile(
     r"\d[\d.,]*\s?(?:%|(?:points?|s|ms|MB|seconds|times)\b)|[−+]\d+\.\d|\d ± \d"
 )  # numbers that a run may change
+COST = "**It needs**"
 PLACES = "/tmp/", "/home/", "/root/", "/work/", "site-packages"
 
 
