@@ -15,6 +15,7 @@ from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
 from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
+    add_format,
     add_import_options,
     add_out,
     add_resuming,
@@ -204,6 +205,7 @@ def _add_report(commands):
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
+    add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 

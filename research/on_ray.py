@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 
+from batch.data.mapped import mapping_of
 from batch.models.checkpoint import Checkpoints
 from research.callbacks import Callback
 from research.interruption import Interrupted, finished_first, interruptible
@@ -57,8 +58,15 @@ def train_on_ray(
     ------
     ImportError
         If Ray is not installed.
+    ValueError
+        If the images lie in a mapped file.
     """
     ray = _imported()
+    if mapping_of(data.train.images) is not None or mapping_of(data.test.images) is not None:
+        raise ValueError(
+            f"--engine ray keeps all images in its object store, and those of {data.name} are too "
+            "many for the memory: use --engine local"
+        )
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     made = sum(store.iterations(label, seed) for label in named for seed in seeds)
     with _cluster(ray, address), interruptible():

@@ -7,6 +7,7 @@ from batch import checks
 from batch.files import from_json, read_text
 from research.recipes import STUDIES
 
+RATES = re.compile(r"\d\S*( \d\S*)*")  # of 0 or more
 BASE64 = re.compile(r"[A-Za-z0-9+/]*=*")
 
 
@@ -74,12 +75,19 @@ def _check_run(run):
 
 def _check_rates(rates):
     """Refuse what is not from iterations, in their order, to as many rates each time."""
-    starts = [checks.whole("runs/rates", int(start)) for start in rates]
-    rows = [checks.text("runs/rates", row).split() for row in rates.values()]
-    numbers = checks.finite("runs/rates", [list(map(float, row)) for row in rows], (2,))
-    if starts != sorted(set(starts)) or (numbers < 0).any():
+    starts = [int(start) for start in rates if start.isdecimal()]
+    whole = [RATES.fullmatch(checks.text("runs/rates", row)) for row in rates.values()]
+    counts = {len(row.split()) for row in rates.values()}
+    if (
+        not rates
+        or not all(whole)
+        or len(counts) > 1
+        or starts != sorted(set(starts))
+        or len(starts) < len(rates)
+    ):
         raise ValueError(
-            f"runs/rates must be of 0 or more, in the order of iterations. {checks.received(rates)}"
+            "runs/rates must be from iterations, in their order, to the rates of all blocks. "
+            f"{checks.received(rates)}"
         )
 
 

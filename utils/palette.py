@@ -12,16 +12,17 @@ from batch.checks import received, sequence, text
 
 COLOURS = (  # on white, on dark
     ("#1b222a", "#e1e6eb"),  # charcoal
-    ("#0150dc", "#0197fe"),  # blue
-    ("#cd1263", "#fe3053"),  # crimson
-    ("#439605", "#d1df82"),  # green
-    ("#b379e2", "#7c73a4"),  # lilac
-    ("#0a8394", "#46dafe"),  # teal
-    ("#644d02", "#846a01"),  # brown
     ("#024e36", "#40d2a8"),  # bottle green
+    ("#cd1263", "#fe3053"),  # crimson
+    ("#b379e2", "#7c73a4"),  # lilac
+    ("#0150dc", "#0197fe"),  # blue
+    ("#439605", "#d1df82"),  # green
+    ("#644d02", "#846a01"),  # brown
     ("#551800", "#ff9304"),  # maroon
+    ("#0a8394", "#46dafe"),  # teal
     ("#680266", "#cb8eb2"),  # purple
 )
+SHADE = COLOURS[4]  # of what is shown by how strong it is
 BLOCKS = (  # of a network, from the first to the last: a scale, on white and on dark
     ("#00008a", "#fbe5f6"),
     ("#393345", "#ddc7f5"),
@@ -88,6 +89,12 @@ class Look:
             "markersize": 5,
             **self.mark,
         }
+
+
+def block_colours(count):
+    """A colour of the scale, on white, for each of so many blocks."""
+    last = len(BLOCKS) - 1
+    return [BLOCKS[round(last * block / max(count - 1, 1))][0] for block in range(count)]
 
 
 def looks_of(names):

@@ -7,15 +7,17 @@ import textwrap
 import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextToPath
 from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from batch.checks import positive
 from utils.palette import COLOURS, GRID, INK, PAPER
 
 PAGE, COLUMN = 7.2, 3.5  # inches: widths of a figure on the page, and of a column in print
-RATIO = 0.6  # height of a figure over its width
+RATIO = 0.6, 0.7  # height of a figure over its width, on the page and in a column
 LONGEST = 60  # characters of a name
-ROW = 0.3  # inches, with letters of 10 points
+ROW, LINE = 0.2, 0.17  # inches of a row, and of a line in it, with letters of 10 points
 COLOURED = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color")
 
 
@@ -29,7 +31,7 @@ def styled(width=PAGE):
         Of a figure, in inches. Below the width of a page, lines and letters are smaller.
     """
     width = positive("width", width)
-    size = 10 if width >= PAGE else 8
+    size, ratio = (10, RATIO[0]) if width >= PAGE else (8, RATIO[1])
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
@@ -43,7 +45,7 @@ def styled(width=PAGE):
                 "axes.grid": True,
                 "axes.prop_cycle": cycler(color=[light for light, _ in COLOURS]),
                 "axes.titlesize": "medium",
-                "figure.figsize": (width, RATIO * width),
+                "figure.figsize": (width, ratio * width),
                 "font.size": size,
                 "grid.color": GRID[0],
                 "grid.linewidth": 0.6,
@@ -58,31 +60,55 @@ def styled(width=PAGE):
         yield
 
 
-def new_figure(height=None, panels=None, sharex=True):
-    """A figure of the style in force, and its axis.
-
-    Parameters
-    ----------
-    height : float, optional
-        In inches.
-    panels : tuple of two ints, optional
-        Rows and columns of panels, which share their axes: then there is an array of axes.
-    sharex : bool
-        Whether panels share that of x, too.
-    """
+def new_figure(height=None):
+    """A figure of the style in force, by default of its height, and its axis."""
     figure = Figure(layout="constrained")
     if height:
         figure.set_figheight(height)
-    if panels:
-        return figure, figure.subplots(*panels, sharex=sharex, sharey=True, squeeze=False)
     return figure, figure.subplots()
 
 
+def new_panels(count, columns, height, labels):
+    """A figure of the style in force with panels of one scale, and their axes.
+
+    Parameters
+    ----------
+    count, columns : int
+    height : float
+        Of a panel, in inches.
+    labels : tuple of two str
+        Of x, and of y.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : list of matplotlib.axes.Axes
+    """
+    figure, rows = Figure(layout="constrained"), math.ceil(count / columns)
+    figure.set_figheight(height * rows + 0.04 * font_size())  # for the labels of x
+    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for axis in axes[count:]:
+        axis.remove()
+    for axis in axes[max(0, count - columns) : count]:  # below them there is none
+        axis.set_xlabel(labels[0])
+        axis.tick_params("x", labelbottom=True)
+    for axis in axes[:count:columns]:
+        axis.set_ylabel(labels[1])
+    return figure, axes[:count]
+
+
 def new_rows(names):
-    """A figure of the style in force, and its axis, with a row for each name, the first on top."""
-    lines = [short_name(name, 24) for name in names]
-    heights = sum(max(1.4, name.count("\n") + 1) for name in lines)
-    figure, axis = new_figure(height=ROW * font_size() / 10 * (heights + 3))  # 3 of the axis
+    """A figure of the style in force, and its axis, with a row for each name, the first on top.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Lines of them are kept short each.
+    """
+    lines = ["\n".join(short_name(line, 28) for line in name.splitlines()) for name in names]
+    most = max(name.count("\n") + 1 for name in lines)
+    height = (ROW + LINE * most) * len(lines) + 0.7  # of the axis
+    figure, axis = new_figure(height * font_size() / 10)
     axis.set_yticks(range(len(lines)), lines)
     axis.set_ylim(len(lines) - 0.5, -0.5)
     axis.tick_params("y", length=0)
@@ -100,6 +126,12 @@ def font_size():
     return matplotlib.rcParams["font.size"]
 
 
+def text_size(text, size=None):
+    """Width and height of a line of text in points, by default in the size of the style."""
+    properties = FontProperties(size=size or font_size())
+    return TextToPath().get_text_width_height_descent(text, properties, ismath=False)[:2]
+
+
 def short_name(name, characters=LONGEST):
     """A name on lines of so many characters; the middle of a very long one is left out."""
     name = " ".join(name.split())
@@ -108,7 +140,7 @@ def short_name(name, characters=LONGEST):
     return textwrap.fill(name, characters, break_long_words=True)
 
 
-def legend(figure, handles, names, title=None):
+def legend(figure, handles, names):
     """A legend below the axes, where it covers nothing; the figure grows by its height.
 
     Parameters
@@ -116,22 +148,25 @@ def legend(figure, handles, names, title=None):
     figure : matplotlib.figure.Figure
     handles : sequence of matplotlib.artist.Artist
     names : sequence of str
-    title : str, optional
     """
     if not names:
         return
     width, height = figure.get_size_inches()
-    letters = 72 * width / (0.62 * font_size())  # in a line
-    names = [short_name(name, max(8, int(letters) - 8)) for name in names]
-    longest = max(len(line) for name in names for line in name.splitlines())
-    columns = min(len(names), max(1, int(letters / (longest + 6))))
+    size = font_size()
+    names = [short_name(name, max(8, int(100 * width / size))) for name in names]
+    widest = max(text_size(line)[0] for name in names for line in name.splitlines())
+    columns = min(len(names), max(1, int(72 * width / (widest + 4.5 * size))))
     rows = math.ceil(len(names) / columns)
     columns = math.ceil(len(names) / rows)
-    lines = rows * max(name.count("\n") + 1 for name in names) + bool(title)
-    figure.set_figheight(height + 1.45 * lines * font_size() / 72)
-    figure.legend(
-        handles, names, title=title, ncols=columns, loc="outside lower center", columnspacing=1.2
-    )
+    lines = rows * max(name.count("\n") + 1 for name in names)
+    figure.set_figheight(height + 1.45 * lines * size / 72)
+    figure.legend(handles, names, ncols=columns, loc="outside lower center", columnspacing=1.2)
+
+
+def whole_numbers(*axes):
+    """Let axes, as `Axes.xaxis`, have ticks at whole numbers alone."""
+    for axis in axes:
+        axis.get_major_locator().set_params(integer=True)
 
 
 def logarithmic(axes, which, low, high):

@@ -177,7 +177,8 @@ def read_checkpoint(folder):
         if damaged:
             raise CheckpointError(f"{folder / damaged[0]} is damaged")
         (history,) = read_histories(folder / "history.csv")
-        history.target, history.rates = record.get("target"), record.get("rates")
+        more = {name: record.get(name) for name in ("target", "rates")}
+        history = dataclasses.replace(history, **more)
         iteration = positive_whole("iteration", record["iteration"])
         run = instance("run", record["run"], dict, "a dict")
         return Checkpoint(folder, iteration, history, run)

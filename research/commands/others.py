@@ -20,7 +20,7 @@ def report(options):
         results.read(folder)  # before there is a lock beside what holds no results
         with only_writer(folder), results.drawing([folder]):
             remove_abandoned(folder)  # by an earlier one that was killed
-            text = drawn_again(folder)
+            text = drawn_again(folder, options.format)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")
         return
@@ -40,7 +40,7 @@ def _write(options, histories, record):
     """Write results and their page to a new folder, and say what they are."""
     with folders.new_folder(options.out, options.command, options.overwrite) as place:
         results.save(place.path, histories, **record)
-        page = Page(place.path)
+        page = Page(place.path, getattr(options, "format", None))
     page.say_of(place)
 
 

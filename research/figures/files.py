@@ -3,7 +3,7 @@
 import io
 import pathlib
 
-from batch.files import replacing, write_text
+from batch.files import remove_abandoned, replacing, write_text
 from research.contents import FIGURES
 from research.folders import ResultsError
 from utils.style import styled
@@ -49,6 +49,7 @@ def write_figures(folder, drawn, kind):
     if place.is_symlink():
         raise ResultsError(f"{place} is a symbolic link, so it is left alone")
     place.mkdir(exist_ok=True)
+    remove_abandoned(place)  # by an earlier one that was killed
     for each in drawn:
         _write(place / f"{each.name}.{kind}", rendered(each.figure, kind, dpi=PRINT))
         write_text(place / f"{each.name}.csv", each.csv)

@@ -6,7 +6,7 @@ import pandas as pd
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
 from utils.palette import looks_of
-from utils.style import legend, new_figure
+from utils.style import legend, new_figure, whole_numbers
 
 CAPTION = (
     "Leading blocks without a backward pass; a line for each way in which a method's seeds went. "
@@ -24,12 +24,13 @@ def drawn(histories, record, summary):
     data = pd.concat([_changes(run) for method in freezing for run in methods[method]])
     looks = looks_of([*methods])
     figure, axis = new_figure()
-    apart = APART * (np.arange(len(freezing)) - (len(freezing) - 1) / 2)
+    places = np.arange(len(freezing)) - (len(freezing) - 1) / 2
+    apart = min(APART, 0.6 / len(freezing)) * places
     lines = [
         _draw(axis, _different(methods[method]), looks[method], higher)
         for method, higher in zip(freezing, apart)
     ]
-    axis.yaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(axis.xaxis, axis.yaxis)
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Frozen blocks")
     legend(figure, lines, freezing)

@@ -6,6 +6,7 @@ from research.statistics import paired_interval
 
 ROOM = 0.06  # of what is shown, on either side
 BEYOND = 1.0  # how far intervals may widen what is shown, in spans of the values
+CUT = " Intervals that leave the figure are longer."  # for captions
 
 
 def interval(values):

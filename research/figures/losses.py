@@ -5,10 +5,11 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
+from research.figures.intervals import show
 from research.labels import facts_of
 from utils.palette import looks_of
 from utils.plots import averages, draw_average
-from utils.style import legend, logarithmic, new_figure
+from utils.style import legend, logarithmic, new_figure, whole_numbers
 
 WINDOW = 20  # iterations: the span of the moving average
 MOST = 300  # points of a curve
@@ -23,8 +24,11 @@ def drawn(histories, record, summary):
     lines = [_draw(axis, curves[method], look) for method, look in looks_of([*curves]).items()]
     data = pd.concat(curves, names=["method", None]).reset_index("method")
     log = logarithmic(axis, "y", data["average"].min(), data["average"].max())
+    shown = data["loss"].quantile([0.02, 0.98]), data["average"]
+    show(axis, "y", pd.concat(shown), [])
+    whole_numbers(axis.xaxis)
     axis.set_xlabel("Iteration")
-    axis.set_ylabel(f"Training loss (EWMA, span {WINDOW})")
+    axis.set_ylabel(f"Training loss\n(EWMA, span {WINDOW})")
     legend(figure, lines, [*curves])
     text = _caption(methods, record, log) + "".join(map(_said, curves.items()))
     return Drawn("loss", "Training loss", text, figure, data)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
-from research.figures.intervals import draw_mean, draw_runs, show
+from research.figures.intervals import CUT, draw_mean, draw_runs, show
 from research.names import MARGIN
 from research.statistics import interval_text
 from utils.palette import GRID, INK, looks_of
@@ -18,6 +18,10 @@ CAPTION = (
 )
 COLUMNS = ["method", "baseline", "seed", "difference, points", "low", "high"]
 MEAN = "mean"  # in the column of seeds
+ABOVE = {  # the axis, at the left of a line
+    **{"xycoords": ("data", "axes fraction"), "textcoords": "offset points"},
+    **{"horizontalalignment": "right", "fontsize": "small"},
+}
 BELOW = 0.22, 0.42  # rows, from means to the first and the last seed
 
 
@@ -29,7 +33,7 @@ def drawn(histories, record, summary):
     margin = record["settings"].get("margin", MARGIN)
     data = _table(compared, histories)
     looks = looks_of([*by_method(histories)])
-    figure, axis = new_rows([f"{row.method} − {row.baseline}" for row in compared.itertuples()])
+    figure, axis = new_rows([f"{row.method}\nover {row.baseline}" for row in compared.itertuples()])
     axis.axvspan(-margin, 0, color=GRID[0], alpha=0.5, linewidth=0)
     axis.axvline(-margin, color=INK[0], linewidth=0.8, linestyle=(0, (4, 3)))
     axis.axvline(0, color=INK[0], linewidth=0.8)
@@ -39,8 +43,9 @@ def drawn(histories, record, summary):
         draw_runs(axis, looks[method], seeds, place + np.linspace(*BELOW, len(seeds)))
         draw_mean(axis, looks[method], own.loc[MEAN], place)
     show(axis, "x", [*data["difference, points"], 0, -margin], data[["low", "high"]])
+    axis.annotate("margin", (-margin, 1), (-2, 2), **ABOVE)
     axis.set_xlabel("Difference in accuracy, percentage points")
-    text = CAPTION.format(margin=margin) + "".join(map(_said, compared.to_dict("records")))
+    text = CAPTION.format(margin=margin) + CUT + "".join(map(_said, compared.to_dict("records")))
     return Drawn("paired", "Paired differences", text, figure, data)
 
 

@@ -1,20 +1,18 @@
 """Learning rates of the blocks over the iterations."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
-from utils.palette import BLOCKS
-from utils.style import figure_width, font_size, legend, new_figure, short_name
+from utils.palette import block_colours
+from utils.style import figure_width, font_size, legend, new_panels, short_name, whole_numbers
 
 CAPTION = (
     "Learning rate of each block over the iterations. A line ends where its block is frozen; of "
     "blocks with the same rates, the last is drawn."
 )
-PANEL = 2.2, 1.7  # inches: least width, and height, with letters of 10 points
+PANEL = 2.1, 1.7  # inches: least width, and height, with letters of 10 points
 
 
 def drawn(histories, record, summary):
@@ -24,13 +22,17 @@ def drawn(histories, record, summary):
     tables = {run.method: _table(run) for run in known if run}
     if not tables:
         return None
-    figure, axes = _panels(len(tables))
+    size = font_size() / 10
+    columns = min(len(tables), max(1, int(figure_width() / (PANEL[0] * size))))
+    labels = "Iteration", "Learning rate"
+    figure, axes = new_panels(len(tables), columns, PANEL[1] * size, labels)
     names = max((list(table) for table in tables.values()), key=len)
-    colours = _colours(len(names))
+    colours = block_colours(len(names))
     for axis, (method, table) in zip(axes, tables.items()):
         _draw(axis, table, colours)
         axis.set_title(short_name(method, 24))
     axes[0].set_ylim(bottom=0)
+    whole_numbers(axes[0].xaxis)
     marks = {colour: axes[0].plot([], [], color=colour)[0] for colour in dict.fromkeys(colours)}
     legend(figure, list(marks.values()), _groups(names, colours))
     text = CAPTION + _differing(methods) + "".join(map(_said, tables.items()))
@@ -50,24 +52,6 @@ def _table(run):
     table = pd.DataFrame([*rates, rates[-1]], index, [*names, "classifier"])
     same = names and table["classifier"].equals(table[names[-1]])
     return table.drop(columns="classifier") if same else table
-
-
-def _panels(count):
-    """A figure and the axes of its panels."""
-    size = font_size() / 10
-    columns = min(count, max(1, int(figure_width() / (PANEL[0] * size))))
-    rows = math.ceil(count / columns)
-    figure, axes = new_figure(PANEL[1] * size * rows + 0.4, (rows, columns))
-    figure.supxlabel("Iteration", fontsize="medium")
-    figure.supylabel("Learning rate", fontsize="medium")
-    for axis in axes.flat[count:]:
-        axis.set_axis_off()
-    return figure, axes.flat[:count]
-
-
-def _colours(count):
-    """A colour of the scale for each block."""
-    return [BLOCKS[round(place)][0] for place in np.linspace(0, len(BLOCKS) - 1, count)]
 
 
 def _groups(names, colours):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
-from research.figures.intervals import draw_mean, show
+from research.figures.intervals import CUT, draw_mean, show
 from utils.palette import INK, looks_of
 from utils.style import new_rows
 
@@ -24,7 +24,7 @@ def drawn(histories, record, summary):
     if data.empty:
         return None
     looks = looks_of([*by_method(histories)])
-    figure, axis = new_rows([f"{row.method} / {row.baseline}" for row in data.itertuples()])
+    figure, axis = new_rows([f"{row.method}\nover {row.baseline}" for row in data.itertuples()])
     axis.axvline(0, color=INK[0], linewidth=0.8)
     for place, row in enumerate(data.to_dict("records")):
         draw_mean(axis, looks[row["method"]], [row[name] for name in MEASURED], place)
@@ -32,7 +32,7 @@ def drawn(histories, record, summary):
         axis.plot(row[PREDICTED], place + BELOW, "o", markersize=6, **expected)
     show(axis, "x", [*data[MEASURED[0]], *data[PREDICTED], 0], data[MEASURED[1:]])
     axis.set_xlabel("Time saved, %")
-    text = CAPTION + "".join(map(_said, data.to_dict("records")))
+    text = CAPTION + CUT + "".join(map(_said, data.to_dict("records")))
     return Drawn("saving", "Time saved", text, figure, data)
 
 

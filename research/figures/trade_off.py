@@ -5,7 +5,7 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
-from research.figures.intervals import draw_mean, draw_runs, interval, show
+from research.figures.intervals import CUT, draw_mean, draw_runs, interval, show
 from utils.palette import INK, looks_of
 from utils.style import legend, logarithmic, new_figure
 
@@ -41,7 +41,7 @@ def drawn(histories, record, summary):
     axis.set_xlabel("Time of training, s")
     axis.set_ylabel("Accuracy, %")
     legend(figure, marks, [*points])
-    text = CAPTION + "".join(map(_said, means.itertuples()))
+    text = CAPTION + CUT + "".join(map(_said, means.itertuples()))
     return Drawn("frontier", "Accuracy and time", text, figure, means.reset_index())
 
 

@@ -17,6 +17,7 @@ from research.methods.freezeout import published_estimate
 from research.methods.options import HOW_SCALE
 from research.prediction import predicted_ratio
 from research.statistics import deviation
+from utils.beside import label_points
 from utils.palette import INK, Look
 from utils.style import legend, new_figure
 
@@ -121,13 +122,12 @@ def figure(table):
             axis.plot(predicted, height, linestyle="", **look.mark | {"markerfacecolor": "none"})
             label = "" if place else name
             axis.plot(saved, height, linestyle="", label=label, **look.mark)
-            t_0 = row["schedule"].split()[-1]
-            axis.annotate(
-                t_0, (saved, height), (4, 4), textcoords="offset points", fontsize="small"
-            )
     axis.set_xlabel("Time saved, % (hollow: predicted; filled: measured)")
     axis.set_ylabel("Error relative to the baseline, %")
     legend(made, *axis.get_legend_handles_labels())
+    rows = table.iloc[1:].dropna(subset="relative error, %")
+    places = rows[["measured saving, %", "relative error, %"]].to_numpy()
+    label_points(axis, places, rows["schedule"].str.split().str[-1])
     return made
 
 

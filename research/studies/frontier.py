@@ -18,7 +18,8 @@ from batch.data.history import by_method
 from research import bases
 from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
-from utils.palette import INK, Look
+from utils.beside import label_points
+from utils.palette import INK
 from utils.style import legend, logarithmic, new_figure
 
 OPTIONS = ("depths",)  # of the command line, for `experiments`
@@ -35,10 +36,10 @@ CAPTION = (
     "for good and read from the cache."
 )
 ONLY = "of the iterations"  # in the labels of shorter runs
-KINDS = {  # of runs, and how they look
-    "K blocks frozen for good": Look(1),
-    "nothing frozen, fewer iterations": Look(3),
-    "FreezeOut": Look(2),
+MARKERS = {
+    "K blocks frozen for good": "o",
+    "nothing frozen, fewer iterations": "s",
+    "FreezeOut": "^",
 }
 COLUMNS = (
     *("run", "seconds", "time saved, %", "read from the cache, %", "accuracy, %", "deviation"),
@@ -203,18 +204,14 @@ def figure(table):
         errors = rows["deviation"].fillna(0)
         axis.errorbar(
             *(rows["seconds"], rows["accuracy, %"], errors),
-            **{"linestyle": "", "capsize": 3, "label": kind, "color": KINDS[kind].colour},
-            **KINDS[kind].mark,
+            **{"fmt": MARKERS[kind], "capsize": 3, "label": kind, "color": INK[0]},
         )
-        for row in rows.to_dict("records"):
-            place, text = (row["seconds"], row["accuracy, %"]), _short(row["run"])
-            beside = (6, -12 if kind == "FreezeOut" else 5)
-            axis.annotate(text, place, beside, textcoords="offset points", fontsize="small")
     logarithmic(axis, "x", table["seconds"].min(), table["seconds"].max())
     axis.margins(x=0.2)
     axis.set_xlabel("Time of training, s")
     axis.set_ylabel("Accuracy, %")
     legend(made, *axis.get_legend_handles_labels())
+    label_points(axis, table[["seconds", "accuracy, %"]].to_numpy(), table["run"].map(_short))
     return made
 
 

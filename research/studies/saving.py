@@ -15,6 +15,7 @@ import pandas as pd
 from batch.data.history import by_method
 from research.prediction import predicted_ratio
 from research.statistics import AGREED, paired_interval
+from utils.beside import label_points
 from utils.palette import INK, Look
 from utils.style import legend, new_figure
 
@@ -130,15 +131,17 @@ def figure(table):
         look = Look(number + 1)
         line = {"color": look.colour, "capsize": 3, "label": name, **look.mark}
         axis.errorbar(saved, gained, np.nan_to_num(reach), **line)
-        for schedule, *place in zip(own["schedule"], saved, gained):
-            value = schedule.partition(",")[2].split()[-1:]  # t_0 or a share; AutoFreeze has none
-            axis.annotate(
-                "".join(value), place, (4, 4), textcoords="offset points", fontsize="small"
-            )
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
     legend(made, *axis.get_legend_handles_labels())
+    places = rows[["measured saving, %", "difference, points"]].to_numpy()
+    label_points(axis, places, rows["schedule"].map(_value))
     return made
+
+
+def _value(schedule):
+    """Of a schedule's label, t_0 or the share of the iterations; AutoFreeze has none."""
+    return "".join(schedule.partition(",")[2].split()[-1:])
 
 
 def _seconds(runs):

@@ -141,7 +141,9 @@ def _spread(name, rows):
 
 def figure(table):
     """Median error against parameters, and against the time of a step."""
-    made, (panels,) = new_figure(panels=(1, 2), sharex=False)
+    made, first = new_figure()
+    first.remove()
+    panels = made.subplots(1, 2, sharey=True)
     widths = _widths(table)
     others = table.drop(widths.index)
     for axis, column in zip(panels, ("parameters, M", "seconds a step")):

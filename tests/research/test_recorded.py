@@ -46,6 +46,13 @@ DAMAGED = {
         [{"method": FOREIGN, "seed": 0, "accuracy": 0.5, "target": target}]
         for target in ([], {}, {"seconds": "x"}, {"seconds": -1})
     ],
+    "runs/rates": [
+        [{"method": FOREIGN, "seed": 0, "accuracy": 0.5, "rates": rates}]
+        for rates in (
+            *([], {}, {"x": "1 1"}, {"0": 1}, {"0": "-1 1"}, {"0": "nan 1"}, {"0": "1x 1"}),
+            *({"0": "1 1", "2": "1"}, {"2": "1 1", "0": "1 1"}),
+        )
+    ],
     "classes": [[1], "ab"],
 }
 

@@ -1,9 +1,11 @@
 import json
+import shutil
 
 import keras
 import pandas as pd
 import pytest
 
+from batch import FreezeOut
 from research.cli import main
 
 FILES = ["experiment.json", "loss.png", "report.html", "results.csv"]
@@ -30,6 +32,31 @@ def test_report_draws_again_without_training(compared, capsys):
     assert (compared / "loss.png").exists()
     assert (compared / "results.csv").read_bytes() == before
     assert "freezeout" in capsys.readouterr().out
+
+
+def test_figures_for_a_paper_are_written_when_they_are_asked_for(compared, capsys):
+    assert not (compared / "figures").exists()
+    assert main(["report", str(compared), "--format", "svg"]) == 0
+    assert "Figures for a paper: figures/*.svg beside the report" in capsys.readouterr().out
+    names = {path.name for path in (compared / "figures").iterdir()}
+    shutil.rmtree(compared / "figures")
+    stems = ("frontier", "paired", "loss", "rates", "frozen", "saving", "confusion")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "csv")}
+
+
+def test_the_rates_that_were_in_force_are_recorded_once_a_method(compared):
+    record = json.loads((compared / "experiment.json").read_text())
+    known = {run["method"]: run["rates"] for run in record["runs"] if "rates" in run}
+    assert [run["seed"] for run in record["runs"] if "rates" in run] == [0] * len(known)
+    assert set(known) == set(record["methods"])
+    assert len(known["classic"]) == 1
+    first = next(iter(known["freezeout"].values()))
+    blocks = len(first.split()) - 1
+    learning_rate = record["settings"].get("learning_rate", 0.06)
+    schedule = FreezeOut(blocks, record["settings"]["iterations"], learning_rate)
+    for iteration, rates in known["freezeout"].items():
+        expected = schedule(int(iteration))
+        assert list(map(float, rates.split())) == pytest.approx([*expected, expected[-1]], rel=1e-5)
 
 
 @pytest.mark.usefixtures("small_networks")
