@@ -90,10 +90,11 @@ def data(options):
 
 def reproduce(options):
     """`resbatch reproduce`: run every notebook."""
-    from research.notebooks import run_notebooks
+    from research.notebooks import available, run_notebooks
 
+    notebooks = available()
     with folders.new_folder(options.out, "reproduce", options.overwrite) as place:
-        names = run_notebooks(place.path)
+        names = run_notebooks(place.path, notebooks)
         settings = {"command": "reproduce", "notebooks": names}
         results.write_record(place.path, settings, environment_now())
     for name in names:
