@@ -37,8 +37,7 @@ class BlockModel(Distributed):
     """A `keras.Model` of blocks, which freeze for good or by a schedule.
 
     Frozen blocks leave the backward pass, and what leading ones compute is kept. Otherwise it
-    trains as stock Keras does: `uint8` images are cast, not divided. Made in the scope of a
-    `tf.distribute.MirroredStrategy`, it trains on all its devices.
+    trains as Keras does, with `uint8` cast, not divided; in a `MirroredStrategy`, on all devices.
 
     Parameters
     ----------

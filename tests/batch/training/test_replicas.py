@@ -30,7 +30,8 @@ def test_only_active_blocks_are_exchanged(given):
     np.testing.assert_allclose(*freezing["losses"], rtol=1e-5)
     whole, less = freezing["active"]
     assert whole > less > 0
-    assert freezing["collectives"] == [[whole] * 2, [whole] * 2, [less] * 2, []]
+    new = [step for step in freezing["collectives"] if step]  # graphs are given when first run
+    assert new == [[whole] * 2, [less] * 2]
     assert freezing["reported"] == [2 * whole + 2 * less, 2 * (whole - less)]
 
 
