@@ -96,7 +96,7 @@ def freezing(folder):
     return {
         "losses": [steps(alone), losses],
         "collectives": collectives,
-        "active": [sum(sizes[frozen:]) for frozen in (0, 1, 2)],
+        "active": [sum(sizes[frozen:]) for frozen in (0, 1)],
         "reported": [replicas.bytes, replicas.bytes_saved],
         "resumed": [[each.trainer.replicas is not None, steps(each, count=2)] for each in resumed],
     }
