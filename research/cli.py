@@ -20,6 +20,7 @@ from research.options import (
     add_out,
     add_resuming,
     add_run_options,
+    add_strategy,
     add_tensorboard,
     add_watching_options,
 )
@@ -172,6 +173,7 @@ def _add_train(commands):
         help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
+    add_strategy(train)
     train.add_argument(
         "--validate",
         nargs="?",

@@ -19,7 +19,16 @@ from research.arguments import (
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BASES_IN_WORDS, BLOCKS, COSTS, FORMATS, METRICS, MODELS, top_k
+from research.names import (
+    BASES_IN_WORDS,
+    BLOCKS,
+    COSTS,
+    FORMATS,
+    METRICS,
+    MODELS,
+    STRATEGIES,
+    top_k,
+)
 from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
@@ -81,6 +90,7 @@ def add_run_options(parser):
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_out(parser, "a new one under runs/")
+    parser.set_defaults(strategy=None)  # only train has the option
 
 
 def add_import_options(parser):
@@ -282,6 +292,16 @@ def add_resuming(parser, of=""):
         "--resume",
         action="store_true",
         help="go on with what an interrupted command left for --out; give the same options again",
+    )
+
+
+def add_strategy(parser):
+    """The option of a single run, which may be spread over devices."""
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
+        "names, each running the same command with an --out of its own (default: on one device)",
     )
 
 
