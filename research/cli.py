@@ -201,9 +201,7 @@ def _add_train(commands):
 
 
 def _add_report(commands):
-    report = commands.add_parser(
-        "report", help="figures and report again from saved results, without training"
-    )
+    report = commands.add_parser("report", help="figures and report again, without training")
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
