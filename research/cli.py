@@ -13,13 +13,14 @@ from research.arguments import count, file, folder, keras_file, percent, points,
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL
-from research.names import ENGINES, MARGIN, STRATEGIES, SUITES
+from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
     add_format,
     add_import_options,
     add_out,
     add_resuming,
     add_run_options,
+    add_strategy,
     add_tensorboard,
     add_watching_options,
 )
@@ -171,12 +172,7 @@ def _add_train(commands):
         help=f"one of {', '.join(METHODS)}, or {chosen.OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
-    train.add_argument(
-        "--strategy",
-        choices=STRATEGIES,
-        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
-        "names, each running the same command with an --out of its own (default: on one device)",
-    )
+    add_strategy(train)
     train.add_argument(
         "--validate",
         nargs="?",
@@ -204,9 +200,7 @@ def _add_train(commands):
 
 
 def _add_report(commands):
-    report = commands.add_parser(
-        "report", help="figures and report again from saved results, without training"
-    )
+    report = commands.add_parser("report", help="figures and report again, without training")
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
