@@ -40,22 +40,12 @@ def write_report(folder, histories, record):
     """
     folder = pathlib.Path(folder)
     methods = facts_of(by_method(histories), record.get("methods"))
-    settings = record["settings"]
-    margin, test_images = settings.get("margin", MARGIN), settings.get("test_images")
     summary = summary_of(histories, record)
     figures = figures_of(histories, record, summary)
     for drawn in figures:
         if drawn.name in PNG:
             write_png(drawn.figure, folder / f"{drawn.name}.png")
-    compared = "study" not in record or summary.baseline.notna().any()
-    tables = tables_of(histories, summary if compared else summary[:0])
-    texts = statements(summary, margin, settings.get("target"), test_images)
-    answer = answer_of(summary, settings)
-    if "study" in record:
-        notes = remarks(summary, margin, test_images)
-        table, said = _study(folder, histories, record)
-        texts, answer = said + notes, answer_of_study(said, notes)
-        tables.insert(0, table)
+    answer, tables, texts = _said(folder, histories, record, summary)
     page = render(
         answer,
         {
@@ -64,8 +54,8 @@ def write_report(folder, histories, record):
             "settings": setting_tables(record),
             "machine": machine_table(record),
         },
-        title=_title(settings, methods),
-        about=_about(histories, settings),
+        title=_title(record["settings"], methods),
+        about=_about(histories, record["settings"]),
         figures=[_shown(drawn) for drawn in figures],
         wrong=_worst(histories, record),
         data=_data(record),
@@ -73,6 +63,20 @@ def write_report(folder, histories, record):
     )
     write_text(folder / "report.html", page)
     return tables[0], texts
+
+
+def _said(folder, histories, record, summary):
+    """The answer, the tables, and the sentences for the terminal."""
+    settings = record["settings"]
+    margin, test_images = settings.get("margin", MARGIN), settings.get("test_images")
+    if "study" not in record:
+        texts = statements(summary, margin, settings.get("target"), test_images)
+        return answer_of(summary, settings), tables_of(histories, summary), texts
+    compared = summary if summary.baseline.notna().any() else summary[:0]
+    table, texts = _study(folder, histories, record)
+    notes = remarks(summary, margin, test_images)
+    tables = [table, *tables_of(histories, compared)]
+    return answer_of_study(texts, notes), tables, texts + notes
 
 
 def _study(folder, histories, record):
