@@ -13,7 +13,7 @@ from research.arguments import count, file, folder, keras_file, percent, points,
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, MARGIN, SUITES
+from research.names import ENGINES, MARGIN, STRATEGIES, SUITES
 from research.options import (
     add_format,
     add_import_options,
@@ -172,6 +172,12 @@ def _add_train(commands):
         help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
+    train.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
+        "names, each running the same command with an --out of its own (default: on one device)",
+    )
     train.add_argument(
         "--validate",
         nargs="?",

@@ -74,6 +74,8 @@ class Experiment:
     cache : str or float
         Where to keep what frozen blocks compute, as for `batch.TFModel`. 'auto' becomes a number of
         bytes when runs begin.
+    strategy : {'mirrored', 'multiworker'}, optional
+        Which devices train together, as for `batch.TFModel`.
 
     Raises
     ------
@@ -110,6 +112,7 @@ class Experiment:
     views: int | None = None
     precision: str = "float32"
     cache: str = "auto"
+    strategy: str | None = None
 
     def __post_init__(self):
         methods.find(self.method)  # an error now, not when it trains
@@ -166,6 +169,8 @@ class Experiment:
             from batch.training.preprocessing import channel_statistics
 
             config["normalize"] = channel_statistics(data.train.images)
+        if self.strategy:
+            config["strategy"] = self.strategy
         return {**config, **self.method_config(count_blocks(self, data))}
 
     def learning(self, blocks):
@@ -273,7 +278,7 @@ def _check_optimizer(experiment):
 
 def make_model(experiment, data):
     """The untrained model of an experiment."""
-    config = experiment.config(data)
+    config = dataclasses.replace(experiment, strategy=None).config(data)
     with errors_named(experiment.trained_by, all_errors=True):
         return _named_model(experiment.model, config, *_inputs(data))
 

@@ -5,7 +5,7 @@ import math
 from batch import checks
 from research import optimizers
 from research.methods.options import HOW_SCALE
-from research.names import CACHES, MODELS
+from research.names import CACHES, MODELS, STRATEGIES
 
 MOST_SEED = 2**32 - 1  # of NumPy's generators of old
 
@@ -71,4 +71,5 @@ FIELDS = {  # of an experiment, but its method, and what each must be
     "views": _optional(checks.positive_whole),
     **{"base": _optional(checks.path), "freeze_first": checks.whole, "freeze": _patterns},
     "precision": _one_of(("float32", "bfloat16")),
+    "strategy": _optional(_one_of(STRATEGIES)),
 }

@@ -81,6 +81,7 @@ def add_run_options(parser):
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_out(parser, "a new one under runs/")
+    parser.set_defaults(strategy=None)  # only train has the option
 
 
 def add_import_options(parser):

@@ -7,6 +7,7 @@ from batch import checks
 from batch.files import from_json, read_text
 from research.recipes import STUDIES
 
+PLAIN = (bool, int, float, str)
 RATES = re.compile(r"\d\S*( \d\S*)*")  # of 0 or more
 BASE64 = re.compile(r"[A-Za-z0-9+/]*=*")
 
@@ -40,6 +41,9 @@ def checked(record):
         checks.optional(checks.not_negative, f"predicted_ratio/{checks.name_of(label)}", ratio)
     for label, facts in _dict("methods", record.get("methods") or {}).items():
         _check_facts(f"methods/{checks.name_of(label)}", facts)
+    for label, values in _dict("grid", record.get("grid") or {}).items():
+        for name, value in _dict(f"grid/{checks.name_of(label)}", values).items():
+            checks.instance(f"grid/{checks.name_of(name)}", value, PLAIN, "a number or a text")
     if record.get("classes") is not None:
         _texts("classes", record["classes"])
     for run in checks.instance("runs", record["runs"], list, "a list"):

@@ -1,8 +1,12 @@
+import contextlib
 import gc
 import importlib.util
+import json
 import logging
 import os
 import pathlib
+import socket
+import subprocess
 import sys
 
 import matplotlib
@@ -122,3 +126,53 @@ def settled_first_block(monkeypatch):
         observe(self, iteration, growth * norms)
 
     monkeypatch.setattr(AutoFreeze, "observe", observe_growth)
+
+
+@pytest.fixture(scope="session")
+def mirrored(tmp_path_factory):
+    """The folder in which `devices/mirrored.py` has trained on two logical devices, and alone."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    process = _started("mirrored.py", folder)
+    assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory):
+    """The folder in which two processes `devices/worker.py` have trained together, and alone."""
+    folder = tmp_path_factory.mktemp("workers")
+    cluster = {"worker": [f"localhost:{port}" for port in _free_ports(2)]}
+    tasks = [{"type": "worker", "index": number} for number in range(2)]
+    configs = [json.dumps({"cluster": cluster, "task": task}) for task in tasks]
+    processes = [
+        _started("worker.py", folder, f"log{number}", TF_CONFIG=config)
+        for number, config in enumerate(configs)
+    ]
+    try:
+        for number, process in enumerate(processes):
+            assert process.wait(timeout=300) == 0, (folder / f"log{number}").read_text()[-3000:]
+    finally:
+        for process in processes:
+            process.kill()
+    return folder
+
+
+def _started(program, folder, log="log", **environment):
+    """A program of `devices`, started as a process of its own that writes to a folder."""
+    program = pathlib.Path(__file__).parent / "devices" / program
+    root = str(program.parents[2])
+    with open(folder / log, "w", encoding="utf-8") as file:
+        return subprocess.Popen(
+            [sys.executable, program, str(folder)],
+            env={**os.environ, "PYTHONPATH": root, **environment},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _free_ports(count):
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("localhost", 0))
+        return [each.getsockname()[1] for each in sockets]

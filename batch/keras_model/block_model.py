@@ -10,6 +10,7 @@ from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 
 from batch.keras_model import saved
 from batch.keras_model.batches import Batches, Identified, unread
+from batch.keras_model.distribution import Distributed, counts_by_weight
 from batch.keras_model.freezing import freeze_here, say_what_freezes
 from batch.keras_model.given import layers_of, network_of
 from batch.keras_model.options import LEFT_OUT, Options
@@ -32,11 +33,12 @@ FIT = inspect.signature(keras.Model.fit)
 
 
 @keras.saving.register_keras_serializable("resbatch")
-class BlockModel(keras.Model):
+class BlockModel(Distributed):
     """A `keras.Model` of blocks, which freeze for good or by a schedule.
 
     Frozen blocks leave the backward pass, and what leading ones compute is kept. Otherwise it
-    trains as stock Keras does: `uint8` images are cast, not divided.
+    trains as stock Keras does: `uint8` images are cast, not divided. Made in the scope of a
+    `tf.distribute.MirroredStrategy`, it trains on all its devices.
 
     Parameters
     ----------
@@ -76,10 +78,11 @@ class BlockModel(keras.Model):
             inputs, outputs, cut = model_or_blocks, cut, None
         given = model_or_blocks if inputs is None else keras.Model(inputs, outputs)
         self.network = network_of(given, cut)
+        self.use_first_device()
         self.built = self.network.built
         self._options, self._training = Options(), Training()
-        self._batches, self._held_out, self._evaluates_rows = Batches(), Batches(), False
-        self._begins_fit = False
+        self._batches, self._held_out = Batches(), Batches()
+        self._evaluates_rows = self._begins_fit = False
 
     @property
     def frozen(self):
@@ -147,7 +150,7 @@ class BlockModel(keras.Model):
             If something is not possible here; the message names it.
         """
         check_class(type(self), BlockModel)
-        check_loss(loss)
+        check_loss(loss, self.strategy)
         refuse(
             loss_weights=(loss_weights, loss_weights is None),
             run_eagerly=(run_eagerly, not run_eagerly),
@@ -171,6 +174,7 @@ class BlockModel(keras.Model):
             jit_compile=False,
             auto_scale_loss=False,
         )
+        self.use_first_device(optimizer, metrics, weighted_metrics)
         say_what_freezes(self.network, schedule is not None)
         self._training, self._options = Training(template, state, frozen_here), options
         self._training.rate = float(optimizer.learning_rate)
@@ -335,13 +339,13 @@ class BlockModel(keras.Model):
                 self.built = True
             labels = examples.labels
             spec = tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
-            compiled = self._compile_loss, self._compile_metrics
-            build_for(spec, self.network.output_shape, *compiled)
+            build_for(spec, self.network.output_shape, self._compile_loss, self._compile_metrics)
             options = self._options
             training.begin(
                 self.network,
                 schedule=options.schedule_of(self.network, self.optimizer),
-                loss=KerasObjective(self._compile_loss, spec),
+                loss=KerasObjective(self._compile_loss, spec, counts_by_weight(self.loss)),
+                strategy=self.strategy,
                 frozen_batch_norm=options.frozen_batch_norm,
                 inference_mode=inference_names(self.network, options.inference_mode),
                 cache=options.cache,

@@ -16,11 +16,16 @@ def refuse(**arguments):
             raise ValueError(f"BlockModel.compile can't do with this {name}. {received(value)}")
 
 
-def check_loss(loss):
-    """Refuse what is not the loss of one output, or gives no number."""
+def check_loss(loss, strategy=None):
+    """Refuse what is not the loss of one output, or gives no number, or can't be that of parts."""
     refuse(loss=(loss, isinstance(loss, (str, keras.losses.Loss)) or callable(loss)))
     reduction = getattr(loss, "reduction", "mean")
     refuse(reduction=(reduction, reduction not in (None, "none")))
+    if strategy is not None and reduction == "sum":
+        raise ValueError(
+            "Made in the scope of a strategy, a BlockModel needs a loss whose reduction is a mean. "
+            "Received: sum"
+        )
 
 
 def check_class(kind, base):

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 from batch.checks import whole
 from batch.data.scales import refuse_channels_first
@@ -27,6 +28,7 @@ from batch.shown import short
 from batch.training.losses import make_loss
 from batch.training.optimizers import make_optimizer, rate_of
 from batch.training.preprocessing import Preprocessing, make_preprocessing
+from batch.training.strategy import make_strategy
 
 KEYS = {  # of a model's config, as `read_config` takes them
     "inputs": {"*": INPUT_KEYS},
@@ -36,7 +38,7 @@ KEYS = {  # of a model's config, as `read_config` takes them
     **dict.fromkeys(("output", "network", "base", "freeze", "inference_mode", "cache")),
     **dict.fromkeys(("optimizer", "learning_rate", "schedule", "decay", "weight_decay", "loss")),
     **dict.fromkeys(("frozen_batch_norm", "seed", "precision", "microbatch_size", *STOCHASTIC)),
-    "depthwise_gradient": None,
+    **dict.fromkeys(("depthwise_gradient", "strategy")),
     **dict.fromkeys(TORCH_KEYS),
 }
 NETWORK = ("precision", *STOCHASTIC)  # keys that decide how a network is made
@@ -62,6 +64,7 @@ class Parts:
     schedule : callable
     inference_mode : set of str
         Names of the blocks that run in inference mode even while they learn.
+    strategy : tf.distribute.Strategy or None
     """
 
     config: dict
@@ -73,6 +76,7 @@ class Parts:
     preprocessing: Preprocessing
     schedule: Callable
     inference_mode: set
+    strategy: tf.distribute.Strategy | None
 
 
 @names_not_kept()
@@ -94,6 +98,7 @@ def build(model, config, network=None):
         If a value does not fit.
     """
     check_settings()
+    strategy = make_strategy(config.get("strategy"))
     inputs = read_inputs(config.get("inputs"), config.get("input_block"))
     fetches = make_fetches(config.get("output"))
     if "seed" in config:
@@ -122,6 +127,7 @@ def build(model, config, network=None):
         preprocessing=preprocessing,
         schedule=schedule,
         inference_mode=inference_mode,
+        strategy=strategy,
     )
 
 

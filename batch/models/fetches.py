@@ -95,8 +95,8 @@ def fetch(names, fetches, logits, *, examples, losses):
     return values[0] if isinstance(names, str) else values
 
 
-def check_fetches(names, fetches, with_labels=True):
-    """Refuse fetches that do not exist, or that need labels where there are none."""
+def check_fetches(names, fetches, with_labels=True, only_losses=False):
+    """Refuse fetches that do not exist, or that need labels, or all logits, if there are none."""
     known = {*LOSSES, *fetches}
     if not isinstance(names, (str, list, tuple)) or not all(
         isinstance(name, str) for name in _as_list(names)
@@ -114,6 +114,11 @@ def check_fetches(names, fetches, with_labels=True):
     needing = [name for name in names if NEED_LABELS.fullmatch(name) and name not in own]
     if needing and not with_labels:
         raise ValueError(f"These fetches need labels: {', '.join(needing)}")
+    if only_losses and not {*names} <= {*LOSSES}:
+        raise ValueError(
+            "With several workers, each of which has a part of the examples, a training step must "
+            f"fetch losses alone: {' or '.join(LOSSES)}. {received(names)}"
+        )
 
 
 def labels_of(examples):

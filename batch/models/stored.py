@@ -44,7 +44,7 @@ class StoredModel(BaseModel):
         true_or_false("pickle_metadata", pickle_metadata)
         _check_module(pickle_module)
         path = checked_path("path", path)
-        config = {**self.config, "cache": self.trainer.cache.storage}
+        config = {**_of_any_machine(self.config), "cache": self.trainer.cache.storage}
         write_model(path, self.trainer, config=config, optimizer=self.optimizer)
 
     @exclusive
@@ -71,14 +71,14 @@ class StoredModel(BaseModel):
     def __getstate__(self):
         """For pickles and copies: the bytes of the model's file, and what no file can hold."""
         if "trainer" not in vars(self):
-            return {"config": self.config}
+            return {"config": _of_any_machine(self.config)}
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "model")
             self.save(path)
             with open(path, "rb") as file:
                 whole = file.read()
         classes = own_classes(self.config.get("network", ()))
-        return {"config": left_out(self.config), "file": whole, "classes": classes}
+        return {"config": left_out(_of_any_machine(self.config)), "file": whole, "classes": classes}
 
     def __setstate__(self, state):
         if "file" not in state:
@@ -90,6 +90,11 @@ class StoredModel(BaseModel):
                 file.write(state["file"])
             with keras.saving.custom_object_scope(state["classes"]):
                 self.__init__({**state["config"], "load": {"path": path}})
+
+
+def _of_any_machine(config):
+    """A config without what is said of the devices of this machine."""
+    return {key: value for key, value in config.items() if key != "strategy"}
 
 
 def _check_module(module):

@@ -17,6 +17,7 @@ from batch.models.torch_calls import with_torch_words
 from batch.models.torch_config import in_our_words, waits_for_images, with_shape
 from batch.runtime import set_globals
 from batch.training.microbatches import part_size
+from batch.training.replicas import several_workers
 from batch.training.trainer import Trainer
 
 set_globals(prefetch=in_order)
@@ -65,6 +66,8 @@ class TFModel(StoredModel):
         - `depthwise_gradient`: 'tensorflow' (the default), or 'by_shape': the gradients of
           depthwise convolutions that are faster for their shapes, which changes last bits
           (`batch.training.depthwise.differentiate_by_shape`).
+        - `strategy`: 'mirrored', 'multiworker' or a `tf.distribute.Strategy` of these kinds: which
+          devices train together (`batch.training.strategy.make_strategy`). It stays in no file.
         - `schedule`: a callable from the iteration to the rates of the blocks, or
           `(name, arguments)` with FreezeOut, LayerFreezing, AutoFreeze, Annealed, Discriminative,
           MultiStep or Constant; in place of `learning_rate`.
@@ -165,6 +168,7 @@ class TFModel(StoredModel):
             cache=cache,
             microbatch_size=part_size("microbatch_size", self.config.get("microbatch_size")),
             depthwise_gradient=self.config.get("depthwise_gradient", "tensorflow"),
+            strategy=self.strategy,
         )
         self.inference = Inference(self.network, self.preprocessing)
         self._white = None  # in the images that it was trained on, as far as that is known
@@ -271,7 +275,7 @@ class TFModel(StoredModel):
             raise ValueError(
                 f"Training needs {self.inputs.labels[0]}, and none were given. Received: None"
             )
-        check_fetches(fetches, self.fetches)
+        check_fetches(fetches, self.fetches, only_losses=several_workers(self.strategy))
         check_same_scale(examples.pixels, self._white)
         loss, logits = self.trainer.step(examples)
         if examples.pixels is not None:

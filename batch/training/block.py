@@ -35,6 +35,10 @@ class Block:
     layer : keras.layers.Layer
     varies : bool
         Whether its output for an example depends on the rest of the batch when it is frozen.
+    variables : list of variable
+        That learn.
+    statistics : list of variable
+        That move in a step without a gradient, as those of batch normalizations.
     updates : Updates
         Of its weights.
     """
@@ -53,6 +57,8 @@ class Block:
         trainable = layer.trainable_variables
         self.layer = layer
         self.variables = [variable.value for variable in trainable]
+        moved = [] if inference_mode else layer.non_trainable_variables
+        self.statistics = [each.value for each in moved if each.value.dtype.is_floating]
         by_batch = frozen_batch_norm == "batch" and not inference_mode
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]

@@ -36,7 +36,8 @@ class StaticGraph(tf.Module):
     Raises
     ------
     ValueError
-        If the conditionals are of another kind, or can't express the schedule, if blocks freeze
+        If the conditionals are of another kind, or can't express the schedule, if the trainer has
+        a strategy, if blocks freeze
         while their optimizers accumulate gradients, or if images would be scaled twice.
 
     Examples
@@ -67,6 +68,11 @@ class StaticGraph(tf.Module):
             raise ValueError(
                 "A static graph takes no ids of examples, which the 'views' of 'augment' need. "
                 f"Received: 'views': {trainer.preprocessing.views}"
+            )
+        if trainer.replicas:
+            raise ValueError(
+                "A static graph is for a single device: export a model without a strategy. "
+                f"Received: {trainer.replicas.count} replicas"
             )
         _check_scale(trainer, tf.as_dtype(dtype))
         self._trainer = trainer

@@ -77,9 +77,11 @@ class Objective:
         Of the labels that it takes.
     penalizes_frozen : bool
         Whether penalties of weights that are frozen for good count.
+    by_weight : bool
+        Whether the mean is Σ wᵢ·lᵢ / Σ wᵢ, not Σ wᵢ·lᵢ / n.
     """
 
-    labels, penalizes_frozen = tf.TensorSpec((None,), tf.int64), True
+    labels, penalizes_frozen, by_weight = tf.TensorSpec((None,), tf.int64), True, True
 
     def __init__(self, loss, logits):
         self._losses = compiled_loss(loss, logits)
@@ -97,12 +99,14 @@ class KerasObjective(Objective):
     loss : callable
         From labels, logits and weights to the loss of a batch.
     labels : TensorSpec
+    by_weight : bool
+        As for `Objective`: of its reduction.
     """
 
     penalizes_frozen = False
 
-    def __init__(self, loss, labels):
-        self._loss, self.labels = loss, labels
+    def __init__(self, loss, labels, by_weight=False):
+        self._loss, self.labels, self.by_weight = loss, labels, by_weight
 
     def __call__(self, labels, logits, weights):
         """The loss; the weights of the examples may be None."""

@@ -42,6 +42,9 @@ class Preprocessing:
     views : int, optional
         In training, each example has so many fixed crops, with their flips, and is seen in these in
         turn (`batch.training.views`); by default, in a new one in every iteration.
+    ahead : bool
+        Crops are drawn before a step and come with the examples, which may be a part of the batch
+        that they are drawn for.
     """
 
     mean: tuple | None = None
@@ -50,6 +53,7 @@ class Preprocessing:
     flip: bool = False
     seed: int = 0
     views: int | None = None
+    ahead: bool = False
 
     @property
     def augments(self):
@@ -59,11 +63,20 @@ class Preprocessing:
     @property
     def drawn_from(self):
         """The type of what decides the crops of a step: the iteration, or the crops of views."""
-        return tf.TensorSpec((None, 3) if self.views else (), tf.int32)
+        return tf.TensorSpec((None, 3) if self._comes_with_crops else (), tf.int32)
+
+    @property
+    def _comes_with_crops(self):
+        return bool(self.views) or (self.ahead and self.augments)
 
     def seen(self, examples, iteration):
         """The examples with the views that they are seen in, if they have views."""
-        return with_views(examples, iteration, self) if self.views else examples
+        if self.views:
+            return with_views(examples, iteration, self)
+        if self._comes_with_crops:
+            crops = tf.stack(self._draw(len(examples), iteration), axis=1)
+            return dataclasses.replace(examples, crops=crops.numpy())
+        return examples
 
     def training(self, images, drawn_from):
         """Images of a training step, shape (n, H, W, C), cropped and flipped.
@@ -72,10 +85,13 @@ class Preprocessing:
         ----------
         images : tensor, shape (n, H, W, C)
         drawn_from : tensor
-            The iteration; with views, the `crops` of the examples, shape (n, 3).
+            The iteration; or the `crops` of the examples, shape (n, 3), if they have them.
         """
         if self.augments:
-            draw = tf.unstack(drawn_from, axis=1) if self.views else self._draw(images, drawn_from)
+            if self._comes_with_crops:
+                draw = tf.unstack(drawn_from, axis=1)
+            else:
+                draw = self._draw(tf.shape(images)[0], drawn_from)
             images = self._cropped(images, *draw)
         return self.inference(images)
 
@@ -86,9 +102,8 @@ class Preprocessing:
             return scaled
         return (scaled - tf.constant(self.mean)) / tf.constant(self.std)
 
-    def _draw(self, images, iteration):
+    def _draw(self, count, iteration):
         """Where each image is cropped, top and left, and 1 where it is mirrored, shape (n,)."""
-        count = tf.shape(images)[0]
         seed = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(iteration, tf.int64)])
         top, left, mirrored = tf.unstack(tf.random.stateless_uniform((3, count), seed))
         positions = tf.cast(2 * self.pad + 1, tf.float32)

@@ -32,6 +32,8 @@ class Steps:
     ----------
     blocks : list of Block
     objective : Objective
+    replicas : Replicas or None
+        Where to run the passes of compiled steps, if not here; set before the first is compiled.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Steps:
         if microbatch_size is not None:
             self._parts = Microbatches(microbatch_size, [block.layer for block in blocks])
         self._compiled = {}
+        self.replicas = None
 
     def __len__(self):
         return len(self._compiled)
@@ -82,21 +85,22 @@ class Steps:
         -------
         callable
             From images, labels, rows of the images, rows of the labels, rates `(blocks + 1,)`, what
-            augmentation is drawn from (`Preprocessing.drawn_from`) and, if `weighted`, weights
-            `(n,)` to loss, logits and a dict. This has the `data_loss` if layers add to it, and
-            with `norms` the `norms` of the blocks' gradients `(blocks + 1,)`. It takes them by
-            position only.
+            augmentation is drawn from (`Preprocessing.drawn_from`), with replicas how much those
+            here count, and, if `weighted`, weights `(n,)`, to loss, logits and a dict. This has the
+            `data_loss` if layers add to it, and with `norms` the `norms` of the blocks' gradients
+            `(blocks + 1,)`. It takes them by position only.
         """
 
         # With a default for the weights, TensorFlow would raise and catch an error in every call.
-        def step(images, labels, image_rows, label_rows, rates, drawn_from, *weights):
+        def step(images, labels, image_rows, label_rows, rates, drawn_from, *more):
             features, labels = tf.gather(images, image_rows), tf.gather(labels, label_rows)
             if start:
                 features = as_features(features)
             else:
                 features = self._preprocessing.training(features, drawn_from)
-            weights = weights[0] if weights else None
-            return self.trained(active, features, labels, rates=rates, start=start, weights=weights)
+            given = {"weights": more[-1] if weighted else None}
+            given["shares"] = more[0] if self.replicas else None
+            return self.trained(active, features, labels, rates=rates, start=start, **given)
 
         key = step_key(images, active, weighted=weighted, start=start)
         if key not in self._compiled:
@@ -105,13 +109,14 @@ class Steps:
             rows = tf.TensorSpec((None,), tf.int64)
             rates = tf.TensorSpec((len(active),), tf.float32)
             drawn_from = self._preprocessing.drawn_from
-            weights = [tf.TensorSpec((None,), tf.float32)] * weighted
+            shares = [len(self.replicas.steps)] if self.replicas else []
+            more = [tf.TensorSpec((size,), tf.float32) for size in [*shares, *[None] * weighted]]
             self._compiled[key] = tf.function(step, autograph=False).get_concrete_function(
-                *(stored, self.objective.labels, rows, rows, rates, drawn_from, *weights)
+                *(stored, self.objective.labels, rows, rows, rates, drawn_from, *more)
             )
         return self._compiled[key]
 
-    def trained(self, active, features, labels, *, rates, start=0, weights=None):
+    def trained(self, active, features, labels, *, rates, start=0, weights=None, shares=None):
         """The body of a step: passes forward and backward, and the update.
 
         Parameters
@@ -120,23 +125,18 @@ class Steps:
             As for `compiled`.
         features : tensor, shape (n, …)
             What the block number `start` takes.
-        labels, rates, weights
+        labels, rates, weights, shares
             As for the step that `compiled` returns; the labels are already gathered.
         """
-        blocks = list(zip(self.blocks, tf.unstack(rates), active))
-        learning = [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
-
-        def passes(*examples):
-            return self._passes(blocks, start, *examples)
-
-        if self._parts is None:
-            losses, logits, gradients = passes(features, labels, weights)
+        given = {"rates": rates, "start": start, "weights": weights}
+        if shares is None:
+            losses, logits, gradients = self.gradients(active, features, labels, **given)
         else:
-            variables = [block.variables for block, _, _ in learning]
-            losses, logits, gradients = self._parts.summed(
-                passes, features, labels, weights, variables
+            losses, logits, gradients = self.replicas.gradients(
+                active, features, labels, **given, shares=shares
             )
         loss, *data_loss = losses
+        learning = self._learning(active, rates)
         updates = [block.updates for block, _, _ in learning]
         to_apply = clipped(updates, gradients, self._global_clipnorm)
         for (block, rate, is_active), gradient in zip(learning, to_apply):
@@ -145,6 +145,32 @@ class Steps:
         if self._norms:
             returned["norms"] = self._gradient_norms(learning, gradients)
         return loss, logits, returned
+
+    def gradients(self, active, features, labels, *, rates, start=0, weights=None):
+        """Losses (a list of one or two), logits, and the gradients of blocks that may be active.
+
+        The parameters are those of `trained`.
+        """
+        blocks = list(zip(self.blocks, tf.unstack(rates), active))
+
+        def passes(*examples):
+            return self._passes(blocks, start, *examples)
+
+        if self._parts is None:
+            return passes(features, labels, weights)
+        variables = [block.variables for block, _, _ in self._learning(active, rates)]
+        return self._parts.summed(passes, features, labels, weights, variables)
+
+    def statistics(self, active):
+        """Variables of active blocks that move in a step without a gradient."""
+        return [
+            each for block, flag in zip(self.blocks, active) if flag for each in block.statistics
+        ]
+
+    def _learning(self, active, rates):
+        """The blocks that may be active, each with its rate and its flag."""
+        blocks = zip(self.blocks, tf.unstack(rates), active)
+        return [(block, rate, flag) for block, rate, flag in blocks if flag is not False]
 
     def _passes(self, blocks, start, features, labels, weights):
         """Losses, logits and gradients of blocks, each with its rate and its flag.

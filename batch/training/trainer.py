@@ -12,6 +12,7 @@ stage costs about the time of a step or two instead of five to ten. With dozens 
 share steps in which conditionals decide what is frozen (`batch.training.stage_plan`).
 """
 
+import dataclasses
 import time
 
 import numpy as np
@@ -29,6 +30,7 @@ from batch.training.depthwise import FORMS
 from batch.training.losses import Objective
 from batch.training.optimizers import check_weight_decay, copies
 from batch.training.preprocessing import Preprocessing
+from batch.training.replicas import replicas_of, several_workers
 from batch.training.stage_plan import StagePlan
 from batch.training.step import Steps, leading, step_key
 
@@ -71,6 +73,8 @@ class Trainer:
     depthwise_gradient : {'tensorflow', 'by_shape'}
         Whose gradients depthwise convolutions of active blocks have: TensorFlow's, or those that
         are faster for their shapes (`batch.training.depthwise.differentiate_by_shape`).
+    strategy : tf.distribute.MirroredStrategy or tf.distribute.MultiWorkerMirroredStrategy, optional
+        Which devices train together (`batch.training.replicas.Replicas`).
 
     Attributes
     ----------
@@ -93,6 +97,8 @@ class Trainer:
         The compiled steps.
     cache : PrefixCache
         What leading frozen blocks computed for each example.
+    replicas : Replicas or None
+        Those of several devices.
     """
 
     @names_not_kept()
@@ -110,11 +116,14 @@ class Trainer:
         cache="auto",
         microbatch_size=None,
         depthwise_gradient="tensorflow",
+        strategy=None,
     ):
         one_of("frozen_batch_norm", frozen_batch_norm, ("inference", "batch"))
         one_of("depthwise_gradient", depthwise_gradient, FORMS)
         self.network = network
         self.preprocessing = preprocessing or Preprocessing()
+        if several_workers(strategy):  # each has a part of the batch, and crops are of the whole
+            self.preprocessing = dataclasses.replace(self.preprocessing, ahead=True)
         check_weight_decay(optimizer, weight_decay)
         self.accumulates = bool(optimizer.gradient_accumulation_steps)
         self._check_ends(schedule)
@@ -124,28 +133,35 @@ class Trainer:
         self.loss = self.data_loss = self.rates = self.seconds = None
         self.plan = StagePlan(schedule, network, learning(network.layers))
         objective = loss if isinstance(loss, Objective) else Objective(loss, network.outputs[0])
-        blocks = [
-            Block(
-                layer,
-                block_optimizer,
-                weight_decay=weight_decay,
-                frozen_batch_norm=frozen_batch_norm,
-                inference_mode=layer.name in inference_mode,
-                depthwise_gradient=depthwise_gradient,
-                penalizes_frozen=objective.penalizes_frozen,
+
+        def make_steps(network):
+            blocks = [
+                Block(
+                    layer,
+                    block_optimizer,
+                    weight_decay=weight_decay,
+                    frozen_batch_norm=frozen_batch_norm,
+                    inference_mode=layer.name in inference_mode,
+                    depthwise_gradient=depthwise_gradient,
+                    penalizes_frozen=objective.penalizes_frozen,
+                )
+                for layer, block_optimizer in zip(network.layers, self._optimizers)
+            ]
+            return Steps(
+                blocks,
+                objective,
+                self.preprocessing,
+                global_clipnorm=optimizer.global_clipnorm,
+                loss_scale=optimizer.loss_scale_factor,
+                norms=observes(schedule),
+                microbatch_size=microbatch_size,
             )
-            for layer, block_optimizer in zip(network.layers, self._optimizers)
-        ]
-        self.steps = Steps(
-            blocks,
-            objective,
-            self.preprocessing,
-            global_clipnorm=optimizer.global_clipnorm,
-            loss_scale=optimizer.loss_scale_factor,
-            norms=observes(schedule),
-            microbatch_size=microbatch_size,
-        )
-        self.cache = PrefixCache(blocks, self.preprocessing, cache, microbatch_size)
+
+        self.steps = make_steps(network)
+        self.replicas = self.steps.replicas = replicas_of(strategy, network, make_steps)
+        if self.replicas:
+            self.plan.groups = []  # in a shared step, what is frozen would be exchanged too
+        self.cache = PrefixCache(self.steps.blocks, self.preprocessing, cache, microbatch_size)
         self._compile_ahead = CompileAhead()
 
     @property
@@ -185,22 +201,29 @@ class Trainer:
         loss : float
             Their (weighted) mean loss and what layers add to it, before the update.
         logits : tensor, shape (n, classes)
-            What the network gave for them, in training mode.
+            What the network gave for them, in training mode; with several workers, for those of
+            this worker.
 
         Raises
         ------
         TrainingError
             If the loss is not finite.
+        ValueError
+            If a batch has fewer examples than there are replicas, or workers differ.
         """
         started = time.perf_counter()
         rates = self.plan.rates_at(self.iteration)
         examples = self.preprocessing.seen(examples, self.iteration)
         if self.accumulates:
             self._check_held(rates)
+        shares = None
+        if self.replicas:
+            self.replicas.check_alike(self, examples)
+            examples, shares = self.replicas.divided(examples)
         active = self.plan.active(rates, len(examples))
         left = self.plan.stage_end(self.iteration) - self.iteration
         prefix = self.cache.features(examples, leading(active), left)
-        loss, logits, more = self._run(examples, active, rates, prefix=prefix)
+        loss, logits, more = self._run(examples, active, rates, prefix=prefix, shares=shares)
         self._check(loss, rates)
         if self.accumulates:
             ending = (rates > 0) & (self.plan.rates_at(self.iteration + 1) == 0)
@@ -213,7 +236,10 @@ class Trainer:
         self.loss = loss
         self.iteration += 1
         self.seconds = time.perf_counter() - started
-        self._compile_ahead.prepare_next(self, examples, self.seconds)
+        if self.replicas:
+            self.replicas.count_step(active)
+        else:  # a trial run of a step ahead of time would wait for other replicas
+            self._compile_ahead.prepare_next(self, examples, self.seconds)
         return loss, logits
 
     def settle(self):
@@ -221,7 +247,7 @@ class Trainer:
         self._compile_ahead.settle()
         self.cache.settle()
 
-    def _run(self, examples, active, rates, *, prefix):
+    def _run(self, examples, active, rates, *, prefix, shares):
         """Run the step from what `PrefixCache.features` gave.
 
         Returns
@@ -232,20 +258,19 @@ class Trainer:
             What else the step returned (`Steps.compiled`).
         """
         start, features, rows = prefix
-        weights = []
-        if examples.weights is not None:
-            weights = [tf.constant(examples.weights, tf.float32)]
-        kind = {"weighted": bool(weights), "start": start}
+        more = [each for each in (shares, examples.weights) if each is not None]
+        kind = {"weighted": examples.weights is not None, "start": start}
         self._compile_ahead.wait(step_key(features, active, **kind))
         step = self.steps.compiled(features, active, **kind)
         drawn_from = self.iteration if examples.crops is None else examples.crops
         arguments = (
             *(features, examples.labels, tf.constant(rows), tf.constant(examples.rows)),
-            *(tf.constant(rates, tf.float32), tf.constant(drawn_from), *weights),
+            *(tf.constant(rates, tf.float32), tf.constant(drawn_from)),
+            *(tf.constant(each, tf.float32) for each in more),
         )
         with deterministic_on_gpus():
-            loss, logits, more = step(*arguments)
-        return float(loss), logits, {name: value.numpy() for name, value in more.items()}
+            loss, logits, returned = step(*arguments)
+        return float(loss), logits, {name: value.numpy() for name, value in returned.items()}
 
     def _check(self, loss, rates):
         if not np.isfinite(loss):

@@ -10,6 +10,7 @@ from tensorflow.python.eager import context
 from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 OPERATION = re.compile(r"[\w/.-]+:(?:_Mkl(?:Native)?)?_?(\w+)(?:#.*)?")  # an event: name and type
+REDUCTIONS = ("CollectiveReduce", "CollectiveReduceV2", "CollectiveReduceV3")
 
 
 def executed_operations(call):
@@ -25,14 +26,7 @@ def executed_operations(call):
     Counter
         How many there are of each type, as 'Conv2DBackpropFilter'.
     """
-    tf.summary.trace_on(graph=True)
-    try:
-        context.context().export_run_metadata()  # what was run since an earlier trace
-        call()
-        metadata = context.context().export_run_metadata()
-    finally:
-        tf.summary.trace_off()
-    graphs = [graph.post_optimization_graph for graph in metadata.function_graphs]
+    graphs = _executed(call)
     nodes = [node for graph in graphs for node in graph.node]
     nodes += [
         node
@@ -41,6 +35,40 @@ def executed_operations(call):
         for node in function.node_def
     ]
     return Counter(node.op for node in nodes)
+
+
+def executed_collectives(call):
+    """Bytes that each collective reduction takes in the graphs that TensorFlow runs in a call.
+
+    Parameters
+    ----------
+    call : callable
+        As for `executed_operations`.
+
+    Returns
+    -------
+    list of int
+        One for each device that takes part.
+    """
+    taken = []
+    for definition in _executed(call):
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(definition, name="")
+        reduced = [each.inputs[0] for each in graph.get_operations() if each.type in REDUCTIONS]
+        taken += [each.shape.num_elements() * each.dtype.size for each in reduced]
+    return taken
+
+
+def _executed(call):
+    """The optimized graphs that TensorFlow runs in a call, the first of its kind."""
+    tf.summary.trace_on(graph=True)
+    try:
+        context.context().export_run_metadata()  # what was run since an earlier trace
+        call()
+        metadata = context.context().export_run_metadata()
+    finally:
+        tf.summary.trace_off()
+    return [graph.post_optimization_graph for graph in metadata.function_graphs]
 
 
 def seconds_by_operation(call):

@@ -28,7 +28,10 @@ def train(options):
         data, threads = common.prepared(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
+        from batch.training.strategy import make_strategy
         from research import prediction
+
+        make_strategy(options.strategy)  # workers meet before TensorFlow computes anything
 
         base, experiment = _single(options, data)
         named = {base.label: experiment}
@@ -51,6 +54,8 @@ def train(options):
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
         record["data_sha256"] = asked["data_sha256"]
+        exchange = _exchange(run.model.trainer.replicas)
+        record |= {"exchange": exchange} if exchange else {}
         environment = common.environment_now(threads)
 
         def write():
@@ -63,6 +68,12 @@ def train(options):
     split = "validation" if options.validate == "val" else "test"
     seconds = sum(history.seconds)
     accuracy = f"{split} accuracy {100 * history.accuracy:.2f} %"
+    if exchange:
+        say(
+            "Exchanged: {bytes:,} bytes a replica; freezing spared {bytes_saved:,}".format(
+                **exchange
+            )
+        )
     page.say_of(place, f"{base.label}: {accuracy}, {seconds:.1f} s of training")
     say(f"Results: {place.target}")
 
@@ -76,6 +87,12 @@ def _network(model, data, weights):
         "classes": data.names or [str(label) for label in range(data.classes)],
         "normalize": None if mean is None else {"mean": mean, "std": std},
     }
+
+
+def _exchange(replicas):
+    """What replicas gave each other since the command began, in plain values; None without them."""
+    names = ("count", "workers", "bytes", "bytes_saved")
+    return replicas and {name: getattr(replicas, name) for name in names}
 
 
 @contextlib.contextmanager

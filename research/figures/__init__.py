@@ -4,7 +4,17 @@ Each module draws a figure: its `drawn(histories, record, summary)` gives a `Dra
 there is nothing to show.
 """
 
-from research.figures import frozen, losses, mistakes, paired, rates, saving, study, trade_off
+from research.figures import (
+    frozen,
+    losses,
+    mistakes,
+    paired,
+    rates,
+    saving,
+    settings,
+    study,
+    trade_off,
+)
 from research.figures.drawn import Drawn
 from research.figures.svg import svg
 from utils.style import PAGE, styled
@@ -12,7 +22,7 @@ from utils.style import PAGE, styled
 __all__ = ["Drawn", "figures_of", "svg"]
 
 FIGURES = (  # in the order of the page
-    *(study, trade_off, paired, losses, rates, frozen, saving, mistakes),
+    *(study, trade_off, paired, settings, losses, rates, frozen, saving, mistakes),
 )
 
 

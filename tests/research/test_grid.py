@@ -7,6 +7,9 @@ import pytest
 from research import grid, labels
 from research.comparison import of_methods
 from research.experiment import Experiment
+from research.figures import settings
+from research.statistics import summarize
+from utils import History
 
 BASE = Experiment(iterations=20, batch_size=5)
 
@@ -71,3 +74,30 @@ def test_a_baseline_has_the_settings_of_its_method():
             length = expanded[label].freeze_iterations
             assert own["baseline"] == f"annealed freeze_iterations={length}"
     assert facts["annealed freeze_iterations=15"]["baseline"] == "classic"
+
+
+def test_a_heat_map_has_a_cell_for_each_setting():
+    axes = {"t_0": (0.5, 0.8), "how_scale": ("linear", "cubic")}
+    named, values = grid.expanded(of_methods(BASE, ["annealed", "freezeout"]), axes)
+    better = dict.fromkeys(named, 0.5) | {"freezeout t_0=0.8, how_scale=linear": 0.75}
+    seconds = dict.fromkeys(named, 1.0) | {"annealed": 2.0}
+    histories = [
+        History(label, seed, [1.0], [seconds[label]], [0], better[label])
+        for label in named
+        for seed in (0, 1)
+    ]
+    record = {"grid": values, "methods": labels.describe(named)}
+    summary = summarize(histories, {}, record["methods"])
+    drawn = settings.drawn(histories, record, summary)
+    cells = drawn.data.set_index(["row", "column"])
+    assert list(cells.index) == [
+        (f"t_0={t_0}", f"how_scale={how_scale}")
+        for t_0 in (0.5, 0.8)
+        for how_scale in ("linear", "cubic")
+    ]
+    assert cells["difference, points"].tolist() == [0, 0, 25, 0]
+    assert cells["time, %"].tolist() == [-50] * 4
+    assert "freezeout t_0=0.8, how_scale=linear: +25.00 points, -50 % time." in drawn.text
+    assert [text.get_text() for text in drawn.figure.axes[0].texts][2] == "+25.00\n-50 % time"
+    assert settings.drawn(histories, {}, summary) is None
+    assert settings.drawn(histories[2:], record, summarize(histories[2:], {})) is None
