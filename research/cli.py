@@ -8,17 +8,19 @@ import importlib
 import sys
 
 from batch import __version__
-from research import console
+from research import chosen, console
 from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
-from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, FORMATS, MARGIN, STRATEGIES, SUITES
+from research.methods import METHODS, USUAL
+from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
+    add_format,
     add_import_options,
     add_out,
     add_resuming,
     add_run_options,
+    add_strategy,
     add_tensorboard,
     add_watching_options,
 )
@@ -26,7 +28,6 @@ from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
 WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is slow knows
-OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 
 @console.standard_streams()
@@ -93,9 +94,9 @@ def _add_compare(commands):
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
         "--methods",
-        type=_methods,
+        type=chosen.methods,
         metavar="LIST",
-        help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
+        help=f"comma-separated, of {', '.join(METHODS)}, or {chosen.OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
     )
     compare.add_argument(
@@ -165,18 +166,13 @@ def _add_train(commands):
     add_watching_options(train)
     train.add_argument(
         "--method",
-        type=_method,
+        type=chosen.method,
         default="classic",
         metavar="NAME",
-        help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
+        help=f"one of {', '.join(METHODS)}, or {chosen.OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
-    train.add_argument(
-        "--strategy",
-        choices=STRATEGIES,
-        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
-        "names, each running the same command with an --out of its own (default: on one device)",
-    )
+    add_strategy(train)
     train.add_argument(
         "--validate",
         nargs="?",
@@ -204,18 +200,12 @@ def _add_train(commands):
 
 
 def _add_report(commands):
-    report = commands.add_parser(
-        "report", help="figures and report again from saved results, without training"
-    )
+    report = commands.add_parser("report", help="figures and report again, without training")
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
-    report.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="write the figures for a paper, too: at the width of a column (3.5 inches, letters of "
-        "8 points), each with its data as CSV, into DIR/figures",
-    )
+    report.add_argument("--open", action="store_true", help="open the page in a browser")
+    add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
 
@@ -295,35 +285,6 @@ def _add_others(commands):
         help="go on with what an interrupted benchmark left for --out; give the same options again",
     )
     add_out(bench, "a new one under runs/")
-
-
-def _methods(text):
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        _check_method(name)
-    methods = _loaded(names)
-    if len({method.name for method in methods}) < len(names):
-        raise argparse.ArgumentTypeError(f"must be different names of methods, not {text!r}")
-    return methods
-
-
-def _method(text):
-    _check_method(text)
-    return _loaded([text])[0]
-
-
-def _check_method(name):
-    """Refuse what can name no method: none of ours, and no attribute of a file or module."""
-    if not (name in METHODS or ":" in name or name.endswith(".py")):
-        expected = f"{', '.join(METHODS)}, or {OWN}"
-        raise argparse.ArgumentTypeError(not_one_of(name, expected, METHODS))
-
-
-def _loaded(names):
-    try:
-        return loading.load(names)
-    except loading.MethodError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _file_name(text):

@@ -91,6 +91,12 @@ class Look:
         }
 
 
+def block_colours(count):
+    """A colour of the scale, on white, for each of so many blocks."""
+    last = len(BLOCKS) - 1
+    return [BLOCKS[round(last * block / max(count - 1, 1))][0] for block in range(count)]
+
+
 def looks_of(names):
     """How each of several methods looks.
 

@@ -24,7 +24,7 @@ from batch.checks import (
     true_or_false,
 )
 from batch.shown import short
-from utils.palette import looks_of
+from utils.palette import block_colours, looks_of
 
 MOST_ITERATIONS = 1_000_000  # of which rates are drawn
 PARAMETERS = ("degree", "iteration", "learning_rate", "scaled")
@@ -149,9 +149,10 @@ def draw_rates(schedule, axis=None):
     axis = _axis(axis)
     iterations = np.arange(int(np.ceil(last)))
     rates = np.array([schedule(iteration) for iteration in iterations])
-    for block, column in enumerate(rates.T):
-        learning = column > 0
-        axis.plot(iterations[learning], column[learning], label=f"block {block}")
+    for block, colour in enumerate(block_colours(rates.shape[1])):
+        learning = rates[:, block] > 0
+        place = iterations[learning], rates[learning, block]
+        axis.plot(*place, color=colour, label=f"block {block}")
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Learning rate")
     axis.legend()

@@ -70,8 +70,8 @@ class History:
         for name in ("cache", "mistakes", "target"):
             if getattr(self, name) is not None:
                 checks.instance(name, getattr(self, name), dict, "a dict")
-        if self.rates is not None:
-            checks.instance("rates", self.rates, list, "a list")
+        for row in checks.optional(_list_of_rates, "rates", self.rates) or ():
+            _rates(row[1])
 
     def append(self, loss, seconds, frozen):
         """Record an iteration."""
@@ -91,7 +91,7 @@ class History:
         ----------
         rates : array_like, shape (blocks + 1,)
         """
-        rates, iteration = checks.finite("rates", rates).tolist(), len(self) - 1
+        rates, iteration = _rates(rates), len(self) - 1
         if self.rates is None:
             return
         every = 2 ** (iteration // MOST_RATES).bit_length()
@@ -201,6 +201,27 @@ def _check_rows(path, frame):
 
 def _checked(histories):
     return checks.sequence_of("histories", histories, History, "histories")
+
+
+def _list_of_rates(name, rows):
+    """The rows, if they are a list of iterations, each with something."""
+    fine = isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == 2 and isinstance(row[0], int) for row in rows
+    )
+    if not fine:
+        raise TypeError(
+            f"{name} must be a list of iterations, each with the rates from it on. "
+            f"{checks.received(rows)}"
+        )
+    return rows
+
+
+def _rates(rates):
+    """Learning rates as a list, if they are finite and 0 or more."""
+    values = checks.finite("rates", rates)
+    if (values < 0).any():
+        raise ValueError(f"rates must be 0 or more. {checks.received(rates)}")
+    return values.tolist()
 
 
 def _finite(name, value):

@@ -5,7 +5,7 @@ import pandas as pd
 
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
-from utils.palette import BLOCKS
+from utils.palette import block_colours
 from utils.style import figure_width, font_size, legend, new_panels, short_name, whole_numbers
 
 CAPTION = (
@@ -27,7 +27,7 @@ def drawn(histories, record, summary):
     labels = "Iteration", "Learning rate"
     figure, axes = new_panels(len(tables), columns, PANEL[1] * size, labels)
     names = max((list(table) for table in tables.values()), key=len)
-    colours = _colours(len(names))
+    colours = block_colours(len(names))
     for axis, (method, table) in zip(axes, tables.items()):
         _draw(axis, table, colours)
         axis.set_title(short_name(method, 24))
@@ -52,11 +52,6 @@ def _table(run):
     table = pd.DataFrame([*rates, rates[-1]], index, [*names, "classifier"])
     same = names and table["classifier"].equals(table[names[-1]])
     return table.drop(columns="classifier") if same else table
-
-
-def _colours(count):
-    """A colour of the scale for each block."""
-    return [BLOCKS[round(place)][0] for place in np.linspace(0, len(BLOCKS) - 1, count)]
 
 
 def _groups(names, colours):

@@ -5,7 +5,7 @@ from matplotlib.patches import Rectangle
 
 from research.figures.drawn import Drawn
 from research.grid import as_text
-from utils.palette import COLOURS, INK
+from utils.palette import COLOURS, INK, SHADE
 from utils.style import figure_width, font_size, new_panels, short_name
 
 CAPTION = (
@@ -14,7 +14,7 @@ CAPTION = (
     "red with a dashed edge is worse."
 )
 COLUMNS = ["setting", "method", "row", "column", "difference, points", "time, %"]
-BETTER, WORSE = COLOURS[1][0], COLOURS[2][0]
+BETTER, WORSE = SHADE[0], COLOURS[2][0]
 STRONGEST = 0.55  # opacity, on which letters can still be read
 ROW = 0.62  # inches of a row of cells
 

@@ -80,6 +80,7 @@ ACCEPTED = {
     "History.mistakes": {"None": "not looked for, the default", "empty dict": "nothing is known"},
     "History.rates": {"None": "not known, the default", **EMPTY},
     "History.target": {"None": "there is none, the default", "empty dict": "nothing is known"},
+    "History.append_rates.rates": {"array of length 7": "of seven blocks"},
     "History.append.loss": {
         **dict.fromkeys(("minus one", "minus a half", "zero", "a half"), "a loss of the user's"),
         **dict.fromkeys(("huge whole", "huge float"), "float64 holds it"),

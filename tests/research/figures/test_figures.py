@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research.figures import figures_of, svg
+from research.figures import figures_of, paired, svg
 from research.figures.files import rendered, write_figures
 from research.figures.svg import VARIABLES, css
 from research.folders import ResultsError
 from research.statistics import summary_of
 from utils import History
 from utils.palette import looks_of
-from utils.style import COLUMN, PAGE
+from utils.style import COLUMN, PAGE, styled
 
 ALL = ["frontier", "paired", "loss", "rates", "frozen", "saving", "confusion"]
 FOREIGN = "$\\frac{x} <script>&\"'"
@@ -188,7 +188,7 @@ def test_an_svg_says_what_it_shows_and_follows_light_and_dark(drawn):
         (["classic"], 1, 1, ["loss", "rates", "confusion"]),
         (["classic", "annealed"], 1, 1, [name for name in ALL if name != "frozen"]),
         ([f"{FOREIGN} {'long ' * 30}", "b"], 2, 5, ALL),
-        ([f"m{number}, t_0 0.{number}" for number in range(20)], 2, 9, ALL),
+        ([f"m{number}, t_0 0.{number}" for number in range(20)], 1, 5, ALL),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -197,7 +197,7 @@ def test_any_comparison_can_be_drawn(names, seeds, iterations, expected, width):
     assert [each.name for each in made] == expected
     for each in made:
         assert each.figure.get_figwidth() == width
-        rendered(each.figure, "svg")
+        each.figure.draw_without_rendering()
 
 
 def test_what_older_runs_do_not_say_is_left_out():
@@ -212,8 +212,8 @@ def test_what_older_runs_do_not_say_is_left_out():
 
 
 @pytest.mark.parametrize("kind", ["pdf", "png", "svg"])
-def test_figures_for_a_paper_are_files_with_their_data(tmp_path, kind):
-    made = figures_of(*comparison(), COLUMN)[:2]
+def test_figures_for_a_paper_are_files_with_their_data(drawn, tmp_path, kind):
+    made = [drawn["frontier"], drawn["paired"]]
     place = write_figures(tmp_path, made, kind)
     assert place == tmp_path / "figures"
     files = {path.name: path.read_bytes() for path in place.iterdir()}
@@ -222,13 +222,20 @@ def test_figures_for_a_paper_are_files_with_their_data(tmp_path, kind):
         {"pdf": b"%PDF", "png": b"\x89PNG", "svg": b"<?x"}[kind]
     )
     assert files["paired.csv"].decode() == made[1].csv
-    write_figures(tmp_path, figures_of(*comparison(), COLUMN)[:2], kind)
-    assert {path.name: path.read_bytes() for path in place.iterdir()} == files
 
 
-def test_no_figures_go_where_a_link_points(tmp_path):
+@pytest.mark.parametrize("kind", ["pdf", "png", "svg"])
+def test_the_same_results_give_the_same_files(kind):
+    files = []
+    for _ in range(2):
+        with styled(COLUMN):
+            files.append(rendered(paired.drawn(*comparison()).figure, kind))
+    assert files[0] == files[1]
+
+
+def test_no_figures_go_where_a_link_points(drawn, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "figures").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ResultsError, match="figures is a symbolic link, so it is left alone"):
-        write_figures(tmp_path, figures_of(*comparison())[:1], "svg")
+        write_figures(tmp_path, [drawn["loss"]], "svg")
     assert not any((tmp_path / "elsewhere").iterdir())
