@@ -83,22 +83,25 @@ def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
 
 
 def test_a_task_that_waits_for_the_keeper_keeps_its_processor(cluster):
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
     from research.on_ray import _answer
 
-    @ray.remote(num_cpus=0)
+    @ray.remote
     class Slow:
         def wait(self):
             time.sleep(4)
 
-    @ray.remote(num_cpus=1)
+    @ray.remote
     def task(slow):
         start = time.time()
         _answer(slow.wait.remote())
         return start, time.time()
 
-    slow = Slow.remote()
-    free = int(ray.cluster_resources()["CPU"])
-    spans = ray.get([task.remote(slow) for _ in range(free + 1)])
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    slow = Slow.options(num_cpus=0, scheduling_strategy=here).remote()
+    task = task.options(num_cpus=1, scheduling_strategy=here)  # of which this node has one
+    spans = ray.get([task.remote(slow) for _ in range(2)])
     assert max(start for start, _ in spans) >= min(end for _, end in spans)
 
 
