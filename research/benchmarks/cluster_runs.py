@@ -16,7 +16,6 @@ import numpy as np
 
 from batch.data.data import Data
 from batch.data.history import MOST_RATES, History
-from research import results
 from research.benchmarks.processes import megabytes
 from research.benchmarks.small import random_examples
 from research.callbacks import Callback
@@ -127,6 +126,7 @@ def _real(data):
 
 def _made(named, seeds, data, make):
     """Make a study of so many seeds, write it, read it and draw its page; what it took."""
+    from research import results  # workers import this file, and need none of these
     from research.commands.writing import drawn_again
     from research.on_ray import train_on_ray
 
