@@ -19,7 +19,7 @@ from research.benchmarks.processes import Process, environment
 from research.callbacks import SECONDS
 
 RUNS, NODES, ITERATIONS, IMAGES = 10_000, 100, 1000, 60_000
-QUICK = {"runs": 200, "nodes": 4, "iterations": 100}
+QUICK = {"runs": 100, "nodes": 2, "iterations": 100}
 DISK = 100  # megabytes a second
 LIMIT = 2000  # megabytes of memory that the driver may take
 LOST_EVERY = 600  # seconds from one lost node to the next
@@ -29,7 +29,7 @@ HERE = "research.benchmarks.cluster_runs"
 def parts(quick=False):
     """The study, and the loss of a node; quick, a small study."""
     sizes = {"runs": RUNS, "nodes": NODES, "iterations": ITERATIONS, **(QUICK if quick else {})}
-    study = Part("study", functools.partial(_study_rows, **sizes), 30 if quick else 420, 0, most=1)
+    study = Part("study", functools.partial(_study_rows, **sizes), 10 if quick else 360, 0, most=1)
     lost = functools.partial(_lost_rows, nodes=NODES)
     return [study] if quick else [study, Part("a lost node", lost, 30, 0, most=1)]
 

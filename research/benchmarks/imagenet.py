@@ -33,8 +33,8 @@ SETTLING = 20  # steps in training mode, after which the statistics are those of
 
 def parts(quick=False):
     """What is exchanged, the sizes of features, and reading them against computing them."""
-    exchange = [Part("exchange", _exchange_rows, 20, 0, most=1)]
-    features = [Part("features", _size_rows, 25, 0, most=1)]
+    exchange = [Part("exchange", _exchange_rows, 10, 0, most=1)]
+    features = [Part("features", _size_rows, 10, 0, most=1)]
     return (
         exchange if quick else [*exchange, *features, Part("reading", _reading_rows, 15, 5, 1, 5)]
     )

@@ -19,10 +19,10 @@ from research.benchmarks.processes import Process, environment
 SIZES = {  # what grows: its first size, and seconds that the largest takes
     "images": (600, 10),
     "iterations": (100, 60),
-    "blocks": (3, 90),
+    "blocks": (3, 160),
     "seeds": (1, 90),
 }
-SECONDS = 12  # of each smaller one
+SECONDS = 7  # of each smaller one
 TIMES = (1, 10, 100)
 RUN = "research.benchmarks.scale_runs:grown"
 
