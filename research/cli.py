@@ -8,11 +8,11 @@ import importlib
 import sys
 
 from batch import __version__
-from research import console
+from research import chosen, console
 from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
-from research.methods import METHODS, USUAL, loading
+from research.methods import METHODS, USUAL
 from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
     add_format,
@@ -28,7 +28,6 @@ from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
 WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is slow knows
-OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 
 @console.standard_streams()
@@ -95,9 +94,9 @@ def _add_compare(commands):
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
         "--methods",
-        type=_methods,
+        type=chosen.methods,
         metavar="LIST",
-        help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
+        help=f"comma-separated, of {', '.join(METHODS)}, or {chosen.OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
     )
     compare.add_argument(
@@ -167,10 +166,10 @@ def _add_train(commands):
     add_watching_options(train)
     train.add_argument(
         "--method",
-        type=_method,
+        type=chosen.method,
         default="classic",
         metavar="NAME",
-        help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
+        help=f"one of {', '.join(METHODS)}, or {chosen.OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
     add_strategy(train)
@@ -205,6 +204,7 @@ def _add_report(commands):
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
+    report.add_argument("--open", action="store_true", help="open the page in a browser")
     add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
 
@@ -285,35 +285,6 @@ def _add_others(commands):
         help="go on with what an interrupted benchmark left for --out; give the same options again",
     )
     add_out(bench, "a new one under runs/")
-
-
-def _methods(text):
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        _check_method(name)
-    methods = _loaded(names)
-    if len({method.name for method in methods}) < len(names):
-        raise argparse.ArgumentTypeError(f"must be different names of methods, not {text!r}")
-    return methods
-
-
-def _method(text):
-    _check_method(text)
-    return _loaded([text])[0]
-
-
-def _check_method(name):
-    """Refuse what can name no method: none of ours, and no attribute of a file or module."""
-    if not (name in METHODS or ":" in name or name.endswith(".py")):
-        expected = f"{', '.join(METHODS)}, or {OWN}"
-        raise argparse.ArgumentTypeError(not_one_of(name, expected, METHODS))
-
-
-def _loaded(names):
-    try:
-        return loading.load(names)
-    except loading.MethodError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _file_name(text):

@@ -50,11 +50,7 @@ def together(folders, loaded):
         **_shared([{key: own[key] for key in ("data",) if key in own} for own in records]),
         "settings": _settings(records, merged, methods, matched),
         "environment": _shared([record["environment"] for record in records]),
-        "predicted_ratio": {
-            prefix + label: ratio
-            for prefix, record in zip(prefixes, records)
-            for label, ratio in record["predicted_ratio"].items()
-        },
+        **{name: _of_labels(name, prefixes, records) for name in ("predicted_ratio", "in_force")},
         "methods": methods,
     }
     if len(loaded) == 1 and "study" in records[0]:  # a study is about its own runs
@@ -99,6 +95,7 @@ def joined(folders, loaded):
     first, *_ = records
     record = {
         **{name: value for name, value in _shared(records).items() if name != "runs"},
+        "in_force": first.get("in_force", {}),
         "settings": {**first["settings"], "seeds": sorted({run.seed for run in merged})},
         "environment": _machines([record["environment"] for record in records]),
         "predicted_ratio": _mean_ratios([record["predicted_ratio"] for record in records]),
@@ -151,6 +148,15 @@ def _merged(prefixes, loaded, matched):
         order = [*METHODS, *dict.fromkeys(_first_word(run.method) for run in merged)]
         merged.sort(key=lambda run: (run.seed, order.index(_first_word(run.method))))
     return merged
+
+
+def _of_labels(name, prefixes, records):
+    """What the records say of each label under a name; older ones may say nothing."""
+    return {
+        prefix + label: value
+        for prefix, record in zip(prefixes, records)
+        for label, value in record.get(name, {}).items()
+    }
 
 
 def _methods(prefixes, loaded, matched):

@@ -41,6 +41,8 @@ def checked(record):
         checks.optional(checks.not_negative, f"predicted_ratio/{checks.name_of(label)}", ratio)
     for label, facts in _dict("methods", record.get("methods") or {}).items():
         _check_facts(f"methods/{checks.name_of(label)}", facts)
+    for label, settings in _dict("in_force", record.get("in_force") or {}).items():
+        _dict(f"in_force/{checks.name_of(label)}", settings)
     for label, values in _dict("grid", record.get("grid") or {}).items():
         for name, value in _dict(f"grid/{checks.name_of(label)}", values).items():
             checks.instance(f"grid/{checks.name_of(name)}", value, PLAIN, "a number or a text")

@@ -37,8 +37,7 @@ class BlockModel(Distributed):
     """A `keras.Model` of blocks, which freeze for good or by a schedule.
 
     Frozen blocks leave the backward pass, and what leading ones compute is kept. Otherwise it
-    trains as stock Keras does: `uint8` images are cast, not divided. Made in the scope of a
-    `tf.distribute.MirroredStrategy`, it trains on all its devices.
+    trains as Keras does, with `uint8` cast, not divided; in a `MirroredStrategy`, on all devices.
 
     Parameters
     ----------
@@ -60,11 +59,14 @@ class BlockModel(Distributed):
 
     Examples
     --------
-    ::
-
-        model = BlockModel(keras.applications.ResNet50(…))
-        model.compile("adam", "sparse_categorical_crossentropy", freeze=["conv[2-4].*"])
-        model.fit(images, labels, epochs=10)
+    >>> layers = keras.layers
+    >>> blocks = [layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    >>> model = BlockModel([keras.Input((4, 4, 1)), *blocks])
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> model.compile("adam", loss, freeze=["conv"])
+    >>> history = model.fit(keras.ops.zeros((6, 4, 4, 1)), keras.ops.zeros(6), verbose=0)
+    >>> model.frozen
+    2
     """
 
     def __init__(self, model_or_blocks=None, cut=None, name=None, *, inputs=None, outputs=None):
@@ -155,6 +157,7 @@ class BlockModel(Distributed):
             jit_compile=(jit_compile, jit_compile in ("auto", False)),
         )
         before, optimizer = self._training, keras.optimizers.get(optimizer)
+        self.use_first_device(optimizer, metrics, weighted_metrics)
         same = before.template is not None and optimizer is self.optimizer
         goes_on = same or (before.lacks_schedule and type(optimizer) is type(self.optimizer))
         template = before.template if same else checked_optimizer(optimizer)
@@ -171,7 +174,7 @@ class BlockModel(Distributed):
             jit_compile=False,
             auto_scale_loss=False,
         )
-        self.use_first_device(optimizer, metrics, weighted_metrics)
+        self.use_first_device(template)
         say_what_freezes(self.network, schedule is not None)
         self._training, self._options = Training(template, state, frozen_here), options
         self._training.rate = float(optimizer.learning_rate)

@@ -47,7 +47,7 @@ class Distributed(keras.Model):
             return
         kinds = keras.optimizers.Optimizer, keras.metrics.Metric
         parts = [each for each in keras.tree.flatten(given) if isinstance(each, kinds)]
-        for part in (self.network, getattr(self, "_loss_tracker", self.network), *parts):
+        for part in filter(None, (self.network, self._loss_tracker, *parts)):
             for variable in part.variables:
                 if isinstance(variable.value, tf.distribute.DistributedValues):
                     values = self.strategy.experimental_local_results(variable.value)

@@ -107,13 +107,15 @@ def predicting(options, named, costs, data):
 
 
 def recorded(named, costs, iterations, data):
-    """What to record of experiments: their data, methods, lengths and predicted times."""
+    """What to record of experiments: data, methods, settings, lengths and predicted times."""
     from research import labels, prediction
+    from research.in_force import in_force
 
     return {
         "data": data.summary(),
         **({"classes": data.names} if data.names else {}),
         "methods": labels.describe(named),
+        "in_force": {label: in_force(run, data) for label, run in named.items()},
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
             label: prediction.predicted_ratio(run, costs[label], iterations, len(data.train.labels))

@@ -2,6 +2,7 @@
 
 import errno
 import time
+import webbrowser
 
 from research import results
 from research.console import say
@@ -70,6 +71,16 @@ def drawn_again(folder, kind=None):
     if kind:
         texts = [*texts, "", _for_a_paper(folder, histories, record, kind)]
     return "\n".join([table.to_string(index=False), "", *texts])
+
+
+def open_page(path):
+    """Open a page in the browser of the user, or say that there is none."""
+    try:
+        opened = webbrowser.open(path.resolve().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say(f"There is no browser here to open it with: {path.resolve()}")
 
 
 def _for_a_paper(folder, histories, record, kind):

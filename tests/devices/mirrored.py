@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sys
-import tempfile
 
 import keras
 import numpy as np
@@ -79,23 +78,27 @@ def counting():
     return [dropped, FadeIn(Branched(name="new"), iterations=3), keras.layers.Dense(3)]
 
 
-def freezing():
-    """Losses, what is exchanged in each stage as the executed graphs have it, and reports."""
-    layers, losses = plain(), []
+def freezing(folder):
+    """Losses, and what each step exchanges as the executed graphs have it, and as is reported.
+
+    After two steps the model is saved, and goes on without the devices and with them.
+    """
+    layers, losses, path = plain(), [], f"{folder}/saved"
     alone, model = (made(each, layers, schedule=FREEZING) for each in (None, "mirrored"))
-    collectives = [
-        executed_collectives(lambda: losses.extend(steps(model, count=1))) for _ in range(4)
-    ]
-    replicas = model.trainer.replicas
-    active = [
-        sum(4 * w.shape.num_elements() for layer in layers for w in layer.trainable_weights)
-        for layers in [model.network.layers[frozen:] for frozen in (0, 1, 2)]
-    ]
+    collectives = []
+    for number in range(4):
+        collectives.append(executed_collectives(lambda: losses.extend(steps(model, count=1))))
+        if number == 1:
+            model.save(path)
+    resumed = [TFModel({"load": {"path": path}, **more}) for more in ({}, {"strategy": "mirrored"})]
+    replicas, blocks = model.trainer.replicas, model.network.layers
+    sizes = [sum(4 * w.shape.num_elements() for w in block.trainable_weights) for block in blocks]
     return {
         "losses": [steps(alone), losses],
         "collectives": collectives,
-        "active": active,
+        "active": [sum(sizes[frozen:]) for frozen in (0, 1)],
         "reported": [replicas.bytes, replicas.bytes_saved],
+        "resumed": [[each.trainer.replicas is not None, steps(each, count=2)] for each in resumed],
     }
 
 
@@ -122,28 +125,6 @@ def dropout():
     model = made("mirrored", layers, np.ones((16, 3), np.float32))
     ones = np.ones((16, 3), np.float32)
     return [model.train(ones, LABELS, fetches="predictions").tolist() for _ in range(2)]
-
-
-def by_hand():
-    """Losses after frozen weights were set by hand."""
-    _, models = both("mirrored", plain, schedule=FREEZING, cache="off")
-    for model in models:
-        model.network.layers[0].kernel.assign(model.network.layers[0].kernel * 2)
-    return [steps(model, count=1) for model in models]
-
-
-def resumed():
-    """Losses of a run, and of one that is saved and goes on with and without devices."""
-    layers, losses = plain(), []
-    whole = steps(made("mirrored", layers, schedule=FREEZING))
-    half = made("mirrored", layers, schedule=FREEZING)
-    steps(half, count=2)
-    with tempfile.TemporaryDirectory() as folder:
-        half.save(f"{folder}/model")
-        for config in ({}, {"strategy": "mirrored"}):
-            model = TFModel({"load": {"path": f"{folder}/model"}, **config})
-            losses.append([model.trainer.replicas is not None, steps(model, count=2)])
-    return whole[2:], losses
 
 
 def watched():
@@ -212,15 +193,22 @@ def main(folder):
     equal = {
         "weights, decay, clipped": both("mirrored", plain, weights=WEIGHTS, **clipped),
         "accumulated": both("mirrored", plain, schedule=FREEZING, optimizer=accumulated),
-        "microbatches": both("mirrored", plain, schedule=FREEZING, microbatch_size=2),
+        "microbatches": both(
+            *("mirrored", plain), schedule=FREEZING, microbatch_size=2, cache="off"
+        ),
         "counters": both("mirrored", counting, learning_rate=0.1),
         "augmented": both("mirrored", convolutions, IMAGES, schedule=FREEZING, augment=crops),
         "views": both("mirrored", convolutions, IMAGES, schedule=FREEZING, **views),
     }
-    done = freezing, normalization, dropout, by_hand, resumed, watched, block_model, refusals
+    by_hand = equal["microbatches"][1]
+    for model in by_hand:  # all frozen by now
+        model.network.layers[0].kernel.assign(model.network.layers[0].kernel * 2)
+    done = normalization, dropout, watched, block_model, refusals
     found = {
         "equal": {name: given for name, (given, _) in equal.items()},
         "hits": [int(model.trainer.cache.hits) for model in equal["views"][1]],
+        "by_hand": [steps(model, count=1) for model in by_hand],
+        "freezing": freezing(folder),
         **{function.__name__: function() for function in done},
         "status": [
             commanded("--out", f"{folder}/alone"),

@@ -28,12 +28,11 @@ def test_the_cache_is_of_the_whole_batch(given):
 def test_only_active_blocks_are_exchanged(given):
     freezing = given["freezing"]
     np.testing.assert_allclose(*freezing["losses"], rtol=1e-5)
-    first, second, third = ([size, size] for size in freezing["active"])
-    assert freezing["collectives"] == [first, first, second, third]
-    sizes = freezing["active"]
-    assert sizes[0] > sizes[1] > sizes[2] > 0
-    taken = 2 * sizes[0] + sizes[1] + sizes[2]
-    assert freezing["reported"] == [taken, 4 * sizes[0] - taken]
+    whole, less = freezing["active"]
+    assert whole > less > 0
+    new = [step for step in freezing["collectives"] if step]  # graphs are given when first run
+    assert new == [[whole] * 2, [less] * 2]
+    assert freezing["reported"] == [2 * whole + 2 * less, 2 * (whole - less)]
 
 
 def test_normalization_is_by_replica(given):
@@ -56,7 +55,8 @@ def test_weights_that_were_set_by_hand_reach_all_devices(given):
 
 
 def test_a_saved_run_goes_on_with_devices_or_without(given):
-    whole, (alone, together) = given["resumed"]
+    whole = given["freezing"]["losses"][1][2:]
+    alone, together = given["freezing"]["resumed"]
     assert [alone[0], together[0]] == [False, True]
     assert alone[1] == pytest.approx(whole, rel=1e-5)
     assert together[1] == whole

@@ -1,5 +1,6 @@
 import json
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ BEYOND = {"cluster": {"worker": ADDRESSES}, "task": {"type": "worker", "index": 
 
 def test_a_single_device_trains_as_without_a_strategy():
     inputs = {"inputs": {"shape": (6,)}, "labels": {"classes": 3}}
-    layers = [tf.keras.layers.Dense(3)]
+    layers = [keras.layers.Dense(4), keras.layers.Dense(3)]
     model = TFModel({"inputs": inputs, "network": layers, "strategy": "mirrored"})
     assert model.trainer.replicas is None
     assert make_strategy(None) is None
