@@ -2,6 +2,7 @@ import utils.plots
 
 from .keras_model.batches import with_ids
 from .keras_model.block_model import BlockModel
+from .keras_model.tensorboard import BlockTensorBoard
 from .models.named import (
     VGG,
     DenseNet,
@@ -31,6 +32,7 @@ from .schedules import (
     LayerFreezing,
     MultiStep,
 )
+from .training.event_log import EventLog
 from .training.trainer import TrainingError
 
 ax_draw = utils.plots.ax_draw
@@ -40,10 +42,12 @@ __all__ = [
     "Annealed",
     "AutoFreeze",
     "BlockModel",
+    "BlockTensorBoard",
     "Constant",
     "DenseNet",
     "Discriminative",
     "EfficientNetLite0",
+    "EventLog",
     "FadeIn",
     "FreezeOut",
     "FusedBatchNormalization",

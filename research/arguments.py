@@ -27,6 +27,18 @@ def seed(text):
     return int(text)
 
 
+def seeds(text):
+    """How many seeds, from 0 on; or which, as a range."""
+    if text.isdecimal():
+        return count(text)
+    first, dash, last = text.partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number above 0, or as 5-9, which are five, not {text!r}"
+        )
+    return range(seed(first), seed(last) + 1)
+
+
 def folder(text):
     """The path of a folder, with the home folder in place of '~'."""
     path = pathlib.Path(os.path.expanduser(text))

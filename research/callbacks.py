@@ -1,20 +1,18 @@
-"""Callbacks of a run: a progress bar, log lines, metrics in a file, checkpoints."""
+"""Callbacks of a run: log lines, metrics in a file, checkpoints."""
 
 import json
 import logging
 import os
 import pathlib
-import sys
 import time
 
 from tqdm import tqdm
 
 from batch.files import write_text
-from research.console import say, writing
+from research.console import say
 from research.metrics import read_metrics
 
 SECONDS = 300  # from one checkpoint to the next, where no number of iterations is asked for
-LINES = 15  # seconds from one line to the next in a log file; the first ones come earlier
 
 
 class Callback:
@@ -26,79 +24,8 @@ class Callback:
     def on_train_batch_end(self, run):
         """After every iteration, and after its evaluation."""
 
-
-class Progress(tqdm, Callback):
-    """A bar over the iterations of one run or several: loss, rate, time left.
-
-    Where standard error is no terminal but a log file, it gets a line at once, another when half as
-    much time again has passed, and then one every 15 seconds.
-
-    Parameters
-    ----------
-    iterations : int
-        Of all runs together.
-    made : int
-        How many of them were made before.
-    quiet : bool
-        Show nothing.
-    about : str
-        A line to begin with, as what is trained on.
-    """
-
-    def __init__(self, iterations, made=0, quiet=False, about=""):
-        quiet = quiet or sys.stderr is None  # as under pythonw
-        self._terminal = not quiet and sys.stderr.isatty()
-        if about and not quiet:
-            with writing("stderr"):
-                print(about, file=sys.stderr, flush=True)
-        super().__init__(
-            total=iterations,
-            initial=made,
-            disable=quiet,
-            unit="it",
-            dynamic_ncols=self._terminal,
-            miniters=1,
-            mininterval=0.5,
-        )
-        if not self._terminal and not quiet:
-            self._decr_instances(self)  # or each text printed would bring another line of it
-
-    def restart(self):
-        """Begin to measure now: what was done until then is no iteration."""
-        if not self.disable:
-            self.start_t = self.last_print_t = self._time()
-
-    def count(self, iterations, text):
-        """Show iterations that were made elsewhere, some perhaps for the second time."""
-        self.set_description(text, refresh=False)
-        self.update(min(iterations, self.total - self.n))
-
-    def on_train_batch_end(self, run):
-        """Count another iteration of a run."""
-        history = run.history
-        self.set_description(f"{history.method}, seed {history.seed}", refresh=False)
-        self.set_postfix(loss=f"{history.loss[-1]:.3f}", refresh=False)
-        self.update()
-
-    def display(self, msg=None, pos=None):
-        """Draw the bar again; in a log file, write a line."""
-        if self._terminal:
-            return super().display(msg, pos)
-        with writing("stderr"):
-            self.fp.write(f"{self}\n")
-            self.fp.flush()
-        self._written = self.n
-        self.mininterval = min(LINES, max(1, self.format_dict["elapsed"] / 2))
-        return True
-
-    def close(self):
-        """Leave the bar as it is, or the last line where it is not written yet."""
-        if self._terminal or self.disable:
-            super().close()
-            return
-        if self.n != self._written:
-            self.display()
-        self.disable = True
+    def on_train_end(self, run):
+        """After the last iteration and the test, whose accuracy the run's history has."""
 
 
 class LogLine(Callback):

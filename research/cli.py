@@ -1,4 +1,4 @@
-"""The command line: `resbatch compare`, `train`, `report`, `predict`, `import`, `data`, and others.
+"""The command line: `resbatch compare`, `train`, `report`, `merge`, `predict`, and others.
 
 Whatever is slow to import is imported by the command that needs it, so that `--help` is quick.
 """
@@ -8,23 +8,26 @@ import importlib
 import sys
 
 from batch import __version__
-from research import console
-from research.arguments import count, file, folder, keras_file, percent, points, seed
+from research import chosen, console
+from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
+from research.grid import axis
 from research.interruption import Interrupted, interruptible
-from research.methods import METHODS, USUAL, loading
-from research.names import ENGINES, MARGIN, STRATEGIES, SUITES
+from research.methods import METHODS, USUAL
+from research.names import ENGINES, MARGIN, SUITES
 from research.options import (
+    add_format,
     add_import_options,
     add_out,
     add_resuming,
     add_run_options,
+    add_strategy,
+    add_tensorboard,
     add_watching_options,
 )
 from research.parser import Parser, not_one_of
 from research.recipes import STUDIES, settle
 
 WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is slow knows
-OWN = "FILE.py:NAME or package.module:NAME for a Method of your own"
 
 
 @console.standard_streams()
@@ -65,6 +68,7 @@ def make_parser():
     _add_compare(commands)
     _add_train(commands)
     _add_report(commands)
+    _add_merge(commands)
     _add_predict(commands)
     _add_import(commands)
     _add_others(commands)
@@ -78,15 +82,31 @@ def _add_compare(commands):
         "compare", help="several methods on several seeds, to a table, figures and a report"
     )
     add_run_options(compare)
-    compare.add_argument("--seeds", type=count, metavar="N", help="seeds 0 … N − 1 (default: 3)")
+    compare.add_argument(
+        "--seeds",
+        type=seeds,
+        metavar="N",
+        help="seeds 0 … N − 1, or as 5-9; with --resume, more than there are in --out add to them "
+        "(default: 3)",
+    )
+    add_tensorboard(compare)
     add_resuming(compare, "of each run")
     which = compare.add_mutually_exclusive_group()
     which.add_argument(
         "--methods",
-        type=_methods,
+        type=chosen.methods,
         metavar="LIST",
-        help=f"comma-separated, of {', '.join(METHODS)}, or {OWN} "
+        help=f"comma-separated, of {', '.join(METHODS)}, or {chosen.OWN} "
         f"(default: {','.join(method.name for method in USUAL)})",
+    )
+    compare.add_argument(
+        "--grid",
+        type=axis,
+        nargs="+",
+        default=(),
+        metavar="OPTION=LIST",
+        help="every setting of options of methods, as t_0=0.5,0.8 how_scale=linear,cubic, is a "
+        "method of the comparison, where a method has them",
     )
     which.add_argument(
         "--study",
@@ -128,6 +148,12 @@ def _add_compare(commands):
         "(default: don't)",
     )
     compare.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="compare nothing; print the runs, what freezing should save, and how long it should "
+        "all take, from a few steps",
+    )
+    compare.add_argument(
         "--equal-time",
         action="store_true",
         help="let each method train for as many iterations as take classic's time, by their FLOPs",
@@ -140,18 +166,13 @@ def _add_train(commands):
     add_watching_options(train)
     train.add_argument(
         "--method",
-        type=_method,
+        type=chosen.method,
         default="classic",
         metavar="NAME",
-        help=f"one of {', '.join(METHODS)}, or {OWN} (default: classic)",
+        help=f"one of {', '.join(METHODS)}, or {chosen.OWN} (default: classic)",
     )
     train.add_argument("--seed", type=seed, default=0, help="(default: 0)")
-    train.add_argument(
-        "--strategy",
-        choices=STRATEGIES,
-        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
-        "names, each running the same command with an --out of its own (default: on one device)",
-    )
+    add_strategy(train)
     train.add_argument(
         "--validate",
         nargs="?",
@@ -179,13 +200,26 @@ def _add_train(commands):
 
 
 def _add_report(commands):
-    report = commands.add_parser(
-        "report", help="figures and report again from saved results, without training"
-    )
+    report = commands.add_parser("report", help="figures and report again, without training")
     report.add_argument(
         "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare or train"
     )
+    report.add_argument("--open", action="store_true", help="open the page in a browser")
+    add_format(report)
     add_out(report, "the folder itself if there is one, else a new one under runs/")
+
+
+def _add_merge(commands):
+    merge = commands.add_parser(
+        "merge",
+        help="comparisons of the same settings on other seeds, as one",
+        description="Each machine runs its own seeds, as --seeds 0-4 and --seeds 5-9. Times are "
+        "compared within seeds only.",
+    )
+    merge.add_argument(
+        "folders", nargs="+", type=folder, metavar="DIR", help="of resbatch compare: two or more"
+    )
+    add_out(merge, "a new one under runs/")
 
 
 def _add_predict(commands):
@@ -251,35 +285,6 @@ def _add_others(commands):
         help="go on with what an interrupted benchmark left for --out; give the same options again",
     )
     add_out(bench, "a new one under runs/")
-
-
-def _methods(text):
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        _check_method(name)
-    methods = _loaded(names)
-    if len({method.name for method in methods}) < len(names):
-        raise argparse.ArgumentTypeError(f"must be different names of methods, not {text!r}")
-    return methods
-
-
-def _method(text):
-    _check_method(text)
-    return _loaded([text])[0]
-
-
-def _check_method(name):
-    """Refuse what can name no method: none of ours, and no attribute of a file or module."""
-    if not (name in METHODS or ":" in name or name.endswith(".py")):
-        expected = f"{', '.join(METHODS)}, or {OWN}"
-        raise argparse.ArgumentTypeError(not_one_of(name, expected, METHODS))
-
-
-def _loaded(names):
-    try:
-        return loading.load(names)
-    except loading.MethodError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _file_name(text):

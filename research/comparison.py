@@ -83,8 +83,8 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None, store=None, 
         Iterations from one checkpoint of a run to the next; about five minutes by default.
     """
     from research.cache_memory import settled
-    from research.callbacks import Progress
     from research.experiment import check, make_model
+    from research.progress import Progress
     from research.turns import Turns, warm_up
 
     named = settled(named)
@@ -95,7 +95,8 @@ def train_in_turns(named, seeds, data, quiet=False, callbacks=None, store=None, 
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     made = sum(store.iterations(label, seed) for label in named for seed in seeds) if store else 0
     histories = []
-    with Progress(total, made, quiet=quiet, about=data.summary()) as progress:
+    runs = len(seeds) * len(named)
+    with Progress(total, made, quiet, data.summary(), runs) as progress:
         if made < total:
             warm_up(named, data)
             progress.restart()

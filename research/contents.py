@@ -4,6 +4,7 @@ from batch.files import from_json, read_text
 
 CHECKPOINTS, CHECKPOINT = "checkpoints", "checkpoint.json"  # their folder, and what ends each
 RECORD = "experiment.json"  # in a finished one
+FIGURES = "figures"  # their folder, for a paper
 # What commands write.
 WRITTEN = (".jsonl", ".csv", ".json", ".keras", ".png", ".html", ".ipynb", ".md")
 
@@ -12,7 +13,7 @@ def is_ours(path):
     """Whether a command may have written it."""
     if path.is_symlink():
         return False
-    return path.name == CHECKPOINTS if path.is_dir() else path.suffix in WRITTEN
+    return path.name in (CHECKPOINTS, FIGURES) if path.is_dir() else path.suffix in WRITTEN
 
 
 def worth_keeping(folder):

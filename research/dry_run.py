@@ -1,5 +1,11 @@
 """What a run will take, before it is run: parameters, FLOPs, when blocks freeze, saving, memory."""
 
+import dataclasses
+import statistics
+
+import pandas as pd
+from tqdm import tqdm
+
 from batch import flops
 from batch.data.mapped import mapping_of
 from batch.schedules.stages import stages
@@ -7,8 +13,11 @@ from batch.training.block_times import timed
 from research import experiment as experiments
 from research.methods.loading import errors_named
 from research.prediction import predicted_ratio
+from research.run import Run
 
 RUNTIME = 1.0e9  # bytes that Python, TensorFlow and its compiled code take
+STEPS, WARM = 9, 3  # to make for an estimate of time, and not to count
+COLUMNS = ("method", "iterations", "time / classic", "saved", "seconds a run")
 SLACK = 1.4  # of the memory that activations take over what they hold, as measured
 
 
@@ -32,6 +41,66 @@ def describe(experiment, data, *, measured=False):
         f"memory: about {_memory(experiment, costs, data) / 1e9:.1f} GB",
     ]
     return "\n".join(lines)
+
+
+def describe_all(base, named, costs, ratios, methods, seeds, data):
+    """The text that `resbatch compare --dry-run` prints; a few steps are made for it.
+
+    Parameters
+    ----------
+    base : Experiment
+        As long as the classic run.
+    named : dict from str to Experiment
+    costs : dict from str to list of BlockCost
+    ratios : dict from str to float or None
+        Time of each run over that of a classic one.
+    methods : dict
+        As from `research.labels.describe`.
+    seeds : int
+    data : utils.Data
+    """
+    first = next(iter(named.values()))
+    step = _step_seconds(first.all_learning(), data)
+    rows = [
+        _row(label, run, ratios, methods[label]["baseline"], step * base.iterations)
+        for label, run in named.items()
+    ]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    whole = seeds * sum(
+        step * base.iterations * (1 if ratios[label] is None else ratios[label]) for label in named
+    )
+    memory = max(_memory(run, costs[label], data) for label, run in named.items())
+    length = sum(run.iterations for run in named.values())
+    return "\n".join(
+        [
+            f"data: {data.summary()}",
+            f"runs: {len(named) * seeds:,} ({len(named)} methods, {seeds} seeds), "
+            f"{length * seeds:,} iterations of {base.batch_size} images",
+            "",
+            table.to_string(index=False),
+            "",
+            f"time: about {tqdm.format_interval(whole)} in one process here, where a step in which "
+            f"nothing is frozen takes {step:.3f} s; compilation and evaluations come to it",
+            f"memory: about {memory / 1e9:.1f} GB",
+        ]
+    )
+
+
+def _row(label, run, ratios, baseline, classic):
+    """A row of the table: iterations, time over a classic run and a baseline's, and seconds."""
+    ratio, usual = ratios[label], ratios.get(baseline)
+    saved = f"{100 * (1 - ratio / usual):.1f} % of {baseline}" if ratio and usual else "–"
+    known = "only the run can show it" if ratio is None else f"{ratio:.3f}"
+    seconds = "" if ratio is None else f"{classic * ratio:,.0f}"
+    return label, f"{run.iterations:,}", known, saved, seconds
+
+
+def _step_seconds(experiment, data):
+    """Seconds that a step takes here: the median of a few, after those that compile it."""
+    lengths = {"iterations": STEPS, "freeze_iterations": None, "freeze_every": None}
+    run = Run(dataclasses.replace(experiment, **lengths, cache="off"), data)
+    run.advance(STEPS - 1)  # no evaluation follows
+    return statistics.median(run.history.seconds[WARM:])
 
 
 def _network(experiment, model, costs):

@@ -13,6 +13,7 @@ import shutil
 from batch.files import remove_abandoned, to_disk, write_text
 from research.contents import CHECKPOINTS, RECORD, entries, is_ours, read_json, worth_keeping
 from research.interruption import Interrupted, finished_first
+from research.labels import files_of
 from research.locks import LockedError, only_writer
 from research.names import BENCH_RECORD, MARGIN, PARTIAL
 
@@ -22,7 +23,10 @@ WHAT = {  # what commands go on with, and where it lies
     "train": ("run", f"{CHECKPOINTS}/*"),
     "bench": ("benchmark", BENCH_RECORD),
 }
-ELSEWHERE = ("data_sha256",)  # what a record does not say of its run
+ELSEWHERE = (
+    "data_sha256",
+    "method_files",
+)  # a record has them elsewhere, or is older
 LATER = {"margin": MARGIN}  # settings that older records lack, and what they were then
 
 
@@ -41,6 +45,8 @@ class Place:
         Where they are until then.
     finished : bool
         Whether there is nothing to go on with, because the target is there.
+    adds : bool
+        Whether the runs of the finished target are part of what is asked for now.
     asked : dict
         What an earlier command was asked for, in plain values, if this one goes on with it.
     needless : sequence of str
@@ -52,11 +58,13 @@ class Place:
     def __init__(self, target, kind=""):
         self.target, self._kind = target, kind
         self.path = target.with_name(f"{target.name}{PARTIAL}")
-        self.finished, self.asked, self._overwrites = False, {}, False
+        self.finished, self.adds, self.asked, self._overwrites = False, False, {}, False
         self.needless, self.waited = (), False
 
     def begin(self, asked):
         """Record what is asked for, or refuse to go on with something else.
+
+        More seeds are no other thing: what is there is then a part of it.
 
         Parameters
         ----------
@@ -70,20 +78,24 @@ class Place:
         """
         asked = json.loads(json.dumps(asked))
         names = [name for name in {**self.asked, **asked} if _differs(name, self.asked, asked)]
-        if self.asked and names:
+        more = names == ["seeds"] and set(self.asked.get("seeds", ())) < set(asked["seeds"])
+        if self.asked and names and not more:
             there = "; ".join(
                 f"{name} {_shown(self.asked, name)} there, {_shown(asked, name)} here"
                 for name in names
             )
             raise ResultsError(f"{self.target} is of other settings: {there}")
+        if self.finished and more:
+            self.finished, self.adds, self._overwrites = False, True, True
+            self.path.mkdir(exist_ok=True)
         if not self.finished:
             self._write(asked)
         elif (self.target / BEGUN).exists():
             self._tidy()
 
     def _write(self, asked):
-        record = {"kind": self._kind, "overwrite": self._overwrites, "asked": asked}
-        write_text(self.path / BEGUN, json.dumps(record, indent=2) + "\n")
+        how = {"kind": self._kind, "overwrite": self._overwrites, "adds": self.adds}
+        write_text(self.path / BEGUN, json.dumps({**how, "asked": asked}, indent=2) + "\n")
 
     def enter(self, overwrite, resume):
         """Make the folder, once it is known to be free."""
@@ -178,7 +190,7 @@ class Place:
         if any(entries(self.path)) and not ours:
             raise ResultsError(f"{self.path} holds no {what} to resume: move it, or --overwrite it")
         _check_ours(self.path)
-        self._overwrites = bool(begun.get("overwrite"))
+        self._overwrites, self.adds = bool(begun.get("overwrite")), bool(begun.get("adds"))
         self.asked = begun.get("asked", {})
         if not self.target.exists():
             return
@@ -190,7 +202,10 @@ class Place:
             record = read_json(self.target / RECORD)
             self.finished = True
             threads = record.get("environment", {}).get("threads")
-            self.asked = {**record.get("settings", {}), "threads": str(threads)}
+            files = files_of(record.get("methods") or {})
+            known = {"data_sha256": record.get("data_sha256"), "method_files": files}
+            known = {name: value for name, value in known.items() if value}
+            self.asked = {**record.get("settings", {}), "threads": str(threads), **known}
 
     def _set_aside(self, overwrite):
         """Move what an interrupted command left, until this one has something in its place."""
@@ -237,13 +252,11 @@ def new_folder(out, kind, overwrite=False, resume=False):
     with contextlib.ExitStack() as stack:
         place = Place(_claim(stack, out) if out else _claim_new(stack, kind), kind)
         place.enter(overwrite, resume)
-        if place.finished:
-            yield place
-            return
         try:
             yield place
-            with finished_first():
-                place.complete()
+            if not place.finished:
+                with finished_first():
+                    place.complete()
         except Interrupted as interrupted:
             place.leave()
             interrupted.advice = place.advice

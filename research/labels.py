@@ -23,16 +23,44 @@ def describe(experiments):
     -------
     dict from str to dict
         For each label its `method`, as `--methods` takes it, the `baseline` as a label (of a run
-        with the same optimizer), its `action`, the names of the `options` that it reads and, of a
-        user's own method, the `sha256` of its file.
+        with the same optimizer and, if there is one, the same settings), its `action`, the names of
+        the `options` that it reads and, of a user's own method, the `sha256` of its file.
     """
-    first = {}
-    for label, experiment in experiments.items():
-        first.setdefault(str(experiment.optimizer), {}).setdefault(experiment.label, label)
     return {
-        label: _facts(experiment.trained_by, first[str(experiment.optimizer)])
+        label: _facts(experiment.trained_by, _baseline(experiment, experiments))
         for label, experiment in experiments.items()
     }
+
+
+def _baseline(experiment, experiments):
+    """The label of an experiment's baseline: of its settings, or else the first; or its name."""
+    name = experiment.trained_by.baseline
+    labels = [
+        label
+        for label, other in experiments.items()
+        if other.label == name and str(other.optimizer) == str(experiment.optimizer)
+    ]
+    matched = [label for label in labels if _agree(experiment, experiments[label])]
+    return (matched or labels or [name])[0]
+
+
+def _agree(experiment, baseline):
+    """Whether a baseline has the settings of an experiment, of all that it reads."""
+    names = baseline.trained_by.options
+    return all(getattr(experiment, name) == getattr(baseline, name) for name in names)
+
+
+def files_of(methods):
+    """Which files the methods of a user's own are from: texts of labels and hashes.
+
+    Parameters
+    ----------
+    methods : dict
+        As from `describe`.
+    """
+    return [
+        f"{label} {facts['sha256'][:12]}" for label, facts in methods.items() if "sha256" in facts
+    ]
 
 
 def facts_of(labels, recorded=None):
@@ -55,14 +83,14 @@ def facts_of(labels, recorded=None):
 
 def _of_ours(label):
     method = METHODS.get(label.split(" ")[0])
-    return _facts(method, {}) if method else UNKNOWN
+    return _facts(method, method.baseline) if method else UNKNOWN
 
 
-def _facts(method, labels):
+def _facts(method, baseline):
     own = digest(method)
     return {
         "method": method.source or method.name,
-        "baseline": labels.get(method.baseline, method.baseline),
+        "baseline": baseline,
         "action": method.action,
         "options": list(method.options),
         **({} if own is None else {"sha256": own}),

@@ -23,6 +23,7 @@ NOT_RESIDUAL = ("densenet", "vgg")  # networks that stochastic depth has nothing
 BLOCKS = ("B(3,3)", "B(3,1)", "B(1,3)", "B(1,3,1)", "B(3,1,1)", "B(3,1,3)")  # of wideresnet
 PARTIAL = ".partial"  # ends the name of what is not whole yet
 CACHES = ("auto", "memory", "mapped", "compressed", "off")  # of what frozen blocks compute
+FORMATS = ("pdf", "png", "svg")  # of figures for a paper
 STRATEGIES = ("mirrored", "multiworker")  # which devices train together
 ENGINES = ("local", "ray")  # what makes the runs of a comparison
 COSTS = ("flops", "measured")  # of blocks, for predictions

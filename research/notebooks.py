@@ -1,5 +1,6 @@
 """The notebooks, run from top to bottom."""
 
+import importlib.util
 import pathlib
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 from research.console import say
 
 NOTEBOOKS = pathlib.Path(__file__).resolve().parent.parent / "notebooks"
+INDEX = "index.html"
 EXECUTE = (
     *("--execute", "--ExecutePreprocessor.timeout=-1", "--ExecutePreprocessor.startup_timeout=600"),
     # After that: progress bars as they end.
@@ -18,8 +20,32 @@ class NotebookError(RuntimeError):
     """A notebook that fails, or that can't be run here."""
 
 
+def available():
+    """The paths of all notebooks.
+
+    Raises
+    ------
+    NotebookError
+        If they, or the packages that run them, are not here.
+    """
+    notebooks = sorted(NOTEBOOKS.glob("*.ipynb"))
+    if not notebooks:
+        raise NotebookError(
+            "The notebooks are not installed with the package. They are in the folder notebooks "
+            "of its source: `make reproduce`, or `python -m resbatch reproduce` there, runs them. "
+            f"Looked for in: {NOTEBOOKS}"
+        )
+    missing = [name for name in ("nbconvert", "ipykernel") if not importlib.util.find_spec(name)]
+    if missing:
+        raise NotebookError(
+            f"Running notebooks takes {' and '.join(missing)}, which can't be imported: "
+            "pip install 'resbatch[notebooks]'"
+        )
+    return notebooks
+
+
 def run_notebooks(folder, notebooks=None):
-    """Run notebooks with nbconvert, each to an executed notebook and an HTML page.
+    """Run notebooks with nbconvert, each to an executed notebook and an HTML page, and an index.
 
     Parameters
     ----------
@@ -36,22 +62,27 @@ def run_notebooks(folder, notebooks=None):
     Raises
     ------
     NotebookError
-        Says which notebook failed, and with what.
+        Says which notebook failed, and with what; or why none can be run.
     """
-    written = []
-    for notebook in notebooks or sorted(NOTEBOOKS.glob("*.ipynb")):
+    import nbformat
+
+    from research.notebook_pages import write_index, write_page
+
+    folder, executed = pathlib.Path(folder), {}
+    for notebook in notebooks or available():
         say(f"Running {notebook.name}")
-        _convert(notebook, folder, "notebook", *EXECUTE)
-        executed = pathlib.Path(folder) / notebook.name
-        _convert(executed, folder, "html")
-        written += [executed.name, executed.with_suffix(".html").name]
-    return written
+        _execute(notebook, folder)
+        executed[notebook.name] = nbformat.read(folder / notebook.name, 4)
+        write_page(executed[notebook.name], (folder / notebook.name).with_suffix(".html"))
+    write_index(executed, folder / INDEX)
+    pages = [pathlib.Path(name).with_suffix(".html").name for name in executed]
+    return [INDEX, *(file for pair in zip(executed, pages) for file in pair)]
 
 
-def _convert(notebook, folder, kind, *options):
-    command = [sys.executable, "-m", "nbconvert", "--to", kind, "--output-dir", str(folder)]
+def _execute(notebook, folder):
+    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--output-dir", str(folder)]
     done = subprocess.run(
-        [*command, *options, str(notebook)], capture_output=True, encoding="utf-8", errors="replace"
+        [*command, *EXECUTE, str(notebook)], capture_output=True, encoding="utf-8", errors="replace"
     )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no message"]

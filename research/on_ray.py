@@ -12,9 +12,11 @@ import sys
 import tempfile
 import time
 
+from batch.data.mapped import mapping_of
 from batch.models.checkpoint import Checkpoints
-from research.callbacks import Callback, Progress
+from research.callbacks import Callback
 from research.interruption import Interrupted, finished_first, interruptible
+from research.progress import Progress
 from research.run_store import RunStore
 from research.turns import Turns, warm_up
 
@@ -23,13 +25,23 @@ STOP = 60  # seconds that workers have to save their checkpoints, when the comma
 
 
 def train_on_ray(
-    named, seeds, data, store, *, callbacks=None, every=None, threads=1, cpus=1, address=None
+    named,
+    seeds,
+    data,
+    store,
+    *,
+    quiet=False,
+    callbacks=None,
+    every=None,
+    threads=1,
+    cpus=1,
+    address=None,
 ):
     """As `research.comparison.train_in_turns`, on a cluster.
 
     Parameters
     ----------
-    named, seeds, data, store, callbacks, every
+    named, seeds, data, store, quiet, callbacks, every
         As for `train_in_turns`; the experiments are settled.
     threads : int
         TensorFlow's, in each worker. They decide the last bits, not the engine.
@@ -46,8 +58,15 @@ def train_on_ray(
     ------
     ImportError
         If Ray is not installed.
+    ValueError
+        If the images lie in a mapped file.
     """
     ray = _imported()
+    if mapping_of(data.train.images) is not None or mapping_of(data.test.images) is not None:
+        raise ValueError(
+            f"--engine ray keeps all images in its object store, and those of {data.name} are too "
+            "many for the memory: use --engine local"
+        )
     total = len(seeds) * sum(experiment.iterations for experiment in named.values())
     made = sum(store.iterations(label, seed) for label in named for seed in seeds)
     with _cluster(ray, address), interruptible():
@@ -61,7 +80,7 @@ def train_on_ray(
             task.remote(keeper, everything, seed, threads, every, seed == seeds[0]): seed
             for seed in seeds
         }
-        with Progress(total, made, about=data.summary()) as progress:
+        with Progress(total, made, quiet, data.summary()) as progress:
             try:
                 histories = _collected(ray, keeper, waiting, progress)
             except BaseException:

@@ -19,7 +19,16 @@ from research.arguments import (
 )
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
-from research.names import BASES_IN_WORDS, BLOCKS, COSTS, METRICS, MODELS, top_k
+from research.names import (
+    BASES_IN_WORDS,
+    BLOCKS,
+    COSTS,
+    FORMATS,
+    METRICS,
+    MODELS,
+    STRATEGIES,
+    top_k,
+)
 from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
@@ -79,6 +88,7 @@ def add_run_options(parser):
         help="leave out images of a folder that can't be used, and say how many",
     )
     parser.add_argument("--threads", type=count, metavar="N", help="(default: one a processor)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
     add_out(parser, "a new one under runs/")
     parser.set_defaults(strategy=None)  # only train has the option
 
@@ -249,18 +259,23 @@ def add_watching_options(parser):
         help="comma-separated, of cross_entropy, accuracy, top5 or another number (default: "
         "cross_entropy,accuracy)",
     )
-    group.add_argument(
-        "--tensorboard",
-        type=folder,
-        metavar="DIR",
-        help="write what TensorBoard shows (default: nothing)",
-    )
+    add_tensorboard(group)
     add_resuming(group)
     group.add_argument(
         "--keep-checkpoints",
         type=count,
         metavar="K",
         help="of --checkpoint-every: the newest K stay (default: 3)",
+    )
+
+
+def add_tensorboard(parser):
+    """Add the folder of TensorBoard's files."""
+    parser.add_argument(
+        "--tensorboard",
+        type=folder,
+        metavar="DIR",
+        help="write what TensorBoard shows (default: nothing)",
     )
 
 
@@ -277,6 +292,26 @@ def add_resuming(parser, of=""):
         "--resume",
         action="store_true",
         help="go on with what an interrupted command left for --out; give the same options again",
+    )
+
+
+def add_strategy(parser):
+    """The option of a single run, which may be spread over devices."""
+    parser.add_argument(
+        "--strategy",
+        choices=STRATEGIES,
+        help="train on all devices of this machine together, or on all workers that TF_CONFIG "
+        "names, each running the same command with an --out of its own (default: on one device)",
+    )
+
+
+def add_format(parser):
+    """The option of the command that draws."""
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="write the figures for a paper, too: at the width of a column (3.5 inches, letters of "
+        "8 points), each with its data as CSV, into DIR/figures",
     )
 
 

@@ -156,6 +156,7 @@ def settle(options):
     usage.check_views(options)
     options.methods = _chosen(options) or _usual(options)
     usage.check_methods(options, given)
+    usage.check_grid(options, given)
     return notes
 
 

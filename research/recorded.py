@@ -7,6 +7,8 @@ from batch import checks
 from batch.files import from_json, read_text
 from research.recipes import STUDIES
 
+PLAIN = (bool, int, float, str)
+RATES = re.compile(r"\d\S*( \d\S*)*")  # of 0 or more
 BASE64 = re.compile(r"[A-Za-z0-9+/]*=*")
 
 
@@ -39,6 +41,11 @@ def checked(record):
         checks.optional(checks.not_negative, f"predicted_ratio/{checks.name_of(label)}", ratio)
     for label, facts in _dict("methods", record.get("methods") or {}).items():
         _check_facts(f"methods/{checks.name_of(label)}", facts)
+    for label, settings in _dict("in_force", record.get("in_force") or {}).items():
+        _dict(f"in_force/{checks.name_of(label)}", settings)
+    for label, values in _dict("grid", record.get("grid") or {}).items():
+        for name, value in _dict(f"grid/{checks.name_of(label)}", values).items():
+            checks.instance(f"grid/{checks.name_of(name)}", value, PLAIN, "a number or a text")
     if record.get("classes") is not None:
         _texts("classes", record["classes"])
     for run in checks.instance("runs", record["runs"], list, "a list"):
@@ -61,6 +68,8 @@ def _check_run(run):
     if run.get("target") is not None:
         seconds = _dict("runs/target", run["target"])["seconds"]
         checks.optional(checks.not_negative, "runs/target/seconds", seconds)
+    if run.get("rates") is not None:
+        _check_rates(_dict("runs/rates", run["rates"]))
     mistakes = run.get("mistakes")
     if mistakes is None:
         return
@@ -68,6 +77,24 @@ def _check_run(run):
     for wrong in checks.instance("runs/mistakes/worst", mistakes["worst"], list, "a list"):
         if not BASE64.fullmatch(checks.text("png", _dict("runs/mistakes/worst", wrong)["png"])):
             raise ValueError(f"png must be in base64. {checks.received(wrong['png'])}")
+
+
+def _check_rates(rates):
+    """Refuse what is not from iterations, in their order, to as many rates each time."""
+    starts = [int(start) for start in rates if start.isdecimal()]
+    whole = [RATES.fullmatch(checks.text("runs/rates", row)) for row in rates.values()]
+    counts = {len(row.split()) for row in rates.values()}
+    if (
+        not rates
+        or not all(whole)
+        or len(counts) > 1
+        or starts != sorted(set(starts))
+        or len(starts) < len(rates)
+    ):
+        raise ValueError(
+            "runs/rates must be from iterations, in their order, to the rates of all blocks. "
+            f"{checks.received(rates)}"
+        )
 
 
 def _dict(name, value):

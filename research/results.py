@@ -4,7 +4,7 @@ import contextlib
 import json
 import pathlib
 
-from batch.data.history import read_histories, write_histories
+from batch.data.history import by_method, read_histories, write_histories
 from batch.files import replacing, write_text
 from batch.shown import first_line
 from research import recorded
@@ -62,11 +62,12 @@ def save(folder, histories, settings, environment, predicted_ratio, **more):
     """
     folder = pathlib.Path(folder)
     write_histories(histories, folder / "results.csv")
-    names = ("method", "seed", "accuracy", "cache")
+    names, first = ("method", "seed", "accuracy", "cache"), by_method(histories)
     runs = [
         {name: getattr(history, name) for name in names}
         | ({"target": history.target} if history.target else {})
         | _with_texts(history.mistakes)
+        | _rate_texts(history, first[history.method][0])
         for history in histories
     ]
     write_record(folder, settings, environment, predicted_ratio=predicted_ratio, runs=runs, **more)
@@ -107,6 +108,7 @@ def read(folder):
             history.accuracy, history.cache = run["accuracy"], run.get("cache")
             history.target = run.get("target")
             history.mistakes = _with_numbers(run.get("mistakes"))
+            history.rates = _rate_numbers(run.get("rates"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         missing = f"no {error}" if isinstance(error, KeyError) else first_line(error)
         raise ResultsError(
@@ -143,3 +145,19 @@ def _with_numbers(mistakes):
         return None
     rows = [list(map(int, row.split())) for row in mistakes["confusion"]]
     return {**mistakes, "confusion": rows}
+
+
+def _rate_texts(history, first):
+    """The entry of learning rates in the record: those of all blocks, from which iteration on.
+
+    It is left out where they are those of the method's first run.
+    """
+    if not history.rates or (history is not first and history.rates == first.rates):
+        return {}
+    rows = {start: " ".join(f"{rate:.6g}" for rate in rates) for start, rates in history.rates}
+    return {"rates": rows}
+
+
+def _rate_numbers(rates):
+    """The rates of an entry in the record; None if there are none."""
+    return rates and [[int(start), list(map(float, row.split()))] for start, row in rates.items()]

@@ -57,7 +57,7 @@ class Run:
         self._asked = experiment.cache
         self.experiment = settled({"it": experiment})["it"]
         self.data = data
-        self.history = History(experiment.label, experiment.seed)
+        self.history = History(experiment.label, experiment.seed, rates=[])
         self.callbacks = list(callbacks)
         self.indices = None
         self._evaluation = evaluation.on(experiment, data) if evaluation else None
@@ -108,6 +108,8 @@ class Run:
         if self.done and self.history.accuracy is None:
             self.history.accuracy = self._test()
             self.history.cache = self.model.trainer.cache.stats()
+            for callback in self.callbacks:
+                callback.on_train_end(self)
 
     def settle(self):
         """Wait for this run's other threads, and count that as time of the run."""
@@ -168,6 +170,7 @@ class Run:
         seconds = time.perf_counter() - start
         self.indices = batch.indices
         self.history.append(self._losses.pop(), seconds, self.model.frozen)
+        self.history.append_rates(self.model.trainer.rates)
         if self._evaluation and self._evaluation.due(len(self.history)):
             self._evaluate()
         for callback in self.callbacks:

@@ -1,11 +1,25 @@
 """What a summary says, in sentences."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import stats
 
 from research.names import MARGIN
 from research.statistics import interval_text
 from research.verdicts import AGREED, FEW, NO_WORSE, UNKNOWN
+
+
+class Judged(NamedTuple):
+    """The verdict on a method, and what it rests on, in words."""
+
+    method: str
+    baseline: str
+    verdict: str
+    basis: str
+
+    def __str__(self):
+        return f"{self.method} against {self.baseline}: {self.verdict}. {self.basis}"
 
 
 def statements(summary, margin=MARGIN, target=None, test_images=None):
@@ -22,12 +36,33 @@ def statements(summary, margin=MARGIN, target=None, test_images=None):
     test_images : int, optional
         How many images the accuracies are of.
     """
-    rows = {row.method: row for _, row in summary.iterrows()}
-    said = [_statement(row, rows[row.baseline], margin) for row in rows.values() if row.pairs]
+    said = [str(line) for line in judged(summary, margin)]
     said = said or ["No method was run beside its baseline."]
-    if target:
-        said += [_reached(row, target) for row in rows.values() if row.get("target_reached")]
-    return said + remarks(summary, margin, test_images)
+    return said + reached(summary, target) + remarks(summary, margin, test_images)
+
+
+def judged(summary, margin=MARGIN):
+    """The verdict on each method that was run beside its baseline, as a list of `Judged`.
+
+    Parameters
+    ----------
+    summary, margin
+        As for `statements`.
+    """
+    rows = {row.method: row for _, row in summary.iterrows()}
+    return [_judged(row, rows[row.baseline], margin) for row in rows.values() if row.pairs]
+
+
+def reached(summary, target):
+    """How many runs of each method reached the target, and when, as a list of texts.
+
+    Parameters
+    ----------
+    summary, target
+        As for `statements`.
+    """
+    rows = [row for _, row in summary.iterrows()] if target else []
+    return [_reached(row, target) for row in rows if row.get("target_reached")]
 
 
 def remarks(summary, margin=MARGIN, test_images=None):
@@ -72,14 +107,14 @@ def _reach(seeds):
     return stats.t.ppf(0.975, seeds - 1) / np.sqrt(seeds)
 
 
-def _statement(row, baseline, margin):
+def _judged(row, baseline, margin):
     verdict = row.verdict
     if verdict == NO_WORSE:
         verdict += f" of {margin:g} points"
     if not verdict.startswith(UNKNOWN):
         verdict += f" (p = {row.p_holm:.2g})"
-    said = f"{row.method} against {row.baseline}: {verdict}. {_difference(row)}"
-    return said + _time(row, row.predicted_ratio / baseline.predicted_ratio)
+    time = _time(row, row.predicted_ratio / baseline.predicted_ratio)
+    return Judged(row.method, row.baseline, verdict, _difference(row) + time)
 
 
 def _difference(row):

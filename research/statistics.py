@@ -74,6 +74,23 @@ def summarize(histories, predicted, methods=None, margin=MARGIN):
     return table.astype({"predicted_ratio": float, "seeds_needed": "Int64"})
 
 
+def summary_of(histories, record):
+    """The summary of a comparison that was saved.
+
+    Parameters
+    ----------
+    histories, record
+        As from `research.results.read`.
+
+    Returns
+    -------
+    DataFrame
+        As from `summarize`.
+    """
+    margin = record["settings"].get("margin", MARGIN)
+    return summarize(histories, record["predicted_ratio"], record.get("methods"), margin)
+
+
 def deviation(values):
     """Standard deviation over seeds, over n − 1; NaN for one."""
     return np.std(values, ddof=1) if len(values) > 1 else np.nan

@@ -1,36 +1,33 @@
 """What TensorBoard shows of a run: written as it goes, in TensorBoard's event files."""
 
-import pathlib
+import dataclasses
 
-import tensorflow as tf
-
+from batch.training.event_log import EventLog, Summary, check_free
 from research.callbacks import Callback
+from research.methods.options import SHARED
 
-EVERY = 10  # iterations from one record of the blocks' rates to the next
 IMAGES = 8  # of the first batch
-
-Summary = tf.compat.v1.Summary
+ACCURACY = "test/accuracy"
 
 
 class TensorBoardLog(Callback):
     """Writes a run's curves for TensorBoard; steps are numbers of training steps made.
 
-    - `loss` and `step_seconds`, every step
-    - `learning_rate/` and `active/` with the name of each block, every 10 steps and whenever
-      another block is frozen; the classifier follows the last block
+    Beside what `batch.EventLog` writes:
+
     - `train/cross_entropy`, the mean since the last evaluation, and `eval/` with the name of each
       metric, every evaluation
     - `images/`, 8 images of the first batch, as they are stored
+    - `test/accuracy` at the end, and the settings of the run, for TensorBoard's table of runs (if
+      its package is installed)
 
     Parameters
     ----------
     folder : path
         What to give to `tensorboard --logdir`.
-    made : int
-        Steps after which the run is resumed: TensorBoard forgets what earlier files say of later
-        ones.
     replace : bool
-        Write where there are curves of a run already.
+        Write where there are curves of a run already: TensorBoard forgets what earlier files say of
+        steps that are made again.
 
     Raises
     ------
@@ -38,63 +35,50 @@ class TensorBoardLog(Callback):
         If there are, and they are not to be replaced.
     """
 
-    def __init__(self, folder, made=0, replace=False):
-        if not replace and any(pathlib.Path(folder).glob("events.out.tfevents.*")):
-            raise FileExistsError(
-                f"{folder} holds curves of another run: choose another folder, or --overwrite"
-            )
-        self._active = None
-        with tf.Graph().as_default():  # the writer that needs no package but TensorFlow
-            self._writer = tf.compat.v1.summary.FileWriter(
-                str(folder), filename_suffix=f".{made:08}"
-            )
-        start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
-        self._writer.add_session_log(start, made + 1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._writer.close()
+    def __init__(self, folder, replace=False):
+        self._log = EventLog(folder, replace)
 
     def on_train_batch_end(self, run):
         """Write the step's numbers."""
         step = len(run.history)
-        values = {"loss": run.history.loss[-1], "step_seconds": run.history.seconds[-1]}
-        layers = run.model.network.layers
-        rates = run.model.trainer.rates
-        active = (rates > 0).tolist()
-        if active != self._active or step % EVERY == 0:
-            for layer, rate in zip(layers, rates):
-                values[f"learning_rate/{layer.name}"] = rate
-                values[f"active/{layer.name}"] = rate > 0
-        self._active = active
-        self._scalars(values, step)
         if step == 1:
-            self._images(run.data.train.images[run.indices[:IMAGES]])
-        self._writer.flush()  # a checkpoint may follow, after which nobody writes this again
+            self._log.images(run.data.train.images[run.indices[:IMAGES]], step)
+        self._log.step(run.model.trainer, run.history.seconds[-1])
 
     def on_test_end(self, run, logs):
         """Write the results of the evaluation."""
         values = {"train/cross_entropy": logs["train_loss"]}
         values |= {f"eval/{name}": value for name, value in logs["eval"].items()}
-        self._scalars(values, logs["iteration"])
+        self._log.scalars(values, logs["iteration"])
 
-    def _scalars(self, values, step):
-        summary = Summary(
-            value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        )
-        self._writer.add_summary(summary, step)
+    def on_train_end(self, run):
+        """Write what the run gave, and its settings."""
+        step = len(run.history)
+        self._log.scalars({ACCURACY: run.history.accuracy}, step)
+        settings = _settings(run.experiment)
+        if settings is not None:
+            self._log.add(settings, step)
+        self._log.close()
 
-    def _images(self, images):
-        values = []
-        for place, image in enumerate(images):
-            height, width, channels = image.shape
-            encoded = Summary.Image(
-                height=height,
-                width=width,
-                colorspace=channels,
-                encoded_image_string=tf.io.encode_png(image).numpy(),
-            )
-            values.append(Summary.Value(tag=f"images/{place}", image=encoded))
-        self._writer.add_summary(Summary(value=values), 1)
+
+def logs_of_runs(folder, replace=False):
+    """A function of label and seed to the log of that run, in a folder of its own in `folder`."""
+    check_free(folder, replace)
+    return lambda label, seed: [TensorBoardLog(f"{folder}/{label}/seed-{seed}", replace)]
+
+
+def _settings(experiment):
+    """The summary for TensorBoard's table of runs; None without its package."""
+    try:
+        from tensorboard.plugins.hparams import api
+    except ImportError:
+        return None
+    given = dataclasses.asdict(experiment.with_rates())
+    plain = {
+        name: value for name, value in given.items() if isinstance(value, (bool, int, float, str))
+    }
+    options = experiment.trained_by.options
+    settings = {"method": experiment.label, **experiment.model_options}
+    settings |= {name: plain[name] for name in plain if name not in SHARED or name in options}
+    name = f"{experiment.label}, seed {experiment.seed}"
+    return Summary.FromString(api.hparams_pb(settings, name).SerializeToString())

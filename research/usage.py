@@ -3,12 +3,14 @@
 import pathlib
 
 from research.methods import users
-from research.methods.options import SHARED
+from research.methods.options import SHARED, SPACING
 from research.names import BASES, NOT_RESIDUAL, OWN_BATCH, PARTIAL
 
 
 def check_folders(options):
     """Refuse options about folders that contradict each other, or have none to be about."""
+    if options.command == "merge" and len(options.folders) < 2:
+        raise ValueError("merge needs two folders or more")
     events = getattr(options, "tensorboard", None)
     if getattr(options, "overwrite", False) and not (options.out or events):
         raise ValueError("--overwrite needs --out: without it, the folder is a new one")
@@ -47,6 +49,8 @@ def check_alone(options):
 def settle_engine(options):
     """Refuse options of Ray where it is not asked for; fill in what it needs."""
     if getattr(options, "engine", "local") == "ray":
+        if options.tensorboard:
+            raise ValueError("--tensorboard writes here, where --engine ray does not train")
         options.threads = options.threads or options.cpus_per_run or 1
         options.cpus_per_run = options.cpus_per_run or options.threads
         return
@@ -93,6 +97,32 @@ def check_base(options, known, several):
             f"--base {options.base} has means and deviations of its own: no --normalize, no "
             "--no-normalize"
         )
+
+
+def check_grid(options, given):
+    """Refuse a grid of what is said elsewhere, or what no method reads.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+        With its `methods`.
+    given : list of str
+        The options of methods that were given.
+    """
+    names = [name for name, _ in getattr(options, "grid", ())]
+    if names and options.study:
+        raise ValueError(f"--study {options.study} has runs of its own: no --grid")
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--grid has {name} twice: give all of its values at once")
+        if name in given or (options.preset and name in SPACING):
+            other = flag(name if name in given else "preset")
+            raise ValueError(f"--grid says {name}, and so does {other}: leave one of them out")
+        if not any(name in method.options for method in options.methods):
+            chosen = ", ".join(method.name for method in options.methods)
+            raise ValueError(f"--grid: {name} is for {' and '.join(users(name))}, not {chosen}")
+    if "gamma" in names and not options.milestones:
+        raise ValueError("--grid: gamma needs --milestones, at which to multiply the rate by it")
 
 
 def check_network(options, known, allowed):

@@ -1,7 +1,7 @@
 """Plots that compare runs: they take arrays and return matplotlib axes.
 
 All of them draw on the matplotlib `axis` that they are given, or else on that of a new figure, and
-return it. None shows a figure or changes a global style.
+return it. None shows a figure or changes a global style. Methods have the looks of `utils.palette`.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,7 @@ from batch.checks import (
     true_or_false,
 )
 from batch.shown import short
+from utils.palette import block_colours, looks_of
 
 MOST_ITERATIONS = 1_000_000  # of which rates are drawn
 PARAMETERS = ("degree", "iteration", "learning_rate", "scaled")
@@ -81,10 +82,10 @@ def draw(
     window, bound = positive_whole("window", window), optional(_limits, "bound", bound)
     type_data = text("type_data", type_data)
     axis = _axis(axis)
-    for number, (values, label) in enumerate(curves):
-        colour = f"C{number}"
-        axis.plot(values, color=colour, alpha=0.25, linewidth=0.8)
-        axis.plot(ewma(values, window), color=colour, label=f"{label} {type_data}")
+    looks = _looks([label for _, label in curves])
+    for (values, label), look in zip(curves, looks):
+        axis.plot(values, color=look.colour, alpha=0.25, linewidth=0.8)
+        axis.plot(ewma(values, window), label=f"{label} {type_data}", **look.line(len(values)))
     axis.set_xlabel("Iteration")
     axis.set_ylabel(type_data.capitalize())
     if bound is not None:
@@ -148,9 +149,10 @@ def draw_rates(schedule, axis=None):
     axis = _axis(axis)
     iterations = np.arange(int(np.ceil(last)))
     rates = np.array([schedule(iteration) for iteration in iterations])
-    for block, column in enumerate(rates.T):
-        learning = column > 0
-        axis.plot(iterations[learning], column[learning], label=f"block {block}")
+    for block, colour in enumerate(block_colours(rates.shape[1])):
+        learning = rates[:, block] > 0
+        place = iterations[learning], rates[learning, block]
+        axis.plot(*place, color=colour, label=f"block {block}")
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Learning rate")
     axis.legend()
@@ -177,19 +179,52 @@ def compare_curves(curves, window=20, axis=None):
         for name, losses in curves.items()
     }
     axis = _axis(axis)
-    for name, losses in curves.items():
-        smooth = np.atleast_2d(ewma(losses, window))
-        mean = smooth.mean(axis=0)
-        (line,) = axis.plot(mean, label=name)
-        if len(smooth) > 1:
-            deviation, iterations = smooth.std(axis=0, ddof=1), np.arange(mean.size)
-            axis.fill_between(
-                iterations, mean - deviation, mean + deviation, alpha=0.2, color=line.get_color()
-            )
+    for (name, losses), look in zip(curves.items(), looks_of([*curves]).values()):
+        mean, deviation = averages(losses, window)
+        draw_average(axis, look, np.arange(mean.size), mean, deviation).set_label(name)
     axis.set_xlabel("Iteration")
     axis.set_ylabel("Loss")
     axis.legend()
     return axis
+
+
+def averages(losses, window):
+    """Mean and standard deviation (over n − 1; NaN for one) over seeds of the moving averages.
+
+    Parameters
+    ----------
+    losses : array_like, shape (iterations,) or (seeds, iterations)
+    window : int
+
+    Returns
+    -------
+    mean, deviation : ndarray, shape (iterations,)
+    """
+    smooth = np.atleast_2d(ewma(losses, window))
+    mean = smooth.mean(axis=0)
+    return mean, smooth.std(axis=0, ddof=1) if len(smooth) > 1 else np.full_like(mean, np.nan)
+
+
+def draw_average(axis, look, iterations, mean, deviation):
+    """Draw a mean as a line and, where it is known, its deviation as a band; the line is returned.
+
+    Parameters
+    ----------
+    axis : matplotlib.axes.Axes
+    look : Look
+    iterations, mean, deviation : array_like, shape (points,)
+    """
+    if np.isfinite(deviation).all():
+        band = {"color": look.colour, "alpha": 0.15, "linewidth": 0}
+        axis.fill_between(iterations, mean - deviation, mean + deviation, **band)
+    return axis.plot(iterations, mean, **look.line(len(mean)))[0]
+
+
+def _looks(labels):
+    """Of curves whose names may be the same."""
+    if len(set(labels)) < len(labels):
+        labels = [f"{label} {number}" for number, label in enumerate(labels)]
+    return looks_of(labels).values()
 
 
 def _limits(name, bound):

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from batch.data.dataset import KINDS, DataError, Split
 from batch.data.image_file import SUFFIXES, ImageError, decoded, look
 from batch.data.mapped import copy_rows, loaded, new_file
+from batch.files import from_json, read_text
 
 HELD_OUT = 7  # one of so many images of each class is for the test split, if the folder has none
 VERSION = 1  # of how images are decoded
@@ -56,13 +57,30 @@ class DecodedImages:
         self._place = self._placed(side)
         if not self._place.exists():
             self._keep(side)
-        index = json.loads((self._place / "index.json").read_text(encoding="utf-8"))
-        self.broken, self.notes = index["broken"], index["notes"]
+        try:
+            self._read()
+        except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError):
+            shutil.rmtree(self._place)  # it was damaged since it was written
+            self._keep(side)
+            self._read()
 
     def split(self, kind):
         """The `Split` for 'train' or 'test'; its images stay in their file if that is large."""
+        return self._splits[kind]
+
+    def _read(self):
+        """Read what is kept."""
+        index = from_json(read_text(self._place / "index.json"))
+        self.broken, self.notes = dict(index["broken"]), list(index["notes"])
+        self._splits = {kind: self._arrays(kind) for kind in KINDS}
+
+    def _arrays(self, kind):
         images, labels = (self._place / f"{kind}_{what}.npy" for what in ("images", "labels"))
-        return Split(loaded(images), np.load(labels))
+        split = Split(loaded(images), np.load(labels))
+        kinds = split.images.dtype, split.images.ndim, split.labels.dtype, split.labels.ndim
+        if kinds != (np.uint8, 4, np.int64, 1) or len(split.images) != len(split.labels):
+            raise ValueError(f"{self._place} holds no images and labels as they were written")
+        return split
 
     def _placed(self, side):
         root = os.environ.get("RESBATCH_CACHE") or os.path.join("~", ".cache", "resbatch")

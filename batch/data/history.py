@@ -11,6 +11,7 @@ from batch.files import MEMORY, check_file, replacing
 from batch.spelling import did_you_mean
 
 COLUMNS = ["method", "seed", "iteration", "loss", "seconds", "frozen"]
+MOST_RATES = 200  # iterations of a run whose rates are kept
 
 
 @dataclasses.dataclass
@@ -35,6 +36,9 @@ class History:
         What the network gets wrong after the last iteration, as from `research.mistakes`.
     target : dict or None
         When the run reached a target accuracy, as from `research.target`.
+    rates : list or None
+        Learning rates that were in force: iterations, each with the rates from it on, of all blocks
+        and the classifier. None if they are not known.
     """
 
     method: str = ""
@@ -46,6 +50,7 @@ class History:
     cache: dict | None = None
     mistakes: dict | None = None
     target: dict | None = None
+    rates: list | None = None
 
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
@@ -61,6 +66,8 @@ class History:
         for name in ("cache", "mistakes", "target"):
             if getattr(self, name) is not None:
                 checks.instance(name, getattr(self, name), dict, "a dict")
+        for row in checks.optional(_list_of_rates, "rates", self.rates) or ():
+            _rates(row[1])
 
     def append(self, loss, seconds, frozen):
         """Record an iteration."""
@@ -69,6 +76,25 @@ class History:
         self.loss.append(loss)
         self.seconds.append(seconds)
         self.frozen.append(frozen)
+
+    def append_rates(self, rates):
+        """Record the learning rates of the last iteration, where they are known so far.
+
+        They are kept where they change. In a long run, changes are recorded at the next multiple of
+        2, 4, 8 … iterations, so that there are at most `MOST_RATES`.
+
+        Parameters
+        ----------
+        rates : array_like, shape (blocks + 1,)
+        """
+        rates, iteration = _rates(rates), len(self) - 1
+        if self.rates is None:
+            return
+        every = 2 ** (iteration // MOST_RATES).bit_length()
+        kept = {-(-start // every) * every: own for start, own in self.rates}
+        if iteration % every == 0 and (not kept or [*kept.values()][-1] != rates):
+            kept[iteration] = rates
+        self.rates = [list(row) for row in kept.items()]
 
     def __len__(self):
         return len(self.loss)
@@ -157,6 +183,27 @@ def read_histories(path):
 
 def _checked(histories):
     return checks.sequence_of("histories", histories, History, "histories")
+
+
+def _list_of_rates(name, rows):
+    """The rows, if they are a list of iterations, each with something."""
+    fine = isinstance(rows, list) and all(
+        isinstance(row, list) and len(row) == 2 and isinstance(row[0], int) for row in rows
+    )
+    if not fine:
+        raise TypeError(
+            f"{name} must be a list of iterations, each with the rates from it on. "
+            f"{checks.received(rows)}"
+        )
+    return rows
+
+
+def _rates(rates):
+    """Learning rates as a list, if they are finite and 0 or more."""
+    values = checks.finite("rates", rates)
+    if (values < 0).any():
+        raise ValueError(f"rates must be 0 or more. {checks.received(rates)}")
+    return values.tolist()
 
 
 def _finite(name, value):

@@ -59,11 +59,14 @@ class BlockModel(Distributed):
 
     Examples
     --------
-    ::
-
-        model = BlockModel(keras.applications.ResNet50(…))
-        model.compile("adam", "sparse_categorical_crossentropy", freeze=["conv[2-4].*"])
-        model.fit(images, labels, epochs=10)
+    >>> layers = keras.layers
+    >>> blocks = [layers.Conv2D(2, 3, name="conv"), layers.Flatten(), layers.Dense(2)]
+    >>> model = BlockModel([keras.Input((4, 4, 1)), *blocks])
+    >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    >>> model.compile("adam", loss, freeze=["conv"])
+    >>> history = model.fit(keras.ops.zeros((6, 4, 4, 1)), keras.ops.zeros(6), verbose=0)
+    >>> model.frozen
+    2
     """
 
     def __init__(self, model_or_blocks=None, cut=None, name=None, *, inputs=None, outputs=None):

@@ -5,8 +5,8 @@ A checkpoint is a folder, named after the iteration, with
 - `model`: what `TFModel.save` writes: weights, slots of the optimizers, iteration, states of random
   generators, config;
 - `history.csv`: the rows of the run so far;
-- `checkpoint.json`: the settings of the run, the iteration, when a target was reached, and the
-  SHA-256 of the other two.
+- `checkpoint.json`: the settings of the run, the iteration, when a target was reached, the rates
+  that were in force, and the SHA-256 of the other two.
 """
 
 import contextlib
@@ -85,6 +85,7 @@ class Checkpoints:
                 "iteration": model.iteration,
                 "run": run,
                 "target": history.target,
+                "rates": history.rates,
                 "sha256": {name: _digest(partial / name) for name in FILES},
             }
             write_text(partial / RECORD, json.dumps(record, indent=2) + "\n")
@@ -176,7 +177,8 @@ def read_checkpoint(folder):
         if damaged:
             raise CheckpointError(f"{folder / damaged[0]} is damaged")
         (history,) = read_histories(folder / "history.csv")
-        history.target = record.get("target")
+        more = {name: record.get(name) for name in ("target", "rates")}
+        history = dataclasses.replace(history, **more)
         iteration = positive_whole("iteration", record["iteration"])
         run = instance("run", record["run"], dict, "a dict")
         return Checkpoint(folder, iteration, history, run)

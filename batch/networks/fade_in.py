@@ -48,11 +48,11 @@ class FadeIn(Block):
 
     Examples
     --------
-    ::
+    Before training, α is 0, and what comes in goes out.
 
-        *blocks, classifier = trained.network.layers
-        new = FadeIn(ResidualBlock([64, 64, 256], name="new"), iterations=100)
-        model = TFModel({"network": [*blocks, new, classifier], "inputs": inputs})
+    >>> new = FadeIn(keras.layers.Dense(3), iterations=100)
+    >>> new(keras.ops.ones((1, 3))).numpy().tolist()
+    [[1.0, 1.0, 1.0]]
     """
 
     def __init__(self, new, iterations, old=None, **kwargs):

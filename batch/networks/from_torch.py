@@ -37,12 +37,9 @@ def from_torch(state_dict, network):
     ValueError
         If names or shapes do not fit, or the network pads otherwise; it then keeps its own weights.
 
-    Examples
+    See Also
     --------
-    ::
-
-        state = torch.load("resnet50.pth", weights_only=True)
-        from_torch(state, resnet(50, (224, 224, 3), 1000))
+    batch.networks.state_dict.read_state_dict : reads a file; batch/README.md has an example of both
     """
     move(modules(state_dict), getattr(network, "network", network))
 

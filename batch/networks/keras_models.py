@@ -43,12 +43,11 @@ def as_blocks(model, cuts=None):
 
     Examples
     --------
-    ::
-
-        model = keras.applications.ResNet50(weights=None, classes=10, classifier_activation=None)
-        stages = ["pool1_pool", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out"]
-        blocks = as_blocks(model, [*stages, "conv5_block3_out"])
-        config = {"network": blocks, "freeze": ["pool1_pool", "conv[23].*"]}
+    >>> options = {"weights": None, "classes": 10, "classifier_activation": None}
+    >>> model = keras.applications.MobileNetV2((32, 32, 3), **options)
+    >>> blocks = as_blocks(model, ["block_2_add", "block_5_add"])
+    >>> [block.name for block in blocks[:2]]
+    ['block_2_add', 'block_5_add']
     """
     _check_functional(model)
     possible = _bottlenecks(model)
@@ -218,12 +217,9 @@ def take_weights(network, model):
     ValueError
         If the two do not fit; the network then keeps its own weights.
 
-    Examples
-    --------
-    ::
-
-        model = ResNet50(config={**config, **CHOICES})  # for 1000 classes
-        take_weights(model.network, keras.applications.ResNet50())
+    Notes
+    -----
+    The network is a ResNet made with `CHOICES` and as many classes as the model.
     """
     stem, *blocks, classifier = network.layers
     blocks = [getattr(layer, "block", layer) for layer in blocks]

@@ -42,12 +42,18 @@ class StaticGraph(tf.Module):
 
     Examples
     --------
-    ::
-
-        graph = StaticGraph(model.trainer, iterations=1000)
-        graph.save("exported")
-        loaded = tf.saved_model.load("exported")  # works in a process without this package
-        loss = loaded.train(images, labels, iteration)
+    >>> import tempfile
+    >>> import keras
+    >>> from batch import TFModel
+    >>> inputs = {"images": {"shape": (4, 4, 1)}, "labels": {"classes": 2}}
+    >>> network = [keras.layers.Flatten(), keras.layers.Dense(2)]
+    >>> graph = StaticGraph(TFModel({"inputs": inputs, "network": network}).trainer, 1000)
+    >>> folder = tempfile.mkdtemp()
+    >>> graph.save(folder)
+    >>> loaded = tf.saved_model.load(folder)  # works in a process without this package
+    >>> loss = loaded.train(tf.zeros((3, 4, 4, 1), tf.uint8), tf.constant([0, 1, 1], tf.int64), 0)
+    >>> f"{loss:.2f}"
+    '0.69'
     """
 
     def __init__(self, trainer, iterations, conditionals="blocks", *, dtype="uint8"):

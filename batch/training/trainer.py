@@ -83,8 +83,10 @@ class Trainer:
         and the state of a schedule that observes training.
     frozen : int
         Leading blocks that were frozen in the last step.
-    data_loss : float or None
-        The last step's loss without what layers added to it.
+    loss, data_loss : float or None
+        The last step's loss, and that without what layers added to it.
+    seconds : float or None
+        That the last step took.
     rates : ndarray, shape (blocks + 1,), or None
         Rates of the last step, the classifier's last; 0 is frozen.
     accumulates : bool
@@ -128,7 +130,7 @@ class Trainer:
         self._optimizers = copies(optimizer, len(network.layers))
         self.iteration = 0
         self.frozen = 0
-        self.data_loss = self.rates = None
+        self.loss = self.data_loss = self.rates = self.seconds = None
         self.plan = StagePlan(schedule, network, learning(network.layers))
         objective = loss if isinstance(loss, Objective) else Objective(loss, network.outputs[0])
 
@@ -161,7 +163,6 @@ class Trainer:
             self.plan.groups = []  # in a shared step, what is frozen would be exchanged too
         self.cache = PrefixCache(self.steps.blocks, self.preprocessing, cache, microbatch_size)
         self._compile_ahead = CompileAhead()
-        self._last_loss = None
 
     @property
     def optimizers(self):
@@ -232,12 +233,13 @@ class Trainer:
         self.data_loss = float(more.get("data_loss", loss))
         self.rates = rates
         self.frozen = leading_frozen(rates[:-1])
-        self._last_loss = loss
+        self.loss = loss
         self.iteration += 1
+        self.seconds = time.perf_counter() - started
         if self.replicas:
             self.replicas.count_step(active)
         else:  # a trial run of a step ahead of time would wait for other replicas
-            self._compile_ahead.prepare_next(self, examples, time.perf_counter() - started)
+            self._compile_ahead.prepare_next(self, examples, self.seconds)
         return loss, logits
 
     def settle(self):
@@ -275,7 +277,7 @@ class Trainer:
             raise TrainingError(
                 f"The loss is {loss} at iteration {self.iteration}, with learning rates "
                 f"{np.array2string(rates[:-1], precision=4)}"
-                + ("" if self._last_loss is None else f"; the last loss was {self._last_loss}")
+                + ("" if self.loss is None else f"; the last loss was {self.loss}")
                 + ". A smaller learning rate may help."
             )
 

@@ -57,6 +57,8 @@ def settings_of(options, base, data, named, seeds):
         settings["base_sha256"] = bases.digest(base.base)
     unused = {"data", "method", "seed", "model_options", *_unread(base, named, study)}
     unused |= {"model"} if base.base else set()
+    grid = dict(getattr(options, "grid", ()))
+    unused |= grid.keys()
     settings = {
         name: value
         for name, value in settings.items()
@@ -75,9 +77,13 @@ def settings_of(options, base, data, named, seeds):
         "train_images": len(data.train.labels),
         "test_images": len(data.test.labels),
         **settings,
-        "methods": [
-            label if study else run.trained_by.source or run.label for label, run in named.items()
-        ],
+        **({"grid": {name: list(values) for name, values in grid.items()}} if grid else {}),
+        "methods": list(
+            dict.fromkeys(
+                label if study else run.trained_by.source or run.label
+                for label, run in named.items()
+            )
+        ),
         "seeds": list(seeds),
     }
 
@@ -101,13 +107,15 @@ def predicting(options, named, costs, data):
 
 
 def recorded(named, costs, iterations, data):
-    """What to record of experiments: their data, methods, lengths and predicted times."""
+    """What to record of experiments: data, methods, settings, lengths and predicted times."""
     from research import labels, prediction
+    from research.in_force import in_force
 
     return {
         "data": data.summary(),
         **({"classes": data.names} if data.names else {}),
         "methods": labels.describe(named),
+        "in_force": {label: in_force(run, data) for label, run in named.items()},
         "iterations": {label: run.iterations for label, run in named.items()},
         "predicted_ratio": {
             label: prediction.predicted_ratio(run, costs[label], iterations, len(data.train.labels))
@@ -123,11 +131,15 @@ def environment_now(threads=None):
     return describe(threads)
 
 
-def asked_of(settings, data, threads):
+def asked_of(settings, data, threads, named):
     """What decides the bits of a command's results, in plain values."""
+    from research.labels import describe, files_of
+
     digest = hashlib.sha256()
     for split in (data.train, data.test):
         for start in range(0, len(split.labels), ROWS):
             digest.update(np.ascontiguousarray(split.images[start : start + ROWS]))
         digest.update(np.ascontiguousarray(split.labels))
-    return {**settings, "threads": str(threads), "data_sha256": digest.hexdigest()}
+    files = files_of(describe(named))
+    known = {"data_sha256": digest.hexdigest(), **({"method_files": files} if files else {})}
+    return {**settings, "threads": str(threads), **known}

@@ -1,30 +1,41 @@
 """`resbatch compare`: every method on every seed, to a folder."""
 
+import contextlib
 import dataclasses
+import functools
 import importlib
 
-from research import folders, results
+from research import folders, grid, results
 from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
+from research.locks import only_writer
 
 
 def compare(options):
     """`resbatch compare`: every method on every seed, to a folder."""
-    with folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place:
+    if options.dry_run:
+        _dry_run(options)
+        return
+    with (
+        folders.new_folder(options.out, "compare", options.overwrite, options.resume) as place,
+        only_writer(options.tensorboard) if options.tensorboard else contextlib.nullcontext(),
+    ):
         place.needless = (folders.CHECKPOINTS,)
         importlib.import_module("research.report")  # if matplotlib can't start, it is said now
         data, threads = common.prepared(options)
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
         base = dataclasses.replace(base, cache=next(iter(named.values())).cache)
-        seeds = range(options.seeds)
+        seeds = _seeds(options)
         settings = common.settings_of(options, base, data, named, seeds)
-        place.begin(common.asked_of(settings, data, threads))
+        asked = common.asked_of(settings, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
+        record["data_sha256"] = asked["data_sha256"]
         histories = _made(options, named, seeds, data, place)
         importlib.import_module("research.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
@@ -37,13 +48,31 @@ def compare(options):
     page.say_of(place)
 
 
+def _dry_run(options):
+    data, _ = common.prepared(options)
+    from research.dry_run import describe_all
+
+    base = common.experiment_of(options, data)
+    named, costs, record = _chosen(options, base, data)
+    ratios, labels = record["predicted_ratio"], record["methods"]
+    say(describe_all(base, named, costs, ratios, labels, len(_seeds(options)), data))
+
+
+def _seeds(options):
+    """The seeds: so many from 0 on, or those of a range."""
+    return options.seeds if isinstance(options.seeds, range) else range(options.seeds)
+
+
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
     from research.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
-    kept = {"store": store, "every": options.checkpoint_every}
-    kept["callbacks"] = _callbacks(options.target)
+    if place.adds:
+        for history in results.read(place.target)[0]:
+            store.finish(history.method, history.seed, history)
+    kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
+    kept["callbacks"] = functools.partial(_callbacks, options.target, _logs(options))
     if options.engine == "ray":
         from research.on_ray import train_on_ray
 
@@ -54,11 +83,21 @@ def _made(options, named, seeds, data, place):
     return train_in_turns(named, seeds, data, **kept)
 
 
-def _callbacks(target):
-    """A function of label and seed to a run's callbacks, if there is a target to watch for."""
+def _callbacks(target, logs, label, seed):
+    """The callbacks of a run: a target to watch for, and TensorBoard's log."""
     from research.target import TimeToTarget
 
-    return target and (lambda label, seed: [TimeToTarget(target / 100)])
+    watched = [TimeToTarget(target / 100)] if target else []
+    return [*watched, *(logs(label, seed) if logs else ())]
+
+
+def _logs(options):
+    """A function from label and seed to TensorBoard's log of a run, if there is one."""
+    if not options.tensorboard:
+        return None
+    from research.tensorboard import logs_of_runs
+
+    return logs_of_runs(options.tensorboard, options.overwrite or options.resume)
 
 
 def _with_cache_of(place, base):
@@ -77,10 +116,12 @@ def _chosen(options, base, data):
     study = load_study(options.study) if options.study else None
     own = {name: getattr(options, name) for name in getattr(study, "OPTIONS", ())}
     named = study.experiments(base, **own) if study else of_methods(base, options.methods)
+    named, settings = grid.expanded(named, dict(options.grid))
     for experiment in named.values():
         check(experiment, data)
     costs = prediction.costs(named, data)
     record = {"study": study.facts(named, costs)} if study else {}
+    record |= {"grid": settings} if settings else {}
     if options.equal_time:
         named = {label: prediction.equal_time(run, costs[label]) for label, run in named.items()}
     named = {label: prediction.own_length(run, costs[label]) for label, run in named.items()}

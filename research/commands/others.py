@@ -6,31 +6,50 @@ import pathlib
 from batch.files import remove_abandoned
 from research import folders, results
 from research.commands.common import environment_now
-from research.commands.writing import Page, drawn_again
+from research.commands.writing import Page, drawn_again, open_page
 from research.console import say
 from research.locks import only_writer
-from research.merging import together
+from research.merging import joined, together
 from research.names import SUITES
 
 
 def report(options):
     """`resbatch report`: figures and report again, of one folder or of several together."""
+    page = _drawn(options)
+    if options.open:
+        open_page(page)
+
+
+def _drawn(options):
+    """The path of the page, once it is drawn."""
     if len(options.folders) == 1 and options.out is None:
         (folder,) = options.folders
         results.read(folder)  # before there is a lock beside what holds no results
         with only_writer(folder), results.drawing([folder]):
             remove_abandoned(folder)  # by an earlier one that was killed
-            text = drawn_again(folder)
+            text = drawn_again(folder, options.format)
         say(text)
         say(f"\nReport: {folder / 'report.html'}")
-        return
+        return folder / "report.html"
     loaded = [results.read(folder) for folder in options.folders]
     with results.drawing(options.folders):
         histories, record = together(options.folders, loaded)
-    with folders.new_folder(options.out, "report", options.overwrite) as place:
+    return _write(options, histories, record)
+
+
+def merge(options):
+    """`resbatch merge`: comparisons on other seeds, as one."""
+    histories, record = joined(options.folders, [results.read(one) for one in options.folders])
+    _write(options, histories, record)
+
+
+def _write(options, histories, record):
+    """Write results and their page to a new folder, and say what they are; the page's path."""
+    with folders.new_folder(options.out, options.command, options.overwrite) as place:
         results.save(place.path, histories, **record)
-        page = Page(place.path)
+        page = Page(place.path, getattr(options, "format", None))
     page.say_of(place)
+    return place.target / "report.html"
 
 
 def predict(options):
@@ -71,10 +90,11 @@ def data(options):
 
 def reproduce(options):
     """`resbatch reproduce`: run every notebook."""
-    from research.notebooks import run_notebooks
+    from research.notebooks import available, run_notebooks
 
+    notebooks = available()
     with folders.new_folder(options.out, "reproduce", options.overwrite) as place:
-        names = run_notebooks(place.path)
+        names = run_notebooks(place.path, notebooks)
         settings = {"command": "reproduce", "notebooks": names}
         results.write_record(place.path, settings, environment_now())
     for name in names:

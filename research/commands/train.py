@@ -34,8 +34,10 @@ def train(options):
         make_strategy(options.strategy)  # workers meet before TensorFlow computes anything
 
         base, experiment = _single(options, data)
-        asked = common.settings_of(options, base, data, {base.label: experiment}, [base.seed])
-        place.begin(common.asked_of(asked, data, threads))
+        named = {base.label: experiment}
+        asked = common.settings_of(options, base, data, named, [base.seed])
+        asked = common.asked_of(asked, data, threads, named)
+        place.begin(asked)
         if place.finished:
             say(f"{place.target} is finished: nothing is left to do")
             return
@@ -51,6 +53,7 @@ def train(options):
         prediction.fill_in_ratios(record["predicted_ratio"], [history], named, costs, base, data)
         weights = f"{options.save_weights or 'model'}.keras"
         record["network"] = _network(run.model, data, weights)
+        record["data_sha256"] = asked["data_sha256"]
         exchange = _exchange(run.model.trainer.replicas)
         record |= {"exchange": exchange} if exchange else {}
         environment = common.environment_now(threads)
@@ -110,6 +113,7 @@ def _carried_out(options, experiment, data, folder, stack):
     from research.evaluation import Evaluation
     from research.metrics import default_name
     from research.mistakes import mistakes
+    from research.progress import Progress
     from research.run import Run
 
     if (options.checkpoint_every or 0) > experiment.iterations:
@@ -137,10 +141,9 @@ def _carried_out(options, experiment, data, folder, stack):
 
             logs.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
-            log = TensorBoardLog(options.tensorboard, made, replace)
-            run.callbacks.append(logs.enter_context(log))
+            run.callbacks.append(TensorBoardLog(options.tensorboard, replace))
         run.callbacks.append(saver)
-        progress = callbacks.Progress(experiment.iterations, made, about=data.summary())
+        progress = Progress(experiment.iterations, made, options.quiet, data.summary())
         run.callbacks.insert(0, logs.enter_context(progress))
         run.advance(experiment.iterations)
     run.history.mistakes = mistakes(run.model, data.test)

@@ -2,6 +2,7 @@
 
 import errno
 import time
+import webbrowser
 
 from research import results
 from research.console import say
@@ -36,10 +37,10 @@ class Page:
     error : Exception or None
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, kind=None):
         self.text, self.error = "", None
         try:
-            self.text = drawn_again(folder)
+            self.text = drawn_again(folder, kind)
         except Exception as error:  # as of LaTeX, fonts, or a full disk: results are there
             self.error = error
 
@@ -55,9 +56,41 @@ class Page:
         say(f"\nReport: {place.target / 'report.html'}")
 
 
-def drawn_again(folder):
-    """Write figures and page of a folder of results; return the first table and the statements."""
+def drawn_again(folder, kind=None):
+    """Write page and figures of a folder of results, also those of a kind for a paper.
+
+    Returns
+    -------
+    str
+        The first table and the statements.
+    """
     from research.report import write_report
 
-    table, texts = write_report(folder, *results.read(folder))
+    histories, record = results.read(folder)
+    table, texts = write_report(folder, histories, record)
+    if kind:
+        texts = [*texts, "", _for_a_paper(folder, histories, record, kind)]
     return "\n".join([table.to_string(index=False), "", *texts])
+
+
+def open_page(path):
+    """Open a page in the browser of the user, or say that there is none."""
+    try:
+        opened = webbrowser.open(path.resolve().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say(f"There is no browser here to open it with: {path.resolve()}")
+
+
+def _for_a_paper(folder, histories, record, kind):
+    """Write the figures for a paper, and say where they are."""
+    from research.figures import figures_of
+    from research.figures.files import write_figures
+    from research.statistics import summary_of
+    from utils.style import COLUMN
+
+    place = write_figures(
+        folder, figures_of(histories, record, summary_of(histories, record), COLUMN), kind
+    )
+    return f"Figures for a paper: {place.name}/*.{kind} beside the report, their data as *.csv"

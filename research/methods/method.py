@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable, Mapping
 
 from batch import checks
@@ -103,6 +104,12 @@ class Method:
     def model(self):
         """Name of the method's model in a pipeline: resnet, freeznet, or stochastic."""
         return MODELS[self.action]
+
+    @property
+    def about(self):
+        """What it is, in the first line of the docstring of the module that has its config."""
+        module = sys.modules.get(getattr(self.config, "__module__", None))
+        return (getattr(module, "__doc__", None) or "").strip().partition("\n")[0]
 
     @property
     def drops_branches(self):

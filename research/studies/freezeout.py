@@ -11,20 +11,22 @@ import itertools
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from batch.data.history import by_method, compiling_seconds
 from research.methods.freezeout import published_estimate
 from research.methods.options import HOW_SCALE
 from research.prediction import predicted_ratio
 from research.statistics import deviation
+from utils.beside import label_points
+from utils.palette import INK, Look
+from utils.style import legend, new_figure
 
 BASELINE = "annealed"
 STARTS = (0.5, 0.8)  # t_0
 TITLE = "The claims"
 CAPTION = (
     "Error of each schedule relative to the matched baseline's, against the time it saves: down is "
-    "better, right is faster."
+    "better, right is faster. Numbers are t_0; hollow marks were predicted, filled ones measured."
 )
 DECIMALS = {}
 ENVELOPE = 3  # percent of relative error that the paper claims to stay within
@@ -107,26 +109,25 @@ def statements(table, seeds):
 
 def figure(table):
     """Relative error against time saved: measured as dots, predicted as rings, joined by lines."""
-    made = Figure(figsize=(8, 4.8), layout="constrained")
-    axis = made.subplots()
-    axis.grid(alpha=0.3)
-    axis.axhline(0, color="black", linewidth=0.8)
+    made, axis = new_figure()
+    axis.axhline(0, color=INK[0], linewidth=0.8)
     axis.axhline(ENVELOPE, color="grey", linestyle=":", label=f"{ENVELOPE} % relative error")
     for number, (how_scale, scaled) in enumerate(itertools.product(HOW_SCALE, (True, False))):
         name = f"{how_scale}, {'scaled' if scaled else 'unscaled'}"
         rows = table[table["schedule"].str.startswith(f"{name},")]
         for place, row in enumerate(rows.to_dict("records")):
             saved, predicted = row["measured saving, %"], row["predicted saving, %"]
-            height, colour = row["relative error, %"], f"C{number}"
-            axis.plot([predicted, saved], [height] * 2, color=colour, linewidth=1)
-            axis.plot(predicted, height, "o", color=colour, fillstyle="none")
-            axis.plot(saved, height, "o", color=colour, label="" if place else name)
-            t_0 = row["schedule"].split()[-1]
-            axis.annotate(t_0, (saved, height), (4, 4), textcoords="offset points", fontsize=8)
-    axis.set_xlabel("Time saved, % (ring: predicted; dot: measured; number: t_0)")
+            height, look = row["relative error, %"], Look(number)
+            axis.plot([predicted, saved], [height] * 2, color=look.colour, linewidth=1)
+            axis.plot(predicted, height, linestyle="", **look.mark | {"markerfacecolor": "none"})
+            label = "" if place else name
+            axis.plot(saved, height, linestyle="", label=label, **look.mark)
+    axis.set_xlabel("Time saved, % (hollow: predicted; filled: measured)")
     axis.set_ylabel("Error relative to the baseline, %")
-    axis.set_title("FreezeOut: what is saved, and what it costs")
-    axis.legend(fontsize=8)
+    legend(made, *axis.get_legend_handles_labels())
+    rows = table.iloc[1:].dropna(subset="relative error, %")
+    places = rows[["measured saving, %", "relative error, %"]].to_numpy()
+    label_points(axis, places, rows["schedule"].str.split().str[-1])
     return made
 
 

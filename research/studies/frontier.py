@@ -13,13 +13,14 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from batch.data.history import by_method
 from research import bases
 from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
+from utils.beside import label_points
+from utils.palette import INK
+from utils.style import legend, logarithmic, new_figure
 
 OPTIONS = ("depths",)  # of the command line, for `experiments`
 PARTS = 5  # in so many steps K goes from none to all blocks
@@ -193,33 +194,24 @@ def _points(row, difference, low, high, seeds):
 
 def figure(table):
     """Accuracy against seconds, with the frontier."""
-    made = Figure(figsize=(9, 5.4), layout="constrained")
-    axis = made.subplots()
-    axis.grid(alpha=0.3)
+    made, axis = new_figure()
     best = table[table["beaten by"] == ""].sort_values("seconds")
     place = best["seconds"], best["accuracy, %"]
     label = "no other run beats these"
-    axis.step(*place, where="post", color="black", linewidth=1)
-    axis.plot(*place, "o", color="black", fillstyle="none", markersize=12, label=label)
+    axis.step(*place, where="post", color=INK[0], linewidth=1)
+    axis.plot(*place, "o", color=INK[0], fillstyle="none", markersize=12, label=label)
     for kind, rows in table.groupby(table["run"].map(_kind), sort=False):
         errors = rows["deviation"].fillna(0)
         axis.errorbar(
             *(rows["seconds"], rows["accuracy, %"], errors),
-            **{"fmt": MARKERS[kind], "capsize": 3, "label": kind, "alpha": 0.8},
+            **{"fmt": MARKERS[kind], "capsize": 3, "label": kind, "color": INK[0]},
         )
-        for row in rows.to_dict("records"):
-            place, text = (row["seconds"], row["accuracy, %"]), _short(row["run"])
-            beside = (6, -12 if kind == "FreezeOut" else 5)
-            axis.annotate(text, place, beside, textcoords="offset points", fontsize=8)
-    axis.set_xscale("log")
+    logarithmic(axis, "x", table["seconds"].min(), table["seconds"].max())
     axis.margins(x=0.2)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.set_xlabel("Seconds of training")
+    axis.set_xlabel("Time of training, s")
     axis.set_ylabel("Accuracy, %")
-    axis.set_title(TITLE)
-    axis.legend(fontsize=8)
+    legend(made, *axis.get_legend_handles_labels())
+    label_points(axis, table[["seconds", "accuracy, %"]].to_numpy(), table["run"].map(_short))
     return made
 
 

@@ -9,10 +9,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from batch.data.history import by_method
 from research.statistics import AGREED, deviation, paired_interval
+from utils.palette import INK
+from utils.style import new_rows
 
 BASELINE = "annealed"
 SPACINGS = ("linear", "cubic")
@@ -89,16 +90,13 @@ def statements(table, seeds):
 
 def figure(table):
     """The difference of the forms for each schedule."""
-    made = Figure(figsize=(8, 0.7 * len(table) + 1.5), layout="constrained")
-    axis = made.subplots()
-    axis.grid(alpha=0.3)
-    axis.axvline(0, color="black", linewidth=0.8)
+    made, axis = new_rows(table["schedule"])
+    axis.axvline(0, color=INK[0], linewidth=0.8)
     difference = table["difference, points"].to_numpy()
     reach = np.abs(table[["interval from", "to"]].to_numpy().T - difference)
-    axis.errorbar(difference, table["schedule"], xerr=np.nan_to_num(reach), fmt="o", capsize=4)
-    axis.set_ylim(len(table) - 0.5, -0.5)
-    axis.set_xlabel("Accuracy with the rate outside, over that with the rate inside, points")
-    axis.set_title("SGD's momentum under a falling rate")
+    places = range(len(table))
+    axis.errorbar(difference, places, xerr=np.nan_to_num(reach), fmt="o", color=INK[0], capsize=4)
+    axis.set_xlabel("Accuracy with the rate outside over inside, points")
     return made
 
 

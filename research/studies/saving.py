@@ -11,11 +11,13 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from batch.data.history import by_method
 from research.prediction import predicted_ratio
 from research.statistics import AGREED, paired_interval
+from utils.beside import label_points
+from utils.palette import INK, Look
+from utils.style import legend, new_figure
 
 BASELINE = "annealed"
 SCHEDULES = (("cubic", 0.35), ("cubic", 0.5), ("cubic", 0.7), ("squared", 0.5))
@@ -116,27 +118,30 @@ def _most(name, rows):
 
 def figure(table):
     """The trade-off: difference in accuracy against time saved."""
-    made = Figure(figsize=(8, 4.8), layout="constrained")
-    axis = made.subplots()
-    axis.grid(alpha=0.3)
-    axis.axhline(0, color="black", linewidth=0.8)
+    made, axis = new_figure()
+    axis.axhline(0, color=INK[0], linewidth=0.8)
     axis.axhline(-BOUND, color="grey", linestyle=":", label=f"{BOUND} points lost")
     rows = table.iloc[1:]
     kinds = rows["schedule"].str.split(",").str[0]
-    for how_scale, own in rows.groupby(kinds, sort=False):
+    for number, (how_scale, own) in enumerate(rows.groupby(kinds, sort=False)):
         own = own.sort_values("measured saving, %")
         name = f"{BASELINE}, fewer iterations" if how_scale == ONLY else how_scale
         saved, gained = own["measured saving, %"], own["difference, points"]
         reach = np.abs(own[["interval from", "to"]].to_numpy().T - gained.to_numpy())
-        axis.errorbar(saved, gained, np.nan_to_num(reach), marker="o", capsize=3, label=name)
-        for schedule, *place in zip(own["schedule"], saved, gained):
-            value = schedule.partition(",")[2].split()[-1:]  # t_0 or a share; AutoFreeze has none
-            axis.annotate("".join(value), place, (4, 4), textcoords="offset points", fontsize=8)
+        look = Look(number + 1)
+        line = {"color": look.colour, "capsize": 3, "label": name, **look.mark}
+        axis.errorbar(saved, gained, np.nan_to_num(reach), **line)
     axis.set_xlabel("Time saved, %")
     axis.set_ylabel("Accuracy over the baseline's, points")
-    axis.set_title("Freezing with cached features: what is saved, and what it costs")
-    axis.legend(fontsize=8)
+    legend(made, *axis.get_legend_handles_labels())
+    places = rows[["measured saving, %", "difference, points"]].to_numpy()
+    label_points(axis, places, rows["schedule"].map(_value))
     return made
+
+
+def _value(schedule):
+    """Of a schedule's label, t_0 or the share of the iterations; AutoFreeze has none."""
+    return "".join(schedule.partition(",")[2].split()[-1:])
 
 
 def _seconds(runs):

@@ -9,11 +9,12 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from batch.data.history import by_method
 from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
+from utils.palette import INK, looks_of
+from utils.style import legend, new_figure
 
 VIEWS = (1, 4, 8, 16)
 BASELINE = "freezeout without views"
@@ -81,21 +82,21 @@ def statements(table, seeds):
 
 def figure(table):
     """The trade-off: difference in accuracy against time saved."""
-    made = Figure(figsize=(8, 4.8), layout="constrained")
-    axis = made.subplots()
-    axis.grid(alpha=0.3)
-    axis.axhline(0, color="black", linewidth=0.8)
+    made, axis = new_figure()
+    axis.axhline(0, color=INK[0], linewidth=0.8)
+    looks = looks_of(table["run"].tolist())
     for row in table.to_dict("records"):
         place = row["time saved, %"], row["difference, points"]
         reach = np.abs(np.array([[row["from"]], [row["to"]]]) - place[1])
-        axis.errorbar(*place, yerr=np.nan_to_num(reach), fmt="o", capsize=3, label=row["run"])
+        look = looks[row["run"]]
+        line = {"color": look.colour, "capsize": 3, "label": row["run"], **look.mark}
+        axis.errorbar(*place, yerr=np.nan_to_num(reach), linestyle="", **line)
         number = row["run"].removeprefix("freezeout with ").split()[0]
         if number.isdigit():
             axis.annotate(number, place, (5, 5), textcoords="offset points")
-    axis.legend(fontsize=8)
+    legend(made, *axis.get_legend_handles_labels())
     axis.set_xlabel(f"Time saved over {BASELINE}, %")
     axis.set_ylabel("Accuracy over it, points")
-    axis.set_title("Fixed crops: what they cost, and what the cache saves")
     return made
 
 

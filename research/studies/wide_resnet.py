@@ -9,11 +9,11 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
 
 from batch import flops
 from research.statistics import deviation
+from utils.palette import Look
+from utils.style import legend, logarithmic, new_figure
 
 METHOD = "classic"
 WIDTHS = (1, 2, 3, 4)
@@ -141,36 +141,33 @@ def _spread(name, rows):
 
 def figure(table):
     """Median error against parameters, and against the time of a step."""
-    made = Figure(figsize=(11, 4.8), layout="constrained")
+    made, first = new_figure()
+    first.remove()
     panels = made.subplots(1, 2, sharey=True)
     widths = _widths(table)
     others = table.drop(widths.index)
     for axis, column in zip(panels, ("parameters, M", "seconds a step")):
-        axis.grid(alpha=0.3)
-        _draw(axis, widths, column, "o-", "widths of B(3,3)")
+        _draw(axis, widths, column, Look(0), "widths of B(3,3)", linestyle="-")
         for row in widths.to_dict("records"):
             width = row["network"].split("-")[-1]
             place = row[column], row["median error, %"]
             axis.annotate(f"k = {width}", place, (6, 6), textcoords="offset points")
-        for place, marker in zip(range(len(others)), "sD^v<>"):
+        for place in range(len(others)):
             row = others.iloc[[place]]
-            _draw(axis, row, column, marker, row["network"].iloc[0])
-        axis.set_xscale("log")
+            _draw(axis, row, column, Look(place + 1), row["network"].iloc[0])
+        logarithmic(axis, "x", table[column].min(), table[column].max())
         axis.margins(x=0.15)
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter("{x:g}")
-        axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xlabel(column.capitalize().replace(", m", ", millions"))
     panels[0].set_ylabel("Median error, %")
-    panels[1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-    made.suptitle(TITLE)
+    legend(made, *panels[0].get_legend_handles_labels())
     return made
 
 
-def _draw(axis, rows, column, style, label):
+def _draw(axis, rows, column, look, label, linestyle=""):
     error = rows["median error, %"]
     spread = [error - rows["lowest"], rows["highest"] - error]
-    axis.errorbar(rows[column], error, spread, fmt=style, label=label, capsize=3)
+    line = {"color": look.colour, "linestyle": linestyle, "label": label, **look.mark}
+    axis.errorbar(rows[column], error, spread, capsize=3, **line)
 
 
 def _widths(table):

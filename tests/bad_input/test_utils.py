@@ -29,6 +29,7 @@ CALLS = {
     "write_blk": (blk.write_blk, {"path": "b.blk", "array": np.arange(3)}),
     "History": (History, {}),
     "History.append": (HISTORY.append, {"loss": 1.0, "seconds": 1.0, "frozen": 0}),
+    "History.append_rates": (HISTORY.append_rates, {"rates": [0.1, 0.1]}),
     "by_method": (history.by_method, {"histories": [HISTORY]}),
     "compiling_seconds": (history.compiling_seconds, {"history": HISTORY}),
     "write_histories": (history.write_histories, {"histories": [HISTORY], "path": "h.csv"}),
@@ -57,6 +58,7 @@ INTERNAL = {
     **dict.fromkeys(("BlockCost", "Forward", "BlkError"), RESULTS),
     **dict.fromkeys(("forward", "forward_of", "measured", "operations"), "called by ours alone"),
     **dict.fromkeys(("read_checked", "warn_unchecked"), "called by ours alone"),
+    **dict.fromkeys(("averages", "draw_average"), "called by ours alone"),
 }
 NUMBER = {"a half": "a number"}
 TEXT = {"text of a number": "a text"}
@@ -76,7 +78,9 @@ ACCEPTED = {
     "History.accuracy": {**NUMBER, "None": "not known yet, the default", "zero": "none is right"},
     "History.cache": {"None": "no cache, the default", "empty dict": "nothing is known of it"},
     "History.mistakes": {"None": "not looked for, the default", "empty dict": "nothing is known"},
+    "History.rates": {"None": "not known, the default", **EMPTY},
     "History.target": {"None": "there is none, the default", "empty dict": "nothing is known"},
+    "History.append_rates.rates": {"array of length 7": "of seven blocks"},
     "History.append.loss": {
         **dict.fromkeys(("minus one", "minus a half", "zero", "a half"), "a loss of the user's"),
         **dict.fromkeys(("huge whole", "huge float"), "float64 holds it"),

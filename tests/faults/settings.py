@@ -94,7 +94,7 @@ SETTINGS = {
     "compare own": _compare(
         "classic,{folder}/own.py:OWN", f"{PLAIN} --precision bfloat16 --seeds 1"
     ),
-    "compare base": _compare("classic", "--freeze-first 0,2 --seeds 2", 4, BASE, 2),
+    "compare base": _compare("classic", "--seeds 2", 4, f"{BASE} --freeze-first 2", 2),
     "study": Setting(f"compare {SMALL} --iterations 12 --study momentum --seeds 1", 5, 6),
 }
 

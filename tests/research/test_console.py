@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from research import console
-from research.callbacks import LogLine, Progress
+from research.callbacks import LogLine
+from research.progress import Progress
 
 COMMAND = f"set -o pipefail; {sys.executable} -m resbatch"
 SIGNS = "α × −1 … ± – θ λ 雪 \udcff"
@@ -87,7 +88,7 @@ def test_without_streams_there_are_no_lines(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with Progress(3) as progress:
         progress.restart()
-        progress.update()
+        progress.count(1, "elsewhere")
     logs = {"eval": {}, "iteration": 1, "steps": 1, "steps_seconds": 1.0, "train_loss": 1.0}
     LogLine().on_test_end(None, logs)
     with console.standard_streams():

@@ -27,9 +27,9 @@ def fail(out, seen, **how):
         raise ValueError("fails")
 
 
-def finished(out, text="old"):
+def finished(out, text="old", **more):
     with new_folder(out, "train") as place:
-        record = {"settings": {"seeds": [0, 1]}, "environment": {"threads": "2"}}
+        record = {"settings": {"seeds": [0, 1]}, "environment": {"threads": "2"}, **more}
         (place.path / "experiment.json").write_text(json.dumps(record))
         (place.path / "log.jsonl").write_text(text)
 
@@ -72,6 +72,51 @@ def test_a_finished_folder_is_known_and_stays(out):
             place.begin({"seeds": [0, 1], "threads": "1"})
     assert (out / "log.jsonl").read_text() == "old"
     assert not out.with_name("out.partial").exists()
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_a_finished_folder_takes_more_seeds(out, kill):
+    finished(out)
+    asked = {"seeds": [0, 1, 2], "threads": "2"}
+    if kill:
+        begin(out, asked=asked, resume=True)
+    with new_folder(out, "train", resume=True) as place:
+        place.begin(asked)
+        assert (place.finished, place.adds) == (False, True)
+        assert (out / "log.jsonl").read_text() == "old"
+        (place.path / "log.jsonl").write_text("new")
+        (place.path / "experiment.json").touch()
+    assert (out / "log.jsonl").read_text() == "new"
+    assert not out.with_name("out.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [
+        ({"seeds": [0]}, "seeds 0,1 there, 0 here"),
+        ({"seeds": [1, 2]}, "seeds 0,1 there, 1,2 here"),
+        ({"seeds": [0, 1, 2], "data_sha256": "other"}, "data_sha256 this there, other here"),
+        ({"seeds": [0, 1, 2], "method_files": ["own 5678"]}, "own 1234 there, own 5678 here"),
+    ],
+)
+def test_a_finished_folder_takes_nothing_else(out, asked, text):
+    known = {"data_sha256": "this", "methods": {"own": {"sha256": "1234"}}}
+    finished(out, **known)
+    same = {"threads": "2", "data_sha256": "this", "method_files": ["own 1234"]}
+    with (
+        pytest.raises(ResultsError, match=text),
+        new_folder(out, "train", resume=True) as place,
+    ):
+        place.begin({**same, **asked})
+    assert not out.with_name("out.partial").exists()
+
+
+def test_more_seeds_are_asked_for_before_all_are_done(out):
+    begin(out, asked={"seeds": [0]})
+    with new_folder(out, "train", resume=True) as place:
+        place.begin({"seeds": [0, 1]})
+        assert (place.finished, place.adds) == (False, False)
+        (place.path / "experiment.json").touch()
 
 
 def test_a_missing_folder_is_begun(out):

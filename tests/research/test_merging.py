@@ -141,3 +141,69 @@ def test_a_page_of_runs_that_do_not_match_says_so(folder, tmp_path):
     assert "These runs differ in more than their methods" in page
     assert "share each seed" not in page
     assert "data" not in json.loads((tmp_path / "experiment.json").read_text())["settings"]
+
+
+@pytest.fixture
+def comparison(tmp_path):
+    """A function that saves a comparison of classic and annealed, and names its folder."""
+
+    def make(name, seeds, processor="one", facts=None, predicted=0.5, **settings):
+        path = tmp_path / name
+        path.mkdir()
+        labels = settings.pop("labels", ("classic", "annealed"))
+        histories = [
+            History(label, seed, [1.0], [1.0 + seed], [0], 0.9 + seed / 100)
+            for seed in seeds
+            for label in labels
+        ]
+        asked = {**SETTINGS, "command": "compare", "methods": list(labels), "seeds": list(seeds)}
+        machine = {**ENVIRONMENT, "processor": processor}
+        ratios = dict.fromkeys(labels, predicted)
+        results.save(path, histories, {**asked, **settings}, machine, ratios, **(facts or {}))
+        return path
+
+    return make
+
+
+def join(*folders):
+    return merging.joined(folders, [results.read(folder) for folder in folders])
+
+
+def test_comparisons_on_other_seeds_are_joined_whatever_their_machines(comparison, tmp_path):
+    facts = {"data": "60 images", "iterations": {"classic": 1, "annealed": 1}}
+    one = comparison("one", (3, 4), data="/there/data.npz", facts={**facts, "data_sha256": "same"})
+    two = comparison("two", (0, 1), "two", {**facts, "data_sha256": "same"}, predicted=0.6)
+    histories, record = join(one, two)
+    assert [(run.method, run.seed) for run in histories] == [
+        (method, seed) for seed in (0, 1, 3, 4) for method in ("classic", "annealed")
+    ]
+    assert record["settings"]["seeds"] == [0, 1, 3, 4]
+    assert record["environment"] == {**ENVIRONMENT, "processor": "one; two"}
+    assert record["predicted_ratio"] == {"classic": 0.55, "annealed": 0.55}
+    assert {name: record[name] for name in facts} == facts
+    out = tmp_path / "out"
+    out.mkdir()
+    results.save(out, histories, **record)
+    assert results.read(out)[0] == histories
+    write_report(out, *results.read(out))
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"seeds": (1, 2)}, "both have seed 1$"),
+        ({"iterations": 3}, r"they differ in iterations \(2 and 3\)$"),
+        ({"labels": ("classic",)}, r"methods \(classic, annealed and classic\)$"),
+        ({"facts": {"data_sha256": "b"}}, r"they differ in data \(digits and digits\)$"),
+        ({"margin": 0.3}, r"margin \(0\.1 and 0\.3\)$"),
+        ({"matched": False}, "two holds no comparison"),
+        ({"command": "train"}, "two holds no comparison"),
+    ],
+)
+def test_what_is_no_part_of_one_comparison_is_not_joined(comparison, changed, text):
+    one = comparison("one", (0, 1), facts={"data_sha256": "a"}, margin=0.1)
+    two = comparison("two", changed.pop("seeds", (2, 3)), **changed)
+    with pytest.raises(results.ResultsError, match=text):
+        join(one, two)
+    with pytest.raises(results.ResultsError, match="named twice"):
+        join(one, one)

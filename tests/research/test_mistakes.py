@@ -7,7 +7,7 @@ from PIL import Image
 
 from batch.data.dataset import Split
 from research import report, results
-from research.confusion import confusion_figure
+from research.confusion import DARKEST, STEPS, confusion_figure, shares
 from research.mistakes import LARGEST, WORST, mistakes
 from utils import History
 
@@ -71,7 +71,7 @@ def test_the_page_shows_them_after_they_were_read_back(tmp_path, methods):
     shown = 1 if methods == 7 else methods  # of many, the most accurate alone
     assert page.count("dark, taken for &lt;light&gt; (80.0\u00a0%)</figcaption>") == shown
     assert "<h3>m6, seed 0</h3>" in page or methods < 7
-    assert page.count('alt="Confusion matrix"') == 1
+    assert page.count(">Confusion matrix</h3>") == 1
 
 
 @pytest.mark.parametrize("classes", [2, 30])
@@ -83,7 +83,11 @@ def test_a_matrix_is_drawn_in_shares_with_counts_where_there_is_room(classes):
         {"one": matrix, "two": matrix, "three": matrix, "four": matrix}, names
     )
     axis = figure.axes[0]
-    assert np.asarray(axis.images[0].get_array())[0, :2].tolist() == [0.25, 0.75]
+    assert shares(matrix)[0, :2].tolist() == [0.25, 0.75]
+    strengths = {patch.get_facecolor()[3] for patch in axis.patches}
+    assert sorted(strengths) == pytest.approx(
+        [DARKEST * step / STEPS for step in (16, 28, 32)]  # the root of the shares 1/4, 3/4 and 1
+    )
     texts = [text.get_text() for text in axis.texts]
     assert texts == (["4", "12", "4"] if classes == 2 else [])
     assert [each.get_title() for each in figure.axes[:4]] == ["one", "two", "three", "four"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -59,11 +60,12 @@ def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
     seeds = range(4)
     expected = train_in_turns(named, seeds, data, quiet=True)
     store, count = RunStore(tmp_path / "checkpoints", list(named)), on_ray.Progress.count
-    lost = []
+    lost, counted = [], []
 
     def killing(self, iterations, text):
         count(self, iterations, text)
-        if self.n > 30 and not lost:
+        counted.append(iterations)
+        if sum(counted) > 30 and not lost:
             lost.append(cluster.other)
             cluster.remove_node(cluster.other, allow_graceful=False)
 
@@ -75,6 +77,17 @@ def test_a_lost_node_costs_no_bits(cluster, data, tmp_path, monkeypatch):
     assert all(history.mistakes is None for history in made[1:])
     kept = [path.name for path in (tmp_path / "checkpoints").iterdir()]
     assert sorted(kept) == ["0-0.json", "0-1.json", "0-2.json", "0-3.json"]
+
+
+def test_mapped_images_are_refused(data, tmp_path):
+    from research.on_ray import train_on_ray
+
+    mapped = np.memmap(
+        tmp_path / "images", data.test.images.dtype, "w+", shape=data.test.images.shape
+    )
+    test = dataclasses.replace(data.test, images=mapped)
+    with pytest.raises(ValueError, match="those of digits are too many for the memory"):
+        train_on_ray({}, [0], dataclasses.replace(data, test=test), None)
 
 
 def command(tmp_path, *more):

@@ -160,16 +160,6 @@ def test_the_table_stays_within_100_columns(seeds):
     assert seeds < 5 or "no worse than the margin" in table.to_string()
 
 
-def test_figures_show_every_method():
-    made = histories([0.01, 0.02])
-    loss = report.loss_figure(made).axes[0]
-    assert [line.get_label() for line in loss.lines] == ["classic", "annealed"]
-    dots = report.accuracy_figure(made).axes[0]
-    assert dots.collections[0].get_offsets().tolist() == [[4, 90], [4, 90]]
-    frozen = report.frozen_figure(made).axes[0]
-    assert len(frozen.lines) == 2
-
-
 def test_a_page_leaves_out_what_nothing_is_known_of(tmp_path):
     made = histories([0.01, 0.02])
     record = {

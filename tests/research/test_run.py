@@ -112,6 +112,7 @@ def test_a_resumed_run_is_as_if_never_interrupted(small, tmp_path, method):
         assert resumed.history.loss == whole.loss
         assert resumed.history.frozen == whole.frozen
         assert resumed.history.seconds[:at] == interrupted.history.seconds[:at]
+        assert resumed.history.rates == whole.rates
         assert resumed.history.accuracy == whole.accuracy
         for ours, theirs in zip(resumed.model.network.get_weights(), network.network.get_weights()):
             np.testing.assert_array_equal(ours, theirs)
@@ -142,6 +143,7 @@ def test_the_newest_are_kept_and_hold_what_was_there(saved):
     newest = checkpoints.newest()
     assert newest.iteration == 8
     assert newest.history.loss == made.history.loss[:8]
+    assert newest.history.rates == made.history.rates == [[0, [0.03] * 6]]
     assert newest.run["model_options"] == WIDE["model_options"]
     assert read_checkpoint(checkpoints.folder / "00000004").iteration == 4
 
@@ -150,11 +152,13 @@ def test_a_setting_that_is_newer_than_a_checkpoint_had_its_default(saved, small)
     checkpoints, made = saved
     record = checkpoints.newest().folder / "checkpoint.json"
     text = json.loads(record.read_text())
-    del text["run"]["count_classifier"]
+    del text["run"]["count_classifier"], text["rates"]
     record.write_text(json.dumps(text))
     resumed = Run(made.experiment, small)
     resumed.resume(checkpoints)
     assert len(resumed.history) == 8
+    resumed.advance(1)
+    assert resumed.history.rates is None  # those of the first 8 are not known
     other = Run(dataclasses.replace(made.experiment, count_classifier=True), small)
     with pytest.raises(CheckpointError, match="with count_classifier False, not True"):
         other.resume(checkpoints)

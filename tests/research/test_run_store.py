@@ -9,7 +9,7 @@ def test_histories_come_back_as_they_were(tmp_path):
     cache = {"asked": 3, "hits": 2, "seconds_saved": 0.1 + 0.2}
     target = {"accuracy": 0.5, "iterations": 1, "seconds": 1 / 3}
     history = History(LABELS[1], 4, [0.1 + 0.2, 1e-9], [1 / 3, 2.0], [0, 3], 2 / 3, cache)
-    history.target = target
+    history.target, history.rates = target, [[0, [0.1, 0.1 + 0.2]]]
     assert store.history(LABELS[1], 4) is None
     assert store.iterations(LABELS[1], 4) == 0
     store.finish(LABELS[1], 4, history)

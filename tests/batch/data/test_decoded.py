@@ -74,3 +74,39 @@ def test_more_than_the_disk_has_room_for_is_refused(folder, cache, monkeypatch):
     assert not any(cache.iterdir())
     monkeypatch.setattr(kept.shutil, "disk_usage", lambda _: SimpleNamespace(free=4860))
     assert load_data(folder, skip_broken=True).train.images.shape == (22, 5, 6, 3)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def of_objects(path):
+    np.save(path, np.array([{}], object), allow_pickle=True)
+
+
+def one_row(path):
+    np.save(path, np.load(path)[:1])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("index.json", damage) for damage in (empty, cut)),
+        ("index.json", lambda path: path.write_text("[" * 100_000)),
+        ("index.json", lambda path: path.write_text('{"broken": 3, "notes": []}')),
+        *(("train_images.npy", damage) for damage in (empty, cut, of_objects, one_row)),
+        *(("test_labels.npy", damage) for damage in (empty, cut, of_objects, one_row)),
+        ("test_images.npy", lambda path: path.unlink()),
+    ],
+)
+def test_what_is_damaged_is_decoded_again(folder, cache, name, damage):
+    data = load_data(folder, skip_broken=True)
+    damage(next(cache.iterdir()) / name)
+    again = load_data(folder, skip_broken=True)
+    for split, other in ((data.train, again.train), (data.test, again.test)):
+        np.testing.assert_array_equal(split.images, other.images)
+        np.testing.assert_array_equal(split.labels, other.labels)

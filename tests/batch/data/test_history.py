@@ -54,3 +54,36 @@ def test_waiting_for_what_was_compiled_ahead_is_compiling():
 def test_runs_of_an_iteration_tell_nothing_of_compiling():
     assert compiling_seconds(timed([4.0], [0])) == 0
     assert compiling_seconds(timed([4.0, 1.0], [0, 0])) == 3
+
+
+def with_rates(rates):
+    made = History("freezeout", rates=[])
+    for each in rates:
+        made.append(1.0, 0.1, 0)
+        made.append_rates(each)
+    return made
+
+
+def test_rates_are_kept_where_they_change():
+    made = with_rates([[0.2, 0.2], [0.2, 0.2], [0.0, 0.2], [0.0, 0.2], [0.0, 0.1]])
+    assert made.rates == [[0, [0.2, 0.2]], [2, [0.0, 0.2]], [4, [0.0, 0.1]]]
+
+
+@pytest.mark.parametrize("iterations", [200, 201, 1000, 1637])
+def test_rates_of_long_runs_are_kept_every_so_often(iterations):
+    made = with_rates([[iteration, 1.0] for iteration in range(iterations)])
+    every = made.rates[1][0]
+    assert every == {200: 1, 201: 2, 1000: 8, 1637: 16}[iterations]
+    assert made.rates == [[row, [row, 1.0]] for row in range(0, iterations, every)]
+
+
+def test_a_change_between_rates_that_are_kept_is_kept_later():
+    made = with_rates([[0.2]] * 151 + [[0.1]] * 500)
+    assert made.rates == [[0, [0.2]], [152, [0.1]]]
+
+
+def test_rates_that_are_not_known_from_the_start_are_not_known():
+    made = History()
+    made.append(1.0, 0.1, 0)
+    made.append_rates([0.1])
+    assert made.rates is None

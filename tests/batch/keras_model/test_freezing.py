@@ -43,7 +43,7 @@ class Rows(keras.callbacks.Callback):
             batch = next(iterator)
             self.rows.append(np.asarray(batch[0]))
             logs = step(iter([batch]))
-            self.losses.append(self.model._training.trainer._last_loss)
+            self.losses.append(self.model._training.trainer.loss)
             return logs
 
         self.model.train_function = noted

@@ -119,3 +119,28 @@ def test_rules_of_freezing_are_compared(tmp_path, capsys):
     assert settings["freeze_every"] == 2
     assert main(["train", "--method", "autofreeze", "--dry-run"]) == 0
     assert "predicted saving: what freezes depends on the run" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_settings_of_a_grid_are_compared_and_gone_on_with(tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["compare", "--iterations", "10", "--batch-size", "20", "--seeds", "1", "--out"]
+    command += [str(out), "--methods", "annealed,freezeout", "--resume", "--grid"]
+    assert main([*command, "t_0=0.4,0.9"]) == 0
+    labels = ["freezeout t_0=0.4", "freezeout t_0=0.9"]
+    summary = pd.read_csv(out / "summary.csv", index_col="method")
+    assert list(summary.index) == ["annealed", *labels]
+    assert (summary.baseline[labels] == "annealed").all()
+    assert summary.predicted_ratio[labels[0]] < summary.predicted_ratio[labels[1]] < 1
+    record = json.loads((out / "experiment.json").read_text())
+    assert record["settings"]["methods"] == ["annealed", "freezeout"]
+    assert record["settings"]["grid"] == {"t_0": [0.4, 0.9]}
+    assert "t_0" not in record["settings"]
+    assert record["grid"] == {labels[0]: {"t_0": 0.4}, labels[1]: {"t_0": 0.9}}
+    frozen = pd.read_csv(out / "results.csv").groupby("method").frozen.sum()
+    assert frozen[labels[0]] > frozen[labels[1]] > 0
+    capsys.readouterr()
+    assert main([*command, "t_0=0.4,0.9"]) == 0
+    assert "is finished" in capsys.readouterr().out
+    assert main([*command, "t_0=0.4,0.8"]) == 1
+    assert "is of other settings: grid " in capsys.readouterr().err

@@ -1,3 +1,5 @@
+import pytest
+
 from research.cli import main
 
 
@@ -38,3 +40,26 @@ def test_a_dry_run_of_other_methods_and_networks(colours, capsys):
     out = capsys.readouterr().out
     assert "predicted saving: 0.0 %" in out
     assert "published" not in out
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_a_dry_run_of_a_comparison(colours, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    methods = ["--methods", "classic,annealed,freezeout,autofreeze", "--grid", "t_0=0.5,0.9"]
+    arguments = ["--data", colours, "--iterations", "20", "--batch-size", "10", "--seeds", "4"]
+    assert main(["compare", *arguments, *methods, "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "runs: 20 (5 methods, 4 seeds), 400 iterations of 10 images"
+    rows = {line.rsplit("  20", 1)[0].strip(): line for line in lines[4:9]}
+    assert list(rows) == [
+        *("classic", "annealed", "freezeout t_0=0.5", "freezeout t_0=0.9", "autofreeze")
+    ]
+    assert "only the run can show it" in rows["autofreeze"]
+    saved = [
+        float(rows[f"freezeout t_0={t_0}"].split(" % of annealed")[0].split()[-1])
+        for t_0 in (0.5, 0.9)
+    ]
+    assert saved[0] > saved[1] > 0
+    assert any(line.startswith("time: about ") for line in lines)
+    assert not any((tmp_path / "here").iterdir())

@@ -21,7 +21,7 @@ ALWAYS = {  # they act whatever the others are
     *("learning_rate", "optimizer", "weight_decay", "augment", "normalize", "dry_run", "seed"),
     *("seeds", "method", "methods", "study", "validate", "save_weights", "eval_every", "metrics"),
     *("eval_batches", "tensorboard", "const_time", "equal_time", "train_images", "test_images"),
-    *("image_size", "base", "costs", "skip_broken", "engine", "margin", "target"),
+    *("image_size", "base", "costs", "skip_broken", "engine", "margin", "target", "quiet"),
 }
 NEEDING = {
     "overwrite",
@@ -35,6 +35,7 @@ NEEDING = {
     "freeze",
     "address",
     "cpus_per_run",
+    "grid",
 }
 
 
@@ -105,6 +106,21 @@ def test_the_methods_of_a_study_are_those_of_its_runs(study, monkeypatch):
     ("arguments", "message"),
     [
         (["train", "--gamma", "0.5"], "--gamma needs --milestones"),
+        (
+            ["compare", "--grid", "survival=0.5,0.6", "--methods", "classic"],
+            "--grid: survival is for stochastic, not classic",
+        ),
+        (["compare", "--grid", "gamma=0.5,0.6"], "--grid: gamma needs --milestones"),
+        (["compare", "--grid", "t_0=0.5,0.6", "t_0=0.7,0.8"], "--grid has t_0 twice"),
+        (
+            ["compare", "--grid", "t_0=0.5,0.6", "--t-0", "0.7"],
+            "--grid says t_0, and so does --t-0: leave one of them out",
+        ),
+        (
+            ["compare", "--grid", "t_0=0.5,0.6", "--preset", "thrifty"],
+            "--grid says t_0, and so does --preset",
+        ),
+        (["compare", "--grid", "t_0=0.5,0.6", "--study", "saving"], "no --grid"),
         (["train", "--keep-checkpoints", "2"], "--keep-checkpoints needs --checkpoint-every"),
         (["train", "--optimizer", "Adam", "--momentum", "0.9"], "with --optimizer, give it there"),
         (["train", "--views", "4"], "--views needs --augment"),

@@ -211,3 +211,32 @@ def test_a_full_disk_is_waited_for(data, tmp_path, monkeypatch, capsys):
 
 def test_turns_are_of_ten_iterations():
     assert turns.TURN == 10  # which the numbers above count on
+
+
+def test_seeds_are_added_to_a_finished_comparison(whole, data, tmp_path, monkeypatch, capsys):
+    command = [*COMPARE, "--data", data, "--out", str(tmp_path / "out"), "--resume"]
+    assert main([*command, "--seeds", "1"]) == 0
+    first = pd.read_csv(tmp_path / "out" / "results.csv")
+    shutil.copytree(tmp_path / "out", tmp_path / "zero")
+    with monkeypatch.context() as patch:
+        at(patch, 3, lost)
+        with pytest.raises(SystemExit):
+            main(command)
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "out" / "results.csv"), first)
+    made = at(monkeypatch, 0, lost)
+    assert main(command) == 0
+    assert {run.experiment.seed for run in made[2:]} == {1}  # after the run that is thrown away
+    same(tmp_path / "out", whole)
+    again = pd.read_csv(tmp_path / "out" / "results.csv")
+    pd.testing.assert_frame_equal(again[again.seed == 0].reset_index(drop=True), first)
+    assert not (tmp_path / "out.partial").exists()
+    capsys.readouterr()
+    assert main([*command, "--seeds", "1"]) == 1
+    assert "seeds 0,1 there, 0 here" in capsys.readouterr().err
+    other = [*COMPARE, "--seeds", "1-1", "--data", data, "--out", str(tmp_path / "one")]
+    assert main(other) == 0
+    folders = [str(tmp_path / name) for name in ("one", "zero")]
+    assert main(["merge", *folders, "--out", str(tmp_path / "joined")]) == 0
+    same(tmp_path / "joined", whole)
+    assert main(["merge", folders[0], str(whole), "--out", str(tmp_path / "twice")]) == 1
+    assert "both have seed 1" in capsys.readouterr().err

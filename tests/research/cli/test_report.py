@@ -1,9 +1,13 @@
 import json
+import re
+import shutil
+import webbrowser
 
 import keras
 import pandas as pd
 import pytest
 
+from batch import FreezeOut
 from research.cli import main
 
 FILES = ["experiment.json", "loss.png", "report.html", "results.csv"]
@@ -13,8 +17,9 @@ SURVIVAL = ["--survival", "0.5"]
 
 def test_the_report_stands_alone(compared):
     page = (compared / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4 + page.count(", taken for ") // 2
-    assert "http" not in page
+    wrong = page.count(", taken for ") // 2
+    assert len(re.findall('<img src="data:image/png;base64,', page)) == wrong > 0
+    assert page.count("<svg") == page.count("<figcaption>") - wrong > 4
     assert "freezeout against annealed:" in page
     assert "95 % interval" in page
     for word in ("tensorflow", "processor", "batch_size"):
@@ -32,8 +37,50 @@ def test_report_draws_again_without_training(compared, capsys):
     assert "freezeout" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("opens", [True, False, webbrowser.Error("none")])
+def test_a_report_is_opened_where_there_is_a_browser(compared, monkeypatch, capsys, opens):
+    asked = []
+
+    def opened(address):
+        asked.append(address)
+        if isinstance(opens, Exception):
+            raise opens
+        return opens
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    assert main(["report", str(compared), "--open"]) == 0
+    assert asked == [(compared / "report.html").as_uri()]
+    said = capsys.readouterr().out
+    assert ("There is no browser here to open it with: /" in said) == (opens is not True)
+
+
+def test_figures_for_a_paper_are_written_when_they_are_asked_for(compared, capsys):
+    assert not (compared / "figures").exists()
+    assert main(["report", str(compared), "--format", "svg"]) == 0
+    assert "Figures for a paper: figures/*.svg beside the report" in capsys.readouterr().out
+    names = {path.name for path in (compared / "figures").iterdir()}
+    shutil.rmtree(compared / "figures")
+    stems = ("frontier", "paired", "loss", "rates", "frozen", "saving", "confusion")
+    assert names == {f"{stem}.{kind}" for stem in stems for kind in ("svg", "csv")}
+
+
+def test_the_rates_that_were_in_force_are_recorded_once_a_method(compared):
+    record = json.loads((compared / "experiment.json").read_text())
+    known = {run["method"]: run["rates"] for run in record["runs"] if "rates" in run}
+    assert [run["seed"] for run in record["runs"] if "rates" in run] == [0] * len(known)
+    assert set(known) == set(record["methods"])
+    assert len(known["classic"]) == 1
+    first = next(iter(known["freezeout"].values()))
+    blocks = len(first.split()) - 1
+    learning_rate = record["settings"].get("learning_rate", 0.06)
+    schedule = FreezeOut(blocks, record["settings"]["iterations"], learning_rate)
+    for iteration, rates in known["freezeout"].items():
+        expected = schedule(int(iteration))
+        assert list(map(float, rates.split())) == pytest.approx([*expected, expected[-1]], rel=1e-5)
+
+
 @pytest.mark.usefixtures("small_networks")
-def test_train_and_a_report_of_several_runs(tmp_path, capsys):
+def test_train_and_a_report_of_several_runs(tmp_path, capsys, monkeypatch):
     folders = []
     for method, options in {"classic": [], "annealed": [], "stochastic": SURVIVAL}.items():
         out, options = tmp_path / method, [*SMALL, *options, "--seed", "3"]
@@ -45,12 +92,17 @@ def test_train_and_a_report_of_several_runs(tmp_path, capsys):
         folders.append(str(out))
     network = keras.saving.load_model(tmp_path / "classic" / "model.keras")
     assert network.output_shape == (None, 10)
-    assert main(["report", *folders, "--out", str(tmp_path / "all")]) == 0
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    assert main(["report", *folders, "--out", str(tmp_path / "all"), "--open"]) == 0
+    assert opened == [(tmp_path / "all" / "report.html").as_uri()]
     table = pd.read_csv(tmp_path / "all" / "summary.csv")
     assert table.method.tolist() == ["classic", "annealed", "stochastic"]
     assert table.baseline.tolist()[1:] == ["classic", "classic"]
     record = json.loads((tmp_path / "all" / "experiment.json").read_text())
     assert record["settings"]["survival"] == 0.5
+    assert record["in_force"]["stochastic"]["survival"] == 0.5
+    assert record["in_force"]["annealed"]["schedule"]["learning_rate"] == 0.06
     assert "survival" not in json.loads((tmp_path / "classic" / "experiment.json").read_text())
     assert record["data"].startswith("digits: 1,347 + 450 images")
     assert main(["report", folders[0], folders[0], "--out", str(tmp_path / "twice")]) == 1

@@ -58,8 +58,9 @@ def test_statements_say_how_the_claims_fared(table):
 
 
 def test_the_figure_joins_what_was_predicted_and_measured(table):
-    axis = freezeout.figure(table).axes[0]
+    figure = freezeout.figure(table)
+    axis = figure.axes[0]
     joined = [line.get_xdata() for line in axis.lines if len(line.get_xdata()) == 2][2:]
     assert sorted(np.round(one, 6).tolist() for one in joined) == [[20, 22], [41, 40]]
-    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["3 % relative error", "linear, unscaled", "cubic, scaled"]

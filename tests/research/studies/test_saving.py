@@ -74,8 +74,9 @@ def test_schedules_of_which_all_seeds_agree_are_named(table):
 
 
 def test_the_figure_has_a_curve_a_spacing_and_one_of_shorter_runs(table):
-    axis = saving.figure(table).axes[0]
-    labels = {text.get_text() for text in axis.get_legend().get_texts()}
+    figure = saving.figure(table)
+    axis = figure.axes[0]
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert labels == {
         *("0.1 points lost", "cubic", "linear", "autofreeze", "annealed, fewer iterations")
     }

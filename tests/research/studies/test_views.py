@@ -79,8 +79,9 @@ def test_seeds_that_agree_have_no_interval():
 
 
 def test_the_figure_has_a_point_a_run():
-    axis = views.figure(views.table(made(3), {})).axes[0]
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == list(RUNS)
+    figure = views.figure(views.table(made(3), {}))
+    axis = figure.axes[0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(RUNS)
     assert [text.get_text() for text in axis.texts] == [
         run.split()[2] for run in RUNS if "with " in run
     ]

@@ -65,11 +65,12 @@ def test_statements_compare_widths_and_types(table):
 
 
 def test_the_figure_joins_the_widths(table):
-    first, second = wide_resnet.figure(table).axes
+    figure = wide_resnet.figure(table)
+    first, second = figure.axes
     assert first.lines[0].get_xdata().tolist() == [1, 2]
     assert second.lines[0].get_xdata().tolist() == pytest.approx([0.1, 0.3])
     assert [text.get_text() for text in first.texts] == ["k = 1", "k = 2"]
-    names = [text.get_text() for text in second.get_legend().get_texts()]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == ["widths of B(3,3)", "WRN-22-2 B(3,1)"]
 
 
