@@ -90,7 +90,7 @@ def _schedule(config, optimizer, blocks):
     schedule = choose_schedule(config, rate_of(optimizer), blocks)
     name = type(schedule).__name__
     if not type(schedule).__module__.startswith("batch."):
-        return {"name": short(schedule)}
+        return {"name": _plain(schedule)}
     arguments = schedule.get_config() if hasattr(schedule, "get_config") else {}
     if config.get("decay") is not None:
         arguments = {key: config.get(key) for key in ("learning_rate", "decay")}
@@ -110,4 +110,6 @@ def _plain(value):
         return [_plain(entry) for entry in value]
     if isinstance(value, float) and math.isfinite(value):
         return float(value)
+    if callable(value):  # without its address, which is another one each time
+        return getattr(value, "__qualname__", type(value).__qualname__)
     return value if type(value) in (str, bool, int) else short(value)

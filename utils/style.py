@@ -134,7 +134,7 @@ def text_size(text, size=None):
 
 def short_name(name, characters=LONGEST):
     """A name on lines of so many characters; the middle of a very long one is left out."""
-    name = " ".join(name.split())
+    name = " ".join(name.split()) or repr(name)
     if len(name) > LONGEST:
         name = f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
     return textwrap.fill(name, characters, break_long_words=True)

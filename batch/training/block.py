@@ -57,8 +57,7 @@ class Block:
         trainable = layer.trainable_variables
         self.layer = layer
         self.variables = [variable.value for variable in trainable]
-        moved = [] if inference_mode else layer.non_trainable_variables
-        self.statistics = [each.value for each in moved if each.value.dtype.is_floating]
+        self.statistics = [] if inference_mode else moved(layer)
         by_batch = frozen_batch_norm == "batch" and not inference_mode
         norms = normalizations(layer) if by_batch else []
         frozen = [norm for norm in norms if not norm.trainable]
@@ -133,6 +132,13 @@ class Block:
             tf.cond(rate > 0, lambda: self.update(rate, gradients), lambda: None)
         else:
             self.update(rate, gradients)
+
+
+def moved(layer):
+    """The variables of a layer that training moves without a gradient, but for whole numbers."""
+    learning = [part for part in layer._flatten_layers() if part.trainable]  # noqa: SLF001
+    own = [each.value for part in learning for each in part._non_trainable_variables]  # noqa: SLF001
+    return [value for value in own if value.dtype.is_floating]
 
 
 def _traced(layer, training, by_batch, by_shape=False):

@@ -77,4 +77,4 @@ def test_what_was_asked_for_is_there_with_what_it_left_open(data, case):
 def test_a_schedule_of_a_users_own_is_named(data):
     asked, *_ = CASES["own"]
     settings = in_force(Experiment(**asked, batch_size=10), data)
-    assert "schedule" in settings["schedule"]["name"]
+    assert (settings["schedule"], settings["loss"]) == ({"name": "schedule"}, "schedule")

@@ -143,7 +143,8 @@ def test_the_newest_are_kept_and_hold_what_was_there(saved):
     newest = checkpoints.newest()
     assert newest.iteration == 8
     assert newest.history.loss == made.history.loss[:8]
-    assert newest.history.rates == made.history.rates == [[0, [0.03] * 6]]
+    layers = len(made.model.network.layers)
+    assert newest.history.rates == made.history.rates == [[0, [0.03] * layers]]
     assert newest.run["model_options"] == WIDE["model_options"]
     assert read_checkpoint(checkpoints.folder / "00000004").iteration == 4
 

@@ -66,6 +66,7 @@ def test_rows_have_room_for_their_names(names):
 
 def test_long_names_lose_their_middle():
     assert short_name("a\n  b") == "a b"
+    assert short_name(" ") == "' '"
     shown = short_name(LONG, 20)
     assert "…" in shown
     assert max(map(len, shown.splitlines())) <= 20

@@ -2,8 +2,11 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
+
+from batch.training.block import moved
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,18 @@ def test_only_active_blocks_are_exchanged(given):
     new = [step for step in freezing["collectives"] if step]  # graphs are given when first run
     assert new == [[whole] * 2, [less] * 2]
     assert freezing["reported"] == [2 * whole + 2 * less, 2 * (whole - less)]
+
+
+def test_weights_that_are_frozen_for_good_are_not_exchanged():
+    norms = [keras.layers.BatchNormalization() for _ in range(2)]
+    layers = [keras.layers.Dense(3), norms[0], keras.layers.Dropout(0.5), norms[1]]
+    block = keras.Sequential([keras.Input((4,)), *layers])
+    layers[0].trainable = norms[0].trainable = False
+    assert [id(each) for each in moved(block)] == [
+        id(each.value) for each in (norms[1].moving_mean, norms[1].moving_variance)
+    ]
+    block.trainable = False
+    assert moved(block) == []
 
 
 def test_normalization_is_by_replica(given):

@@ -72,8 +72,7 @@ def test_the_rates_that_were_in_force_are_recorded_once_a_method(compared):
     assert len(known["classic"]) == 1
     first = next(iter(known["freezeout"].values()))
     blocks = len(first.split()) - 1
-    learning_rate = record["settings"].get("learning_rate", 0.06)
-    schedule = FreezeOut(blocks, record["settings"]["iterations"], learning_rate)
+    schedule = FreezeOut(blocks, 4, 0.06, t_0=0.6, degree=1, scaled=False)
     for iteration, rates in known["freezeout"].items():
         expected = schedule(int(iteration))
         assert list(map(float, rates.split())) == pytest.approx([*expected, expected[-1]], rel=1e-5)
