@@ -116,7 +116,7 @@ ACCEPTED = {
     **dict.fromkeys(("indices", "rows", "loss_weights", "feed_dict"), DEFAULT),
     "fetches": {"empty list": "nothing is to be returned"},
     "TFModel.predict.labels": DEFAULT,
-    **dict.fromkeys(("microbatch_size", "microbatch", "device"), DEFAULT),
+    **dict.fromkeys(("microbatch_size", "microbatch", "device", "strategy"), DEFAULT),
     **dict.fromkeys(("classes", "inputs_shapes", "input_shapes"), DEFAULT),
     **dict.fromkeys(("se_block", "attention"), DEFAULT),
     **{

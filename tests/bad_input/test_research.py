@@ -47,7 +47,7 @@ ACCEPTED = {
     "base": {**DEFAULT, **TEXT},
     "freeze_first": {"zero": "nothing is frozen, the default"},
     "freeze": {"empty list": "nothing is frozen, the default", "empty array": "the same"},
-    **dict.fromkeys(("freeze_iterations", "freeze_every", "views"), DEFAULT),
+    **dict.fromkeys(("freeze_iterations", "freeze_every", "views", "strategy"), DEFAULT),
     "milestones": {"empty list": "no milestones, the default", "empty array": "the same"},
     "survival": {**NUMBER, "zero": "a probability"},
     **dict.fromkeys(("scale_lr", "count_classifier", "augment", "normalize", "adapts"), FLAG),
