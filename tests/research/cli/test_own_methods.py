@@ -85,7 +85,8 @@ def test_a_run_of_a_method_from_a_module_is_resumed(own, colours, fails, monkeyp
         patched.setattr(Run, "_iterate", crash)
         assert main([*arguments, "--out", "out"]) == 1
     own(HALVING + "# changed\n", name="own_methods_of_mine/halving.py")
-    assert "of a run with method_sha256" in fails(1, *arguments, "--out", "out", "--resume")
+    line = fails(1, *arguments, "--out", "out", "--resume")
+    assert "out is of other settings: method_files halving " in line
     own(name="own_methods_of_mine/halving.py")
     assert main([*arguments, "--out", "out", "--resume"]) == 0
     ours, theirs = (pd.read_csv(f"{name}/results.csv") for name in ("out", "whole"))

@@ -1,3 +1,4 @@
+import json
 import shlex
 
 import pytest
@@ -57,10 +58,12 @@ def test_the_command_of_a_page_has_the_settings_of_its_runs(tmp_path, colours, c
     (tmp_path / "a method.py").write_text(OWN)
     own = shlex.quote(f"{tmp_path}/a method.py:TRY")
     settings, _ = settings_of(shlex.split(command.format(own=own, data=colours)))
+    settings = json.loads(json.dumps(settings))  # as they are read back
     repeat = repeat_of({"settings": settings, "environment": {"threads": "2"}})
     program, *words = shlex.split(repeat.command)
     assert program == "resbatch"
-    assert settings_of(words) == (settings, 2)
+    again, threads = settings_of(words)
+    assert (json.loads(json.dumps(again)), threads) == (settings, 2)
 
 
 @pytest.mark.parametrize(
