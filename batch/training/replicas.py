@@ -160,6 +160,8 @@ class Replicas:
         self._copy_weights(start)
         statistics = self.steps[0].statistics(active)
         before = [tf.identity(variable) for variable in statistics]
+        learning = [block for block, flag in zip(self.steps[0].blocks, active) if flag]
+        variables = [*(each for block in learning for each in block.variables), *statistics]
         local = len(self._devices)
         bounds = [number * tf.shape(labels)[0] // local for number in range(local + 1)]
         losses, logits, made = [], [], []
@@ -170,7 +172,8 @@ class Replicas:
                 found, outputs, moved = self._passes(number, active, some, rates, start)
                 losses.append(shares[number] * tf.stack(found))
                 logits.append(outputs)
-                made.append([_scaled(each, shares[number]) for each in tf.nest.flatten(moved)])
+                some = zip(tf.nest.flatten(moved), variables)
+                made.append([_scaled(*pair, shares[number]) for pair in some])
         losses, sums = self._summed(active, losses, made)
         gradients, moves = tf.nest.pack_sequence_as(moved, sums)
         for variable, value, move in zip(statistics, before, moves):
@@ -316,11 +319,11 @@ def _random_states(blocks):
     return [each.state.value for part in parts for each in part._seed_generators]  # noqa: SLF001
 
 
-def _scaled(tensor, factor):
-    """A tensor, or indexed slices, times a factor; None if it is None."""
+def _scaled(tensor, variable, factor):
+    """A tensor, or slices, of the shape of a variable, times a factor; None if it is None."""
     if tensor is None:
         return None
-    tensor = tf.convert_to_tensor(tensor)
+    tensor = tf.reshape(tf.convert_to_tensor(tensor), variable.shape)  # slices don't know it
     return tf.cast(factor, tensor.dtype) * tensor
 
 

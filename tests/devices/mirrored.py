@@ -54,6 +54,11 @@ class Branched(keras.layers.Layer):
         return self.activation(self.branch(inputs) + self.shortcut(inputs))
 
 
+def embedded():
+    embedding = keras.Sequential([keras.layers.Embedding(4, 2), keras.layers.Flatten()])
+    return [embedding, keras.layers.Dense(3)]
+
+
 class Watching:
     """A schedule that keeps the gradient norms that it sees."""
 
@@ -198,6 +203,7 @@ def main(folder):
         ),
         "counters": both("mirrored", counting, learning_rate=0.1),
         "augmented": both("mirrored", convolutions, IMAGES, schedule=FREEZING, augment=crops),
+        "embedded": both("mirrored", embedded, np.abs(ROWS).astype(int) % 4, learning_rate=0.1),
         "views": both("mirrored", convolutions, IMAGES, schedule=FREEZING, **views),
     }
     by_hand = equal["microbatches"][1]

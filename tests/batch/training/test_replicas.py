@@ -16,7 +16,15 @@ def given(mirrored):
 
 @pytest.mark.parametrize(
     "name",
-    ["weights, decay, clipped", "accumulated", "microbatches", "counters", "augmented", "views"],
+    [
+        "weights, decay, clipped",
+        "accumulated",
+        "microbatches",
+        "counters",
+        "augmented",
+        "embedded",
+        "views",
+    ],
 )
 def test_devices_train_what_one_trains(given, name):
     for values in given["equal"][name].values():
