@@ -12,6 +12,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 from networks import (  # noqa: E402
+    EARLY,
     FREEZING,
     IMAGES,
     LABELS,
@@ -204,7 +205,7 @@ def main(folder):
         "counters": both("mirrored", counting, learning_rate=0.1),
         "augmented": both("mirrored", convolutions, IMAGES, schedule=FREEZING, augment=crops),
         "embedded": both("mirrored", embedded, np.abs(ROWS).astype(int) % 4, learning_rate=0.1),
-        "views": both("mirrored", convolutions, IMAGES, schedule=FREEZING, **views),
+        "views": both("mirrored", convolutions, IMAGES, count=6, schedule=EARLY, **views),
     }
     by_hand = equal["microbatches"][1]
     for model in by_hand:  # all frozen by now

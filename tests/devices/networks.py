@@ -10,6 +10,7 @@ import pytest
 from batch import TFModel
 
 FREEZING = ("FreezeOut", {"iterations": 4, "learning_rate": 0.1, "t_0": 0.4, "degree": 1})
+EARLY = ("FreezeOut", {**FREEZING[1], "iterations": 10, "t_0": 0.2})  # the first block after two
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(16, 6)).astype(np.float32)
 IMAGES = RNG.integers(0, 256, (16, 4, 4, 1), dtype=np.uint8)
@@ -46,11 +47,11 @@ def state(model):
     return np.concatenate([np.ravel(each) for each in model.network.variables]).tolist()
 
 
-def both(strategy, layers, images=ROWS, weights=None, **config):
+def both(strategy, layers, images=ROWS, weights=None, count=4, **config):
     """Losses and variables of a model on one device and on several, and the two models."""
     layers = layers()
     models = [made(each, layers, images, **config) for each in (None, strategy)]
-    losses = [steps(model, images, weights=weights) for model in models]
+    losses = [steps(model, images, count, weights) for model in models]
     return {"losses": losses, "variables": [state(model) for model in models]}, models
 
 
