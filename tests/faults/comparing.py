@@ -48,8 +48,9 @@ def _table(path):
 def _record(path):
     record = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_times)
     record["runs"] = [{name: run.get(name) for name in RUN} for run in record["runs"]]
-    if isinstance(record["settings"].get("cache"), int):  # half of what memory was free
-        del record["settings"]["cache"]
+    for settings in (record["settings"], *record.get("in_force", {}).values()):
+        if isinstance(settings.get("cache"), int):  # half of what memory was free
+            del settings["cache"]
     return record
 
 
