@@ -21,7 +21,17 @@ ALWAYS = {  # they act whatever the others are
     *("learning_rate", "optimizer", "weight_decay", "augment", "normalize", "dry_run", "seed"),
     *("seeds", "method", "methods", "study", "validate", "save_weights", "eval_every", "metrics"),
     *("eval_batches", "tensorboard", "const_time", "equal_time", "train_images", "test_images"),
-    *("image_size", "base", "costs", "skip_broken", "engine", "margin", "target", "quiet"),
+    *(
+        "image_size",
+        "base",
+        "costs",
+        "skip_broken",
+        "engine",
+        "margin",
+        "target",
+        "quiet",
+        "strategy",
+    ),
 }
 NEEDING = {
     "overwrite",

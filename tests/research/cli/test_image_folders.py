@@ -40,7 +40,7 @@ def test_training_on_a_folder_of_images(folder, tmp_path, fails, capsys):
     record = json.loads((tmp_path / "out" / "experiment.json").read_text())
     assert record["network"]["classes"] == ["dark", "light"]
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert 'alt="Confusion matrix"' in page
+    assert ">Confusion matrix</title>" in page
     images = sorted(map(str, folder.glob("*/3.png")))
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "out"), *images]) == 0
