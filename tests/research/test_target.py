@@ -100,7 +100,7 @@ def test_a_comparison_with_a_target_and_a_margin(colours, tmp_path, capsys):
     reached = sum(target["iterations"] is not None for target in targets)
     assert table.target_reached[1] == f"{reached}/2"
     page = (out / "report.html").read_text()
-    assert "<th>margin</th><td>2.5</td>" in page
+    assert "Verdicts have a margin of 2.5 points" in page
     assert "annealed reached 1 % in " in page
     before = (out / "summary.csv").read_text()
     assert main(["report", str(out), "--out", str(tmp_path / "again")]) == 0
