@@ -23,10 +23,7 @@ WHAT = {  # what commands go on with, and where it lies
     "train": ("run", f"{CHECKPOINTS}/*"),
     "bench": ("benchmark", BENCH_RECORD),
 }
-ELSEWHERE = (
-    "data_sha256",
-    "method_files",
-)  # a record has them elsewhere, or is older
+ELSEWHERE = ("data_sha256", "method_files")  # outside of a record's settings, if it is not older
 LATER = {"margin": MARGIN}  # settings that older records lack, and what they were then
 
 

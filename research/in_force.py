@@ -54,6 +54,7 @@ def _network(experiment):
 def _model(config, experiment):
     """What the model's config says, and what it has where the config says nothing."""
     from batch.networks.layers import BATCH_NORM_MOMENTUM
+    from research.experiment import CROPS
 
     defaults = {
         "loss": "softmax_cross_entropy",
@@ -65,7 +66,7 @@ def _model(config, experiment):
     own = {key: config[key] for key in config if key not in (*UNSAID, "optimizer")}
     own = {key: value for key, value in own.items() if key not in experiment.model_options}
     if own.get("augment") is True:
-        own["augment"] = {"pad": 4, "flip": True}
+        own["augment"] = CROPS
     return _known({**defaults, **own})
 
 
