@@ -53,6 +53,17 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "test_notebooks" not in item.nodeid)
 
 
+@pytest.fixture
+def own_folder(tmp_path, monkeypatch):
+    """The current folder, for a user's own modules: they and what finds them are forgotten after."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name, module in list(sys.modules.items()):
+        if str(tmp_path) in str(getattr(module, "__file__", None)):
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="session")
 def drawn():
     """The examples, for fixtures that tests share."""

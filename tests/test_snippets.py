@@ -42,21 +42,20 @@ def check_printed(printed, said):
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch, request):
+def files(own_folder, monkeypatch, request):
     """A folder to run in, with the files that the texts name."""
     from batch.models.network_file import write_keras_file
     from batch.networks.resnet import small_resnet
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "runs" / "one").mkdir(parents=True)
-    write_keras_file(tmp_path / "runs" / "one" / "model.keras", small_resnet((28, 28, 1), 10))
+    monkeypatch.syspath_prepend(own_folder)
+    (own_folder / "runs" / "one").mkdir(parents=True)
+    write_keras_file(own_folder / "runs" / "one" / "model.keras", small_resnet((28, 28, 1), 10))
     if importable("torch"):
         import torch
 
         weights = request.getfixturevalue("programs").WideResNet(16, 2, 10).state_dict()
-        torch.save(weights, tmp_path / "wrn16_2.pth")
-    return tmp_path
+        torch.save(weights, own_folder / "wrn16_2.pth")
+    return own_folder
 
 
 @pytest.mark.parametrize("readme", ["README.md", "batch/README.md", "research/README.md"])

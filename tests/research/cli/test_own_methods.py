@@ -31,14 +31,12 @@ TINY = ["--model", "wideresnet", "--depth", "10", "--widen-factor", "1", "--batc
 
 
 @pytest.fixture
-def own(tmp_path, monkeypatch):
+def own(own_folder):
     """A function that writes the file mine.py, in what is the current folder then."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # what is added is undone
 
     def write(text=HALVING, name="mine.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+        (own_folder / name).parent.mkdir(exist_ok=True)
+        (own_folder / name).write_text(text)
 
     write()
     return write

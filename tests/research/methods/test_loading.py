@@ -19,12 +19,10 @@ NUMBER = 3
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The current folder, with a file of two methods; what they add to Python's path is undone."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    (tmp_path / "mine.py").write_text(GOOD)
-    return tmp_path
+def folder(own_folder):
+    """The current folder, with a file of two methods."""
+    (own_folder / "mine.py").write_text(GOOD)
+    return own_folder
 
 
 def test_ours_and_a_users_own_in_the_order_in_which_they_are_named(folder):
@@ -83,9 +81,8 @@ def test_a_file_called_utils_takes_no_name_of_ours(folder):
         ),
     ],
 )
-def test_a_mistake_is_told_with_its_line(folder, monkeypatch, text, name, message):
+def test_a_mistake_is_told_with_its_line(folder, text, name, message):
     (folder / "mine.py").write_text(text)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
     with pytest.raises(MethodError) as error:
         load(["classic", name])
     assert message in str(error.value)
