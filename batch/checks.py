@@ -4,6 +4,7 @@ Numbers may be Python's own, NumPy's, or arrays without dimensions; they are ret
 NumPy is imported only where arrays are checked, since the command line checks its options too.
 """
 
+import array
 import contextlib
 import inspect
 import math
@@ -148,23 +149,23 @@ def finite(name, values, dimensions=(1,)):
     """
     import numpy as np
 
-    array = numeric(name, values)
-    fits = array.ndim in dimensions and array.size > 0 and array.dtype.kind != "b"
-    if not fits or not np.isfinite(array).all():
+    checked = numeric(name, values)
+    fits = checked.ndim in dimensions and checked.size > 0 and checked.dtype.kind != "b"
+    if not fits or not np.isfinite(checked).all():
         shape = " or ".join(map(str, dimensions))
         raise ValueError(
             f"{name} must be finite numbers, not empty, in {shape} "
             f"dimension{'s' * (dimensions != (1,))}. {received(values)}"
         )
-    return array.astype(np.float64)
+    return checked.astype(np.float64)
 
 
 def numeric(name, values):
     """The values as an array, if they are numbers; a ValueError if not, or if they are uneven."""
-    array = even(name, values)
-    if array.dtype.kind not in "biuf":
+    checked = even(name, values)
+    if checked.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be an array of numbers. {received(values)}")
-    return array
+    return checked
 
 
 def even(name, values):
@@ -174,7 +175,7 @@ def even(name, values):
     countable(name, values)
     # Of rows of several lengths, or of a list in itself, NumPy makes no array.
     with contextlib.suppress(ValueError, TypeError, RecursionError, OverflowError):
-        if isinstance(values, (list, tuple, range)) or hasattr(values, "__array__"):
+        if isinstance(values, (list, tuple, range, array.array)) or hasattr(values, "__array__"):
             return np.asarray(values)
     raise ValueError(f"{name} must be an array. {received(values)}")
 

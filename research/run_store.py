@@ -33,7 +33,7 @@ class RunStore:
         path = self._file(label, seed)
         if not path.exists():
             return None
-        return History(**from_json(read_text(path)))
+        return History(**from_json(read_text(path))).compact()
 
     def iterations(self, label, seed):
         """How many iterations of a run are kept."""
@@ -46,7 +46,7 @@ class RunStore:
     def finish(self, label, seed, history):
         """Keep the history of a run that is finished, in place of its checkpoints."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(vars(history))
+        text = json.dumps(history.as_dict())
         write_text(self._file(label, seed), text + "\n")
         shutil.rmtree(self._place(label, seed), ignore_errors=True)
 

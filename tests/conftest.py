@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def own_folder(tmp_path, monkeypatch):
-    """The current folder, for a user's own modules: they and what finds them are forgotten after."""
+    """The current folder, for modules of a user's own, which are forgotten after the test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path

@@ -53,7 +53,7 @@ def test_what_was_written_is_read_back(tmp_path):
     WRITERS["blk"](path)
     assert read_blk(path).tolist() == list(range(6))
     WRITERS["history"](path)
-    assert read_histories(path)[0].loss == [1.5]
+    assert read_histories(path)[0].loss.tolist() == [1.5]
 
 
 def test_a_new_file_has_the_mode_that_others_have(tmp_path):

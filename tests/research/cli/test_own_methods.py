@@ -1,7 +1,6 @@
 import json
 import os
 import pathlib
-import sys
 
 import pandas as pd
 import pytest
