@@ -1,5 +1,5 @@
-from .comparison import compare
-from .experiment import Experiment
+from .experiments.experiment import Experiment
 from .methods.method import Method
+from .running.comparison import compare
 
 __all__ = ["Experiment", "Method", "compare"]

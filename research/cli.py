@@ -10,6 +10,7 @@ import sys
 from batch import __version__
 from research import chosen, console
 from research.arguments import count, file, folder, keras_file, percent, points, seed, seeds
+from research.experiments.recipes import STUDIES, settle
 from research.grid import axis
 from research.interruption import Interrupted, interruptible
 from research.methods import METHODS, USUAL
@@ -25,7 +26,6 @@ from research.options import (
     add_watching_options,
 )
 from research.parser import Parser, not_one_of
-from research.recipes import STUDIES, settle
 
 WRONG_USAGE = ("UnknownDataError", "OptimizerError")  # names that only what is slow knows
 

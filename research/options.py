@@ -17,6 +17,7 @@ from research.arguments import (
     probability,
     share,
 )
+from research.experiments.recipes import FINE_TUNING, MODEL_OPTIONS
 from research.methods import METHODS, users
 from research.methods.freezeout import PRESETS
 from research.names import (
@@ -29,7 +30,6 @@ from research.names import (
     STRATEGIES,
     top_k,
 )
-from research.recipes import FINE_TUNING, MODEL_OPTIONS
 
 
 def add_run_options(parser):

@@ -178,7 +178,7 @@ def read_checkpoint(folder):
             raise CheckpointError(f"{folder / damaged[0]} is damaged")
         (history,) = read_histories(folder / "history.csv")
         more = {name: record.get(name) for name in ("target", "rates")}
-        history = dataclasses.replace(history, **more)
+        history = History(**{**history.as_dict(), **more})
         iteration = positive_whole("iteration", record["iteration"])
         run = instance("run", record["run"], dict, "a dict")
         return Checkpoint(folder, iteration, history, run)

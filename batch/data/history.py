@@ -39,9 +39,9 @@ class History:
     cache : dict or None
         Statistics of the cache of frozen blocks, as from `PrefixCache.stats`.
     mistakes : dict or None
-        What the network gets wrong after the last iteration, as from `research.mistakes`.
+        What the network gets wrong after the last iteration, as from `research.running.mistakes`.
     target : dict or None
-        When the run reached a target accuracy, as from `research.target`.
+        When the run reached a target accuracy, as from `research.running.target`.
     rates : list or None
         Learning rates that were in force: iterations, each with the rates from it on, of all blocks
         and the classifier. None if they are not known.

@@ -16,7 +16,7 @@ from batch.runtime import set_threads
 from research.benchmarks.cluster_runs import METHODS
 from research.benchmarks.harness import Part, compared, not_measured
 from research.benchmarks.processes import Process, environment
-from research.callbacks import SECONDS
+from research.running.callbacks import SECONDS
 
 RUNS, NODES, ITERATIONS, IMAGES = 10_000, 100, 1000, 60_000
 QUICK = {"runs": 100, "nodes": 2, "iterations": 100}

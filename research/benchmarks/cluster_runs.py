@@ -18,10 +18,10 @@ from batch.data.data import Data
 from batch.data.history import MOST_RATES, History
 from research.benchmarks.processes import megabytes
 from research.benchmarks.small import random_examples
-from research.callbacks import Callback
-from research.experiment import Experiment
+from research.experiments.experiment import Experiment
 from research.interruption import Interrupted
-from research.run_store import RunStore
+from research.running.callbacks import Callback
+from research.storage.run_store import RunStore
 
 METHODS = ("classic", "annealed", "freezeout", "stochastic", "shorter")  # of each seed
 BLOCKS = 5  # of their network, the classifier apart
@@ -52,7 +52,7 @@ class _Slept:
 
 
 def slept(content, mistakes, named, seed, data, progress, callbacks, store, every, look):
-    """Make the runs of a seed by sleeping; what `research.on_ray.train_on_ray` has as `make`."""
+    """Make the runs of a seed by sleeping; the `make` of `running.on_ray.train_on_ray`."""
     rng = np.random.default_rng(seed)
     for label, experiment in named.items():
         time.sleep(SLEEP)
@@ -112,7 +112,7 @@ def study(runs, nodes, iterations, images):
 def _real(data):
     """The bytes of a checkpoint of the small ResNet, and its mistakes."""
     from research.benchmarks.growth import make_model
-    from research.mistakes import mistakes
+    from research.running.mistakes import mistakes
 
     model = make_model(4)
     model.train(data.train.images[:8], data.train.labels[:8])
@@ -126,9 +126,9 @@ def _real(data):
 
 def _made(named, seeds, data, make):
     """Make a study of so many seeds, write it, read it and draw its page; what it took."""
-    from research import results  # workers import this file, and need none of these
-    from research.commands.writing import drawn_again
-    from research.on_ray import train_on_ray
+    from research.page.report import write_report  # workers need none of these
+    from research.running.on_ray import train_on_ray
+    from research.storage import results
 
     took = {}
     settings = {"command": "compare", "data": data.name, "seeds": list(range(seeds))}
@@ -144,7 +144,7 @@ def _made(named, seeds, data, make):
         with _seconds(took, "read"):
             results.read(folder)
         with _seconds(took, "page"):
-            drawn_again(folder)
+            write_report(folder, *results.read(folder))
         took["csv"] = (folder / "results.csv").stat().st_size / 1e6
     return {**took, "objects": objects.most / 1e6, "driver": megabytes("VmHWM")}
 
@@ -206,7 +206,7 @@ def restarted(folder, iterations):
 
     It goes on from an earlier checkpoint, if there is one.
     """
-    from research.on_ray import _trained
+    from research.running.on_ray import _trained
 
     data = Data.of(*random_examples(IMAGES), *random_examples(100), name="random")
     store = RunStore(folder, ["classic"])

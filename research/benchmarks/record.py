@@ -8,7 +8,7 @@ import pandas as pd
 from batch.files import from_json, read_text, replacing, write_text
 from research.benchmarks.harness import COLUMNS
 from research.names import BENCH_RECORD
-from research.results import ResultsError
+from research.storage.results import ResultsError
 
 
 class Record:

@@ -14,14 +14,14 @@ import numpy as np
 from batch.data.data import DataError, load_data
 from batch.data.history import by_method
 from batch.schedules.freezeout import iterations_of
-from research import prediction
 from research.benchmarks.harness import Part, compared, not_measured
-from research.cache_memory import settled
-from research.callbacks import Callback
-from research.comparison import compare
-from research.experiment import Experiment
+from research.experiments import prediction
+from research.experiments.cache_memory import settled
+from research.experiments.experiment import Experiment
 from research.methods.freezeout import PRESETS
-from research.statistics import interval_text, paired_interval
+from research.running.callbacks import Callback
+from research.running.comparison import compare
+from research.verdicts.statistics import interval_text, paired_interval
 
 SEEDS = range(10, 15)  # not those of the search; as many as repetitions, if these are fewer
 BASELINE, GOAL, EVERY = "annealed", 0.985, 25

@@ -7,9 +7,9 @@ import time
 from batch.data.data import Data
 from research.benchmarks.processes import megabytes
 from research.benchmarks.small import SHAPE, random_examples
-from research.callbacks import Callback
-from research.comparison import compare
-from research.experiment import Experiment
+from research.experiments.experiment import Experiment
+from research.running.callbacks import Callback
+from research.running.comparison import compare
 
 USUAL = {"images": 600, "iterations": 20, "blocks": 3, "seeds": 1}
 FEWER = {"blocks": {"iterations": 2}, "seeds": {"iterations": 2}}  # where one of them takes long
@@ -41,7 +41,7 @@ def grown(what, size):
         It returns the megabytes that it took at most (`memory`), and the seconds until the first
         iteration was made (`start-up`), in a dict.
     """
-    importlib.import_module("research.turns")  # all that trains: it is no part of the start
+    importlib.import_module("research.running.turns")  # all that trains: it is no part of the start
     sizes = {**USUAL, **FEWER.get(what, {}), what: size}
     experiment = _experiment(sizes["iterations"], sizes["blocks"])
 

@@ -44,7 +44,7 @@ def run_suites(names, folder, repetitions, batch_size, threads=None, *, quick=Fa
 
     Raises
     ------
-    research.results.ResultsError
+    research.storage.results.ResultsError
         If the folder holds what was measured with other options or on another machine.
     """
     machine = _machine(set_threads(threads))

@@ -12,7 +12,7 @@ ROWS = 1000  # images that are hashed at a time
 
 def prepared(options):
     """Data, and TensorFlow with its threads: data first, for they fail faster."""
-    from research import splits
+    from research.experiments import splits
 
     data = splits.prepared(options)
     from batch.runtime import set_threads
@@ -23,7 +23,7 @@ def prepared(options):
 def experiment_of(options, data, **changes):
     """The experiment that the options describe, but for what `changes` say."""
     from batch.schedules.freezeout import iterations_of
-    from research.experiment import Experiment
+    from research.experiments.experiment import Experiment
 
     names = {field.name for field in dataclasses.fields(Experiment)} - {"method", "seed"}
     given = {name: getattr(options, name) for name in names}
@@ -46,7 +46,7 @@ def settings_of(options, base, data, named, seeds):
     seeds : sequence of int
     """
     from batch.models.named import MODELS
-    from research import bases
+    from research.experiments import bases
 
     study = getattr(options, "study", None)
     defaults = {} if study or base.base else MODELS[base.model].DEFAULTS
@@ -101,15 +101,16 @@ def _unread(base, named, study):
 
 def predicting(options, named, costs, data):
     """The costs of blocks that predictions are made from."""
-    from research import prediction
+    from research.experiments import prediction
 
     return prediction.measured(named, costs, data) if options.costs == "measured" else costs
 
 
 def recorded(named, costs, iterations, data):
     """What to record of experiments: data, methods, settings, lengths and predicted times."""
-    from research import labels, prediction
-    from research.in_force import in_force
+    from research.experiments import prediction
+    from research.experiments.in_force import in_force
+    from research.verdicts import labels
 
     return {
         "data": data.summary(),
@@ -133,7 +134,7 @@ def environment_now(threads=None):
 
 def asked_of(settings, data, threads, named):
     """What decides the bits of a command's results, in plain values."""
-    from research.labels import describe, files_of
+    from research.verdicts.labels import describe, files_of
 
     digest = hashlib.sha256()
     for split in (data.train, data.test):

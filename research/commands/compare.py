@@ -5,12 +5,13 @@ import dataclasses
 import functools
 import importlib
 
-from research import folders, grid, results
-from research.cache_memory import settled
+from research import grid
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
-from research.locks import only_writer
+from research.experiments.cache_memory import settled
+from research.storage import folders, results
+from research.storage.locks import only_writer
 
 
 def compare(options):
@@ -23,7 +24,7 @@ def compare(options):
         only_writer(options.tensorboard) if options.tensorboard else contextlib.nullcontext(),
     ):
         place.needless = (folders.CHECKPOINTS,)
-        importlib.import_module("research.report")  # if matplotlib can't start, it is said now
+        importlib.import_module("research.page.report")  # if matplotlib can't start, it is said now
         data, threads = common.prepared(options)
         base = _with_cache_of(place, common.experiment_of(options, data))
         named, costs, record = _chosen(options, base, data)
@@ -37,7 +38,7 @@ def compare(options):
             return
         record["data_sha256"] = asked["data_sha256"]
         histories = _made(options, named, seeds, data, place)
-        importlib.import_module("research.prediction").fill_in_ratios(
+        importlib.import_module("research.experiments.prediction").fill_in_ratios(
             record["predicted_ratio"], histories, named, costs, base, data
         )
         environment = common.environment_now(threads)
@@ -50,7 +51,7 @@ def compare(options):
 
 def _dry_run(options):
     data, _ = common.prepared(options)
-    from research.dry_run import describe_all
+    from research.commands.dry_run import describe_all
 
     base = common.experiment_of(options, data)
     named, costs, record = _chosen(options, base, data)
@@ -65,7 +66,7 @@ def _seeds(options):
 
 def _made(options, named, seeds, data, place):
     """The histories of all runs, those of an earlier command included."""
-    from research.run_store import RunStore
+    from research.storage.run_store import RunStore
 
     store = RunStore(place.path / folders.CHECKPOINTS, list(named))
     if place.adds:
@@ -74,18 +75,18 @@ def _made(options, named, seeds, data, place):
     kept = {"store": store, "every": options.checkpoint_every, "quiet": options.quiet}
     kept["callbacks"] = functools.partial(_callbacks, options.target, _logs(options))
     if options.engine == "ray":
-        from research.on_ray import train_on_ray
+        from research.running.on_ray import train_on_ray
 
         cluster = {"cpus": options.cpus_per_run, "address": options.address}
         return train_on_ray(named, seeds, data, threads=options.threads, **cluster, **kept)
-    from research.comparison import train_in_turns
+    from research.running.comparison import train_in_turns
 
     return train_in_turns(named, seeds, data, **kept)
 
 
 def _callbacks(target, logs, label, seed):
     """The callbacks of a run: a target to watch for, and TensorBoard's log."""
-    from research.target import TimeToTarget
+    from research.running.target import TimeToTarget
 
     watched = [TimeToTarget(target / 100)] if target else []
     return [*watched, *(logs(label, seed) if logs else ())]
@@ -95,7 +96,7 @@ def _logs(options):
     """A function from label and seed to TensorBoard's log of a run, if there is one."""
     if not options.tensorboard:
         return None
-    from research.tensorboard import logs_of_runs
+    from research.running.tensorboard import logs_of_runs
 
     return logs_of_runs(options.tensorboard, options.overwrite or options.resume)
 
@@ -108,9 +109,9 @@ def _with_cache_of(place, base):
 
 def _chosen(options, base, data):
     """The experiments of a comparison and their costs by their labels, and what to record."""
-    from research import prediction
-    from research.comparison import of_methods
-    from research.experiment import check
+    from research.experiments import prediction
+    from research.experiments.experiment import check
+    from research.running.comparison import of_methods
     from research.studies import load_study
 
     study = load_study(options.study) if options.study else None

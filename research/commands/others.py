@@ -4,13 +4,13 @@ import dataclasses
 import pathlib
 
 from batch.files import remove_abandoned
-from research import folders, results
 from research.commands.common import environment_now
 from research.commands.writing import Page, drawn_again, open_page
 from research.console import say
-from research.locks import only_writer
-from research.merging import joined, together
 from research.names import SUITES
+from research.storage import folders, results
+from research.storage.locks import only_writer
+from research.storage.merging import joined, together
 
 
 def report(options):
@@ -54,7 +54,7 @@ def _write(options, histories, record):
 
 def predict(options):
     """`resbatch predict`: what a trained network says of images."""
-    from research.predicting import predictions
+    from research.commands.predicting import predictions
 
     for line in predictions(options.run, options.images):
         say(line)
@@ -64,7 +64,7 @@ def import_weights(options):
     """`resbatch import`: the weights of a PyTorch program, to a network in a file."""
     results.check_file(options.out, options.overwrite)
     from batch.models.network_file import write_keras_file
-    from research.importing import import_network
+    from research.commands.importing import import_network
 
     network, lines = import_network(
         options.weights, options.model, options.model_options, options.classes, options.image_shape
@@ -78,7 +78,7 @@ def import_weights(options):
 def data(options):
     """`resbatch data`: pack a data set into .blk files."""
     from batch.data.data import pack
-    from research import splits
+    from research.experiments import splits
 
     loaded = splits.load(options.source or options.name)
     name = pathlib.Path(options.name).stem
@@ -90,7 +90,7 @@ def data(options):
 
 def reproduce(options):
     """`resbatch reproduce`: run every notebook."""
-    from research.notebooks import available, run_notebooks
+    from research.reproducing.notebooks import available, run_notebooks
 
     notebooks = available()
     with folders.new_folder(options.out, "reproduce", options.overwrite) as place:

@@ -5,13 +5,13 @@ import dataclasses
 import importlib
 
 from batch.files import replacing
-from research import folders, results
-from research.cache_memory import settled
 from research.commands import common
 from research.commands.writing import Page, when_there_is_room
 from research.console import say
+from research.experiments.cache_memory import settled
 from research.interruption import Interrupted
-from research.locks import only_writer
+from research.storage import folders, results
+from research.storage.locks import only_writer
 
 
 def train(options):
@@ -24,12 +24,12 @@ def train(options):
         contextlib.ExitStack() as stack,
     ):
         place.needless = () if options.checkpoint_every else (folders.CHECKPOINTS,)
-        importlib.import_module("research.report")  # if matplotlib can't start, it is said now
+        importlib.import_module("research.page.report")  # if matplotlib can't start, it is said now
         data, threads = common.prepared(options)
         from batch import flops
         from batch.models.network_file import write_keras_file
         from batch.training.strategy import make_strategy
-        from research import prediction
+        from research.experiments import prediction
 
         make_strategy(options.strategy)  # workers meet before TensorFlow computes anything
 
@@ -109,12 +109,12 @@ def _saved_if_interrupted(saver, run):
 def _carried_out(options, experiment, data, folder, stack):
     """The run, made to its end, with all its callbacks; saved if interrupted until `stack` ends."""
     from batch.data.checkpoint import Checkpoints
-    from research import callbacks
-    from research.evaluation import Evaluation
-    from research.metrics import default_name
-    from research.mistakes import mistakes
-    from research.progress import Progress
-    from research.run import Run
+    from research.running import callbacks
+    from research.running.evaluation import Evaluation
+    from research.running.metrics import default_name
+    from research.running.mistakes import mistakes
+    from research.running.progress import Progress
+    from research.running.run import Run
 
     if (options.checkpoint_every or 0) > experiment.iterations:
         raise ValueError(
@@ -137,7 +137,7 @@ def _carried_out(options, experiment, data, folder, stack):
         if options.eval_every:
             run.callbacks.append(callbacks.LogLine())
         if options.tensorboard:
-            from research.tensorboard import TensorBoardLog
+            from research.running.tensorboard import TensorBoardLog
 
             logs.enter_context(only_writer(options.tensorboard))
             replace = options.overwrite or options.resume
@@ -152,7 +152,7 @@ def _carried_out(options, experiment, data, folder, stack):
 
 def _dry_run(options):
     data, _ = common.prepared(options)
-    from research.dry_run import describe
+    from research.commands.dry_run import describe
 
     _, experiment = _single(options, data)
     experiment = settled({"it": experiment})["it"]
@@ -161,8 +161,8 @@ def _dry_run(options):
 
 def _single(options, data):
     """The experiment of a single run as it was asked for, and with the length that it will have."""
-    from research import prediction
-    from research.experiment import check
+    from research.experiments import prediction
+    from research.experiments.experiment import check
 
     base = common.experiment_of(options, data, method=options.method, seed=options.seed)
     check(base, data)

@@ -4,9 +4,9 @@ import errno
 import time
 import webbrowser
 
-from research import results
 from research.console import say
-from research.folders import ResultsError
+from research.storage import results
+from research.storage.folders import ResultsError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 WAIT, LOOK = 600, 5  # seconds: to wait for room at most, and from one look to the next
@@ -64,7 +64,7 @@ def drawn_again(folder, kind=None):
     str
         The first table and the statements.
     """
-    from research.report import write_report
+    from research.page.report import write_report
 
     histories, record = results.read(folder)
     table, texts = write_report(folder, histories, record)
@@ -87,7 +87,7 @@ def _for_a_paper(folder, histories, record, kind):
     """Write the figures for a paper, and say where they are."""
     from research.figures import figures_of
     from research.figures.files import write_figures
-    from research.statistics import summary_of
+    from research.verdicts.statistics import summary_of
     from utils.style import COLUMN
 
     place = write_figures(

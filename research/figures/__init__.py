@@ -33,9 +33,9 @@ def figures_of(histories, record, summary, width=PAGE):
     ----------
     histories : list of History
     record : dict
-        As from `research.results.read`.
+        As from `research.storage.results.read`.
     summary : DataFrame
-        As from `research.statistics.summarize`.
+        As from `research.verdicts.statistics.summarize`.
     width : float
         Of a figure, in inches.
 

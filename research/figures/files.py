@@ -4,8 +4,8 @@ import io
 import pathlib
 
 from batch.files import remove_abandoned, replacing, write_text
-from research.contents import FIGURES
-from research.folders import ResultsError
+from research.storage.contents import FIGURES
+from research.storage.folders import ResultsError
 from utils.style import styled
 
 SCREEN, PRINT = 150, 300  # dots per inch

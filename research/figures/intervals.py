@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from research.statistics import paired_interval
+from research.verdicts.statistics import paired_interval
 
 ROOM = 0.06  # of what is shown, on either side
 BEYOND = 1.0  # how far intervals may widen what is shown, in spans of the values

@@ -6,7 +6,7 @@ import pandas as pd
 from batch.data.history import by_method
 from research.figures.drawn import Drawn
 from research.figures.intervals import show
-from research.labels import facts_of
+from research.verdicts.labels import facts_of
 from utils.palette import looks_of
 from utils.plots import averages, draw_average
 from utils.style import legend, logarithmic, new_figure, whole_numbers

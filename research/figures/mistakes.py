@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from research.confusion import confusion_figure
+from research.figures.confusion import confusion_figure
 from research.figures.drawn import Drawn
 
 CAPTION = (

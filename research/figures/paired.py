@@ -7,7 +7,7 @@ from batch.data.history import by_method
 from research.figures.drawn import Drawn
 from research.figures.intervals import CUT, draw_mean, draw_runs, show
 from research.names import MARGIN
-from research.statistics import interval_text
+from research.verdicts.statistics import interval_text
 from utils.palette import GRID, INK, looks_of
 from utils.style import new_rows
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.choice import choice
 from research.names import MARGIN
-from research.statements import judged, reached, remarks
-from research.verdicts import BETTER, NO_WORSE, WORSE
+from research.verdicts.choice import choice
+from research.verdicts.statements import judged, reached, remarks
+from research.verdicts.verdict import BETTER, NO_WORSE, WORSE
 
 KINDS = {BETTER: "better", NO_WORSE: "no-worse", WORSE: "worse"}  # how a verdict looks
 
@@ -38,7 +38,7 @@ def answer_of(summary, settings):
     Parameters
     ----------
     summary : DataFrame
-        As from `research.statistics.summarize`.
+        As from `research.verdicts.statistics.summarize`.
     settings : dict
         Of the record.
     """

@@ -3,10 +3,10 @@
 import shlex
 from typing import NamedTuple
 
+from research.experiments.recipes import FIXED, study_module
 from research.names import BASES
 from research.options import add_run_options
 from research.parser import Parser
-from research.recipes import FIXED, study_module
 from research.usage import flag
 
 OTHERS = ("margin", "target", "equal_time", "const_time", "validate", "study", "grid")
@@ -31,7 +31,7 @@ def repeat_of(record):
     Parameters
     ----------
     record : dict
-        As from `research.results.read`.
+        As from `research.storage.results.read`.
     """
     settings, environment = record["settings"], record["environment"]
     if settings.get("command") not in ("compare", "train") or "matched" in settings:

@@ -13,7 +13,7 @@ def method_table(methods):
     Parameters
     ----------
     methods : dict from str to dict
-        As from `research.labels.facts_of`.
+        As from `research.verdicts.labels.facts_of`.
     """
     rows = {}
     for label, facts in methods.items():
@@ -35,7 +35,7 @@ def setting_tables(record):
     Parameters
     ----------
     record : dict
-        As from `research.results.read`; older ones don't have what was in force.
+        As from `research.storage.results.read`; older ones don't have what was in force.
     """
     asked = {name: _text(value) for name, value in record["settings"].items()}
     command = asked.get("command", "")

@@ -10,14 +10,14 @@ A study's module has
 - `statements(table, seeds)`: what the rows say, as a list of texts;
 - `figure(table)`, with its `TITLE` and `CAPTION`.
 
-Its settings are in `research.recipes.STUDIES`.
+Its settings are in `research.experiments.recipes.STUDIES`.
 """
 
 import importlib
 
 import numpy as np
 
-from research.recipes import study_module
+from research.experiments.recipes import study_module
 
 
 def load_study(name):

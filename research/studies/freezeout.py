@@ -3,7 +3,7 @@
 Brock et al., FreezeOut, 2017: up to 20 % of the time saved within 3 % relative error for DenseNet;
 about 10 % saved at no cost with scaled cubic and unscaled linear schedules. `resbatch compare
 --study freezeout` tests them at a size for two cores, `--study freezeout-full` at the paper's
-(`research.recipes.STUDIES`).
+(`research.experiments.recipes.STUDIES`).
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method, compiling_seconds
+from research.experiments.prediction import predicted_ratio
 from research.methods.freezeout import published_estimate
 from research.methods.options import HOW_SCALE
-from research.prediction import predicted_ratio
-from research.statistics import deviation
+from research.verdicts.statistics import deviation
 from utils.beside import label_points
 from utils.palette import INK, Look
 from utils.style import legend, new_figure

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method
-from research import bases
-from research.statistics import chance, deviation, less_time, paired_interval
+from research.experiments import bases
 from research.studies import share_read
+from research.verdicts.statistics import chance, deviation, less_time, paired_interval
 from utils.beside import label_points
 from utils.palette import INK
 from utils.style import legend, logarithmic, new_figure

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method
-from research.statistics import AGREED, deviation, paired_interval
+from research.verdicts.statistics import AGREED, deviation, paired_interval
 from utils.palette import INK
 from utils.style import new_rows
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method
-from research.prediction import predicted_ratio
-from research.statistics import AGREED, paired_interval
+from research.experiments.prediction import predicted_ratio
+from research.verdicts.statistics import AGREED, paired_interval
 from utils.beside import label_points
 from utils.palette import INK, Look
 from utils.style import legend, new_figure

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from batch.data.history import by_method
-from research.statistics import chance, deviation, less_time, paired_interval
 from research.studies import share_read
+from research.verdicts.statistics import chance, deviation, less_time, paired_interval
 from utils.palette import INK, looks_of
 from utils.style import legend, new_figure
 

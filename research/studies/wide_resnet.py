@@ -2,7 +2,7 @@
 
 Zagoruyko and Komodakis, Wide Residual Networks, 2016: widths in section 3, types of blocks in table
 2, each the median of five runs. `resbatch compare --study wide-resnet` runs both at a size for two
-cores, `--study wide-resnet-full` at the paper's (`research.recipes.STUDIES`).
+cores, `--study wide-resnet-full` at the paper's (`research.experiments.recipes.STUDIES`).
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from batch import flops
-from research.statistics import deviation
+from research.verdicts.statistics import deviation
 from utils.palette import Look
 from utils.style import legend, logarithmic, new_figure
 

@@ -1,9 +1,10 @@
 import pytest
 
 from batch.data.data import Data, Split, load_data
-from research import Experiment, Method, compare, comparison
-from research.fields import FIELDS
+from research import Experiment, Method, compare
+from research.experiments.fields import FIELDS
 from research.methods import method
+from research.running import comparison
 
 MODULES = (method,)
 

@@ -64,7 +64,8 @@ def test_import_says_nothing(code):
 
 
 @pytest.mark.parametrize(
-    "code", ["from batch import ax_draw", "from research import compare", "import research.report"]
+    "code",
+    ["from batch import ax_draw", "from research import compare", "import research.page.report"],
 )
 def test_a_stranger_called_utils_is_named(tmp_path, code):
     (tmp_path / "utils.py").write_text("")

@@ -88,7 +88,7 @@ def watch(moments):
     """Let `moments` know of all that the command does."""
     from batch.feature_cache import stores
     from research.commands import writing
-    from research.run import Run
+    from research.running.run import Run
 
     def before(owner, name, kind, text):
         whole = getattr(owner, name)

@@ -11,8 +11,9 @@ CHILD = str(pathlib.Path(__file__).with_name("child.py"))
 WARM_UP = "2"  # iterations of a run, which is thrown away
 LIMIT = 600  # seconds for a command
 IMPORTED = (  # once, in the process that all of them are forked from; it runs no operation
-    *("batch.res_batch", "research.comparison", "research.prediction", "research.report"),
-    *("research.commands", "research.run", "research.turns", "sklearn"),
+    *("batch.res_batch", "research.running.comparison", "research.experiments.prediction"),
+    *("research.page.report", "research.commands", "research.running.run", "sklearn"),
+    "research.running.turns",
 )
 
 

@@ -13,8 +13,8 @@ from batch.data.history import History
 from batch.data.image_file import decoded, look
 from batch.models.network import read_layers
 from batch.networks.state_dict import modules, read_state_dict
-from research import results
 from research.benchmarks.record import Record
+from research.storage import results
 from utils import load_data
 
 DOCUMENTED = (ValueError, TypeError, OSError, CheckpointError, results.ResultsError)
@@ -64,7 +64,7 @@ def _checkpoint(path):
 
 
 def _results(path):
-    from research.report import write_report
+    from research.page.report import write_report
 
     folder = path.parent / "results"
     folder.mkdir(exist_ok=True)

@@ -8,7 +8,7 @@ import pytest
 
 from batch import TFModel
 from batch.data.checkpoint import Checkpoints
-from research.folders import BEGUN, CHECKPOINTS, ResultsError, new_folder
+from research.storage.folders import BEGUN, CHECKPOINTS, ResultsError, new_folder
 from utils import History
 
 ASKED = {"seeds": [0, 1], "threads": "2"}

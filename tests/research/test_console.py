@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from research import console
-from research.callbacks import LogLine
-from research.progress import Progress
+from research.running.callbacks import LogLine
+from research.running.progress import Progress
 
 COMMAND = f"set -o pipefail; {sys.executable} -m resbatch"
 SIGNS = "α × −1 … ± – θ λ 雪 \udcff"

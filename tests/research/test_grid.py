@@ -4,11 +4,12 @@ import argparse
 
 import pytest
 
-from research import grid, labels
-from research.comparison import of_methods
-from research.experiment import Experiment
+from research import grid
+from research.experiments.experiment import Experiment
 from research.figures import settings
-from research.statistics import summarize
+from research.running.comparison import of_methods
+from research.verdicts import labels
+from research.verdicts.statistics import summarize
 from utils import History
 
 BASE = Experiment(iterations=20, batch_size=5)

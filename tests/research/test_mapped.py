@@ -9,9 +9,10 @@ import pytest
 from batch.data import mapped
 from batch.data.data import Data, Split
 from batch.data.mapped import mapping_of
-from research import dry_run, splits
-from research.experiment import Experiment
-from research.run import Run
+from research.commands import dry_run
+from research.experiments import splits
+from research.experiments.experiment import Experiment
+from research.running.run import Run
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import re
 import nbformat
 import pytest
 
-from research.notebook_pages import picture
-from research.notebooks import NOTEBOOKS
+from research.reproducing.notebook_pages import picture
+from research.reproducing.notebooks import NOTEBOOKS
 
 MEASURED = re.compile(
     r"\d[\d.,]*\s?(?:%|(?:points?|s|ms|MB|seconds|times)\b)|[−+]\d+\.\d|\d ± \d"

@@ -4,8 +4,8 @@ import keras
 import pytest
 
 from research import Experiment, Method, compare, optimizers
-from research import experiment as experiments
 from research.cli import main
+from research.experiments import experiment as experiments
 from research.optimizers import OptimizerError, read
 from utils import load_data
 
@@ -87,7 +87,7 @@ def test_a_method_with_an_optimizer_of_its_own_is_refused_before_any_trains(monk
     own = Method("own", lambda *_: {"optimizer": "RMSprop"})
     length = {"iterations": 2, "batch_size": 20, "optimizer": "Adam"}
     named = {"classic": Experiment(**length), "own": Experiment(method=own, **length)}
-    monkeypatch.setattr("research.run.Run.advance", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr("research.running.run.Run.advance", lambda *_: pytest.fail("it trained"))
     with pytest.raises(ValueError, match="own has an optimizer of its own, so the run's can't be"):
         compare(named, [0], load_data("digits"), quiet=True)
 

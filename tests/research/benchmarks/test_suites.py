@@ -7,7 +7,7 @@ import pytest
 from research.benchmarks import growth, suites, wide
 from research.benchmarks.harness import Part, compared
 from research.names import SUITES
-from research.results import ResultsError
+from research.storage.results import ResultsError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from batch.models.network_file import write_keras_file
-from research import recipes
 from research.cli import main, make_parser
+from research.experiments import recipes
 from research.studies import frontier
 
 

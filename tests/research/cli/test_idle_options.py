@@ -4,9 +4,9 @@ import importlib
 
 import pytest
 
-from research import recipes
 from research.cli import make_parser
-from research.experiment import Experiment
+from research.experiments import recipes
+from research.experiments.experiment import Experiment
 from research.methods import METHODS, users
 from research.methods.options import SHARED
 from research.studies import load_study
@@ -104,7 +104,7 @@ def test_options_that_no_run_of_a_study_reads_are_refused(study, option, fails):
 
 @pytest.mark.parametrize("study", recipes.OF_STUDY)
 def test_the_methods_of_a_study_are_those_of_its_runs(study, monkeypatch):
-    monkeypatch.setattr("research.bases.count_blocks", lambda base: 3)
+    monkeypatch.setattr("research.experiments.bases.count_blocks", lambda base: 3)
     options = {"model_options": {"depth": 16}} if study == "wide_resnet" else {}
     options |= {"base": "efficientnet-lite0"} if study == "frontier" else {}
     runs = load_study(study).experiments(Experiment(**options)).values()

@@ -7,9 +7,9 @@ from PIL import Image
 
 from batch.data import mapped
 from batch.data.mapped import mapping_of
-from research import results
 from research.cli import main
-from research.run import Run
+from research.running.run import Run
+from research.storage import results
 
 CLOCK = {"seconds": None, "steps_seconds": None}
 

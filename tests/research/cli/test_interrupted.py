@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from batch.data.checkpoint import Checkpoints
-from research import report, turns
 from research.cli import main
-from research.run import Run
+from research.page import report
+from research.running import turns
+from research.running.run import Run
 
 SMALL = ["--iterations", "12", "--batch-size", "10", "--checkpoint-every", "4"]
 COMPARE = ["compare", *SMALL, "--methods", "freezeout,autofreeze", "--seeds", "2"]
@@ -192,8 +193,8 @@ def test_a_page_that_cannot_be_drawn_leaves_the_results(
 def test_a_full_disk_is_waited_for(data, tmp_path, monkeypatch, capsys):
     import errno
 
-    from research import results
     from research.commands import writing
+    from research.storage import results
 
     full, save = [1, 1], results.save
 

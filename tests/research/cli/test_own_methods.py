@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from research.cli import main
-from research.metrics import read_metrics
-from research.run import Run
+from research.running.metrics import read_metrics
+from research.running.run import Run
 
 HALVING = """
 from research import Method

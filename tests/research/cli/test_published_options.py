@@ -3,8 +3,8 @@
 import pytest
 
 from batch import DenseNet
-from research import recipes
 from research.cli import make_parser
+from research.experiments import recipes
 
 PROGRAM = ["train", "--data", "cifar100", "--model", "densenet", "--method", "freezeout"]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from research import results
 from research.cli import main
-from research.folders import CHECKPOINTS, ResultsError, new_folder
+from research.storage import results
+from research.storage.folders import CHECKPOINTS, ResultsError, new_folder
 from utils import History
 
 

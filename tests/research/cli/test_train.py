@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from research.cli import main
-from research.metrics import read_metrics
-from research.run import Run
+from research.running.metrics import read_metrics
+from research.running.run import Run
 
 SMALL = ["--iterations", "4", "--batch-size", "40"]
 WIDE = ["--model", "wideresnet", "--depth", "10", "--widen-factor", "1"]
@@ -103,7 +103,7 @@ def test_views_of_a_part_of_the_images(colours, tmp_path, capsys, monkeypatch, f
     message = "train_images must be at most the 60 of the training split of colours. Received: 61"
     assert message in fails(1, *arguments, "61")
     assert "as 3 do. Received: 2, which leave none of class 2" in fails(1, *arguments, "2")
-    monkeypatch.setattr("research.splits.HELD_OUT", 20)  # they are taken first
+    monkeypatch.setattr("research.experiments.splits.HELD_OUT", 20)  # they are taken first
     assert "must be at most the 40 of" in fails(1, *arguments, "41", "--validate", "val")
     assert not out.exists()
     assert main([*arguments, "30"]) == 0

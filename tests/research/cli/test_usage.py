@@ -7,9 +7,10 @@ import pytest
 import resbatch
 from batch.models.named import MODELS
 from batch.schedules.freezeout import DEGREES
-from research import names, recipes
+from research import names
 from research.cli import main, make_parser
-from research.experiment import Experiment
+from research.experiments import recipes
+from research.experiments.experiment import Experiment
 from research.methods.options import HOW_SCALE
 
 SMALL = ["--iterations", "4", "--batch-size", "40"]

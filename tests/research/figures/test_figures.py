@@ -10,8 +10,8 @@ import pytest
 from research.figures import figures_of, paired, svg
 from research.figures.files import rendered, write_figures
 from research.figures.svg import VARIABLES, css
-from research.folders import ResultsError
-from research.statistics import summary_of
+from research.storage.folders import ResultsError
+from research.verdicts.statistics import summary_of
 from utils import History
 from utils.palette import looks_of
 from utils.style import COLUMN, PAGE, styled

@@ -8,10 +8,10 @@ import pytest
 from batch.schedules import make_schedule
 from batch.schedules.freezeout import degree_of
 from research import methods
-from research.experiment import Experiment
+from research.experiments.experiment import Experiment
+from research.experiments.recipes import NOTEBOOK, PUBLISHED
 from research.methods import METHODS, Method, find
 from research.methods.options import HOW_SCALE, SHARED
-from research.recipes import NOTEBOOK, PUBLISHED
 
 SCHEDULES = {
     "annealed": "Annealed",

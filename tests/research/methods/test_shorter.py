@@ -5,9 +5,9 @@ import pytest
 from batch.flops import block_costs
 from batch.schedules import make_schedule
 from research import compare
-from research.comparison import of_methods
-from research.experiment import Experiment, make_model
-from research.prediction import own_length, predicted_ratio
+from research.experiments.experiment import Experiment, make_model
+from research.experiments.prediction import own_length, predicted_ratio
+from research.running.comparison import of_methods
 from utils import load_data
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from research import report, results
+from research.page import report
+from research.storage import results
 from utils import History
 
 METHODS = ("classic", "annealed", "freezeout", "stochastic", "shorter", "autofreeze")

@@ -1,8 +1,8 @@
 import pytest
 
-from research.choice import choice
 from research.page.answer import answer_of
-from research.statistics import summarize
+from research.verdicts.choice import choice
+from research.verdicts.statistics import summarize
 from utils import History
 
 SPREAD = [0.0, 0.0004, -0.0003, 0.0002, -0.0002, 0.0001]

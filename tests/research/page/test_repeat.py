@@ -3,9 +3,9 @@ import shlex
 
 import pytest
 
-from research import recipes, splits
 from research.cli import make_parser
 from research.commands import common
+from research.experiments import recipes, splits
 from research.page.repeat import repeat_of
 
 OWN = """
@@ -25,7 +25,7 @@ def settings_of(words):
         named, seeds = {base.label: base}, [base.seed]
     else:
         from research import grid
-        from research.comparison import of_methods
+        from research.running.comparison import of_methods
         from research.studies import load_study
 
         base = common.experiment_of(options, data)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from research import bases
-from research.experiment import Experiment
+from research.experiments import bases
+from research.experiments.experiment import Experiment
 from research.studies import frontier, texts
 from utils import History
 

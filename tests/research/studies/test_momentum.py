@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from research.experiment import Experiment
-from research.labels import describe
+from research.experiments.experiment import Experiment
 from research.studies import momentum
+from research.verdicts.labels import describe
 from utils import History
 
 SCHEDULES = ("annealed", "freezeout linear", "freezeout cubic")

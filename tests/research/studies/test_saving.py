@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from research.experiment import Experiment
+from research.experiments.experiment import Experiment
 from research.studies import saving
 from utils import History
 

@@ -1,7 +1,7 @@
 import pytest
 
 from research import studies
-from research.experiment import Experiment
+from research.experiments.experiment import Experiment
 from research.studies import wide_resnet
 from utils import History
 

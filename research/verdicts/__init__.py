@@ -1,0 +1,1 @@
+"""What runs say about their methods: statistics, verdicts, and sentences made of them."""
