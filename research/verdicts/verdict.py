@@ -130,4 +130,4 @@ def _decide(values, differing, no_worse, needed):
     seeds = len(values)
     enough = max(needed, FEW)
     more = enough - seeds if enough > seeds else seeds  # as many again: it lies near the margin
-    return f"{UNKNOWN} (run {more} more seed{'s' * (more > 1)})", no_worse
+    return f"{UNKNOWN} (run {more:,} more seed{'s' * (more > 1)})", no_worse

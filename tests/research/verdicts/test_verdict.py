@@ -156,6 +156,7 @@ FIVE = np.array([-2, 0, -2, 0, -1]) / 1000
         ([-0.001, 0.001], 0.5, 3, "3 more seeds"),  # no fewer than 5 in all
         (FIVE, 0.159, 6, "1 more seed"),
         (SPREAD, 0.02, 80, "70 more seeds"),
+        (100 * SPREAD, 0.1, 31_049, "31,039 more seeds"),
         (SPREAD - 0.0003, 0.07, 9, "10 more seeds"),  # enough, and yet undecided: as many again
     ],
 )
