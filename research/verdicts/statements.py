@@ -9,6 +9,8 @@ from research.names import MARGIN
 from research.verdicts.statistics import interval_text
 from research.verdicts.verdict import AGREED, FEW, NO_WORSE, UNKNOWN
 
+MANY = 100  # seeds in all, which hardly anybody would run
+
 
 class Judged(NamedTuple):
     """The verdict on a method, and what it rests on, in words."""
@@ -79,14 +81,32 @@ def remarks(summary, margin=MARGIN, test_images=None):
             f"Verdicts have a margin of {margin:g} points; their p-values are corrected over the "
             "methods (Holm)."
         )
-    if test_images:
-        accuracy = summary.accuracy_mean.mean()
-        error = 100 * stats.binom.std(test_images, accuracy) / test_images
+    if any(map(_hopeless, summary.itertuples())):
         made.append(
-            f"An accuracy of {100 * accuracy:.2f} % on {test_images:,} images has a binomial "
-            f"standard error of {error:.2f} points, which more seeds on these images do not reduce."
+            f"Where so many seeds are missing (more than {MANY} in all), seeds differ by far more "
+            "than the margin: longer runs, more test images or a wider margin decide sooner."
         )
+    if test_images:
+        made.append(_noise(summary.accuracy_mean.mean(), test_images, margin))
     return made + _worth(summary)
+
+
+def _hopeless(row):
+    return str(row.verdict).startswith(UNKNOWN) and row.pairs >= FEW and row.seeds_needed > MANY
+
+
+def _noise(accuracy, test_images, margin):
+    """What an accuracy is worth, which is the mean of all methods', by the number of images."""
+    error = 100 * stats.binom.std(test_images, accuracy) / test_images
+    noise = (
+        f"An accuracy of {100 * accuracy:.2f} %, the mean of all methods, on {test_images:,} "
+        f"images has a binomial standard error of {error:.2f} points, which more seeds on these "
+        "images do not reduce."
+    )
+    image = 100 / test_images
+    if image > margin:
+        noise += f" One image is {image:.2f} points, more than the margin."
+    return noise
 
 
 def _worth(summary):
