@@ -8,7 +8,7 @@ FILES ?= 10000
 MINUTES ?= 60
 FLOOR := .venv-floor
 FLOOR_TESTS := $(addprefix tests/,batch/data batch/test_files.py batch/models/test_network_file.py \
-	batch/keras_model/test_saving.py batch/res_batch/test_index.py research/test_report.py research/test_tensorboard.py \
+	batch/keras_model/test_saving.py batch/res_batch/test_index.py research/page/test_report.py research/running/test_tensorboard.py \
 	utils)
 
 .PHONY: help compare test floor lint reproduce bench soak venv .venv clean
