@@ -49,8 +49,8 @@ class History:
 
     method: str = ""
     seed: int = 0
-    loss: list = dataclasses.field(default_factory=list)
-    seconds: list = dataclasses.field(default_factory=list)
+    loss: list | array.array = dataclasses.field(default_factory=list)
+    seconds: list | array.array = dataclasses.field(default_factory=list)
     frozen: list = dataclasses.field(default_factory=list)
     accuracy: float | None = None
     cache: dict | None = None
@@ -61,11 +61,12 @@ class History:
     def __post_init__(self):
         checks.instance("method", self.method, str, "a text")
         checks.whole("seed", self.seed, most=2**63 - 1)
-        for name in ("loss", "seconds", "frozen"):
-            values = checks.instance(name, getattr(self, name), (list, array.array), "a list")
+        sequences = {"loss": (list, array.array), "seconds": (list, array.array), "frozen": list}
+        for name, kinds in sequences.items():
+            values = checks.instance(name, getattr(self, name), kinds, "a list")
             if values:
                 checks.finite(name, values)
-        lengths = {name: len(getattr(self, name)) for name in ("loss", "seconds", "frozen")}
+        lengths = {name: len(getattr(self, name)) for name in sequences}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"loss, seconds and frozen must be of one length. Received: {lengths}")
         checks.optional(checks.probability, "accuracy", self.accuracy)

@@ -63,9 +63,8 @@ def joined(folders, loaded):
 
     Parameters
     ----------
-    folders : list of path
-    loaded : list
-        What `read` gives for each of them.
+    folders, loaded
+        As for `together`.
 
     Returns
     -------
